@@ -1,0 +1,55 @@
+//! Image operations over three traits: [`Store`], [`Transport`] and [`Clock`].
+//!
+//! Knows no WIT and no HTTP face, and does no I/O of its own, so everything here
+//! runs natively in tests and in wasm alike. Futures are not `Send`: a component
+//! instance has one thread.
+#![allow(
+    async_fn_in_trait,
+    reason = "implementations are single-threaded; callers never need Send futures"
+)]
+
+mod clock;
+mod error;
+mod model;
+mod progress;
+mod settings;
+mod store;
+mod transport;
+
+pub use clock::Clock;
+pub use error::{Error, Result};
+pub use model::*;
+pub use progress::{BlobProgress, Completed, Event, Phase, Progress, Resolved, Retry, Silent};
+pub use settings::{Mirror, Settings};
+pub use store::{Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Store, Target};
+pub use transport::{Body, Request, RequestBody, Response, Transport};
+
+/// The engine: every operation is a method. One per component instance.
+pub struct Engine<S, T, C> {
+    pub(crate) store: S,
+    pub(crate) transport: T,
+    pub(crate) clock: C,
+    pub(crate) settings: Settings,
+}
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// An engine over what the host lends.
+    pub fn new(store: S, transport: T, clock: C, settings: Settings) -> Self {
+        Self {
+            store,
+            transport,
+            clock,
+            settings,
+        }
+    }
+
+    /// What the host decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}

@@ -1,0 +1,105 @@
+//! What a running operation reports: the Rust side of WIT's `progress`.
+
+use strata_oci::{Digest, Reference};
+
+use crate::Error;
+
+/// Receives progress. Called often and synchronously: implementations queue.
+pub trait Progress {
+    /// Takes one record.
+    fn report(&self, event: Event);
+}
+
+/// Drops every record.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn report(&self, _event: Event) {}
+}
+
+/// One progress record. Order: for each reference `Resolved`, then its blobs'
+/// records, then `Completed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A name was resolved and its content is about to move.
+    Resolved(Resolved),
+    /// Progress of one blob.
+    Blob(BlobProgress),
+    /// A failure that will be tried again.
+    Retry(Retry),
+    /// A text a registry asked to show to people.
+    Warning(String),
+    /// A reference is complete.
+    Completed(Completed),
+}
+
+/// See [`Event::Resolved`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The reference, with tag or digest.
+    pub reference: Reference,
+    /// Digest of its target.
+    pub digest: Digest,
+}
+
+/// See [`Event::Blob`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobProgress {
+    /// Digest of the stored bytes.
+    pub digest: Digest,
+    /// What is happening to it.
+    pub phase: Phase,
+    /// Bytes done; may go back when a transfer starts over.
+    pub current: u64,
+    /// Bytes in all; 0 when unknown.
+    pub total: u64,
+}
+
+/// What a blob is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Known, not started.
+    Queued,
+    /// Coming in.
+    Downloading,
+    /// Here, verified and durable.
+    Downloaded,
+    /// Was here already.
+    AlreadyExists,
+    /// Going out.
+    Uploading,
+    /// The registry has it.
+    Uploaded,
+    /// The registry took it from another of its repositories.
+    Mounted,
+    /// Waits for another attempt.
+    Retrying,
+    /// Not here and not needed.
+    Unavailable,
+}
+
+/// See [`Event::Retry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// What failed; `None` when it was not a blob.
+    pub digest: Option<Digest>,
+    /// The attempt about to be made, counted from 2.
+    pub attempt: u32,
+    /// Milliseconds until then.
+    pub delay: u32,
+    /// Why.
+    pub reason: Error,
+}
+
+/// See [`Event::Completed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completed {
+    /// The reference.
+    pub reference: Reference,
+    /// Digest of its target.
+    pub digest: Digest,
+    /// Size of the target document in bytes.
+    pub size: u64,
+    /// False when the name already pointed at this digest.
+    pub changed: bool,
+}

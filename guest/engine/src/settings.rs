@@ -1,0 +1,29 @@
+//! What the host decides for the engine.
+
+use strata_oci::Platform;
+
+/// A registry to try before the one in the reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// Registry host as in references, for example `docker.io`.
+    pub host: String,
+    /// Base URL without `/v2`, for example `http://127.0.0.1:5000`.
+    pub url: String,
+}
+
+/// See WIT's `settings.configuration`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// strata's version.
+    pub version: String,
+    /// The platform images are chosen for.
+    pub platform: Platform,
+    /// Tried in order, pulls only.
+    pub mirrors: Vec<Mirror>,
+    /// `host` or `host:port` that may be reached by plain HTTP besides loopback.
+    pub insecure_registries: Vec<String>,
+    /// Layers fetched at once by one pull, at least 1.
+    pub parallel_layers: usize,
+    /// Check diff-ids before a pull ends.
+    pub verify_diff_ids_first: bool,
+}

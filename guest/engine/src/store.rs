@@ -1,0 +1,156 @@
+//! What the engine asks of a store: the Rust side of WIT's `store`, where every
+//! rule is written down.
+
+use strata_oci::Digest;
+
+use crate::{Result, transport::Body};
+
+/// Names a lease.
+pub type LeaseId = u64;
+
+/// Where a name points: the part of a descriptor a store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Media type of the content.
+    pub media_type: String,
+    /// Digest of the stored bytes.
+    pub digest: Digest,
+    /// Size of the stored bytes.
+    pub size: u64,
+}
+
+/// A durable named pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Unique within its name space.
+    pub name: String,
+    /// What it points at.
+    pub target: Target,
+    /// Small facts, in key order.
+    pub labels: Vec<(String, String)>,
+    /// Milliseconds since 1970, when first set.
+    pub created: i64,
+    /// Milliseconds since 1970, when it last got its target.
+    pub updated: i64,
+}
+
+/// What a name must be for a change to apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// Anything.
+    Any,
+    /// Not there.
+    Absent,
+    /// Pointing at this digest.
+    Target(Digest),
+}
+
+/// One part of an atomic change of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Set a name; labels are replaced.
+    Set {
+        /// Name space.
+        namespace: String,
+        /// The name.
+        name: String,
+        /// Its target, which must be in the store.
+        target: Target,
+        /// Its labels.
+        labels: Vec<(String, String)>,
+        /// Guard.
+        expected: Expectation,
+    },
+    /// Remove a name.
+    Remove {
+        /// Name space.
+        namespace: String,
+        /// The name.
+        name: String,
+        /// Guard.
+        expected: Expectation,
+    },
+}
+
+/// Facts about a layer that are learned once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFacts {
+    /// Digest of the uncompressed layer.
+    pub diff_id: Digest,
+    /// Bytes of the uncompressed layer.
+    pub size: u64,
+}
+
+/// What opening an ingest found.
+pub enum IngestState<I> {
+    /// The blob is here and protected by the lease.
+    Present,
+    /// Someone else writes it and has this many bytes.
+    Busy(u64),
+    /// Ours to write.
+    Open(I),
+}
+
+/// A blob being written. Dropping it keeps what is durable.
+pub trait Ingest {
+    /// What [`Ingest::append`] takes.
+    type Body;
+
+    /// Bytes accepted so far.
+    fn offset(&self) -> u64;
+
+    /// Appends a body to its end; the new offset.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] if the body was cut (what came is kept), else as WIT
+    /// `store.ingest.append`.
+    async fn append(&self, body: Self::Body) -> Result<u64>;
+
+    /// Verifies, makes durable, publishes.
+    ///
+    /// # Errors
+    /// As WIT `store.ingest.commit`.
+    async fn commit(&self) -> Result<()>;
+
+    /// Forgets the bytes.
+    ///
+    /// # Errors
+    /// As WIT `store.ingest.reset`.
+    async fn reset(&self) -> Result<()>;
+}
+
+/// Content, names and leases. Errors: as WIT `store`, function by function.
+#[expect(missing_docs, reason = "wit/store.wit documents each function")]
+pub trait Store {
+    type Body: Body;
+    type Ingest: Ingest<Body = Self::Body>;
+
+    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>>;
+    async fn stat_all(
+        &self,
+        digests: &[Digest],
+        lease: Option<LeaseId>,
+    ) -> Result<Vec<Option<u64>>>;
+    async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>>;
+    async fn read(&self, digest: &Digest, offset: u64) -> Result<Self::Body>;
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()>;
+    async fn open_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: LeaseId,
+    ) -> Result<IngestState<Self::Ingest>>;
+    async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts>;
+    async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()>;
+    async fn blobs(&self) -> Result<Vec<(Digest, u64)>>;
+    async fn discard_ingests(&self) -> Result<u64>;
+    async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>>;
+
+    fn generation(&self) -> Result<u64>;
+    async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)>;
+    async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64>;
+
+    async fn acquire_lease(&self) -> Result<LeaseId>;
+    fn release_lease(&self, lease: LeaseId);
+    async fn lock(&self, name: &str, lease: LeaseId) -> Result<bool>;
+}

@@ -1,0 +1,61 @@
+//! How the engine talks HTTP: one request, one response, nothing remembered.
+//! Connections are pooled by the host. Redirects, authentication and retries are
+//! the engine's own.
+
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use crate::Result;
+
+/// A body that is read once, in chunks.
+pub trait Body {
+    /// The next bytes, `None` at the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] if the transfer was cut.
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>>;
+}
+
+/// An outgoing request.
+pub struct Request<B> {
+    /// The method.
+    pub method: Method,
+    /// Absolute, `http` or `https`.
+    pub uri: Uri,
+    /// Without `Host`.
+    pub headers: HeaderMap,
+    /// What to send.
+    pub body: RequestBody<B>,
+}
+
+/// What a request carries.
+pub enum RequestBody<B> {
+    /// Nothing.
+    Empty,
+    /// Bytes at hand.
+    Bytes(Vec<u8>),
+    /// A stream of exactly this many bytes.
+    Stream(B, u64),
+}
+
+/// An answer whose body has not been read yet.
+pub struct Response<B> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: B,
+}
+
+/// Sends requests.
+pub trait Transport {
+    /// What responses carry.
+    type Body: Body;
+
+    /// Sends one request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] if there is no answer (refused, cut, timed out, TLS
+    /// failure), [`crate::Error::Denied`] if the host does not allow this address.
+    async fn send(&self, request: Request<Self::Body>) -> Result<Response<Self::Body>>;
+}

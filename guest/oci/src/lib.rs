@@ -1,1 +1,38 @@
+//! The nouns of container images as pure values: references, digests, platforms, manifests and configs.
+//!
+//! Everything here parses, compares or prints. Nothing does I/O, nothing is async, nothing allocates more
+//! than a small multiple of its (bounded) input, and no input can make it panic: the bytes come from
+//! registries and HTTP clients. Documents are views only. The bytes a digest covers stay with the caller,
+//! because a document written again is another document.
+//!
+//! Section numbers in the docs (`docker §2.1`, `registry §4.2`) point into the project's wire contracts,
+//! `docker-engine-images.md` and `registry-protocol.md`.
+//!
+//! ```
+//! use strata_oci::Reference;
+//!
+//! let reference = Reference::parse("alpine")?.with_default_tag();
+//! assert_eq!(reference.to_string(), "docker.io/library/alpine:latest");
+//! assert_eq!(reference.familiar(), "alpine:latest");
+//! # Ok::<(), strata_oci::reference::ReferenceError>(())
+//! ```
 
+pub mod config;
+pub mod digest;
+pub mod document;
+pub mod filter;
+pub mod glob;
+pub mod media_type;
+pub mod platform;
+pub mod reference;
+pub mod timestamp;
+
+mod nullable;
+mod object;
+mod quote;
+
+pub use config::ImageConfig;
+pub use digest::Digest;
+pub use document::{Descriptor, Document, Index, Manifest};
+pub use platform::Platform;
+pub use reference::Reference;

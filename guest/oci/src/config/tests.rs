@@ -1,0 +1,185 @@
+use super::*;
+
+const DIFF_ID: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+fn parse(json: &str) -> ImageConfig {
+    ImageConfig::parse(json.as_bytes()).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+/// Everything dockerd writes, in the order this crate writes it.
+fn full() -> String {
+    let json = r#"{
+        "created":"2024-02-29T12:34:56.789Z","author":"me","architecture":"arm64","os":"linux",
+        "os.version":"1.2","os.features":["f"],"variant":"v8",
+        "config":{
+            "Hostname":"h","Domainname":"d","User":"u:g","AttachStdin":true,"AttachStdout":true,
+            "AttachStderr":true,"ExposedPorts":{"80/tcp":{}},"Tty":true,"OpenStdin":true,"StdinOnce":true,
+            "Env":["A=b"],"Cmd":["c"],
+            "Healthcheck":{"Test":["NONE"],"Interval":1,"Timeout":2,"StartPeriod":3,"StartInterval":4,"Retries":5},
+            "ArgsEscaped":true,"Image":"i","Volumes":{"/v":{}},"WorkingDir":"/w","Entrypoint":["e"],
+            "OnBuild":["RUN x"],"Labels":{"k":"v","a":"b"},"StopSignal":"TERM","StopTimeout":7,"Shell":["s"]
+        },
+        "rootfs":{"type":"layers","diff_ids":["DIFF_ID"]},
+        "history":[
+            {"created":"2024-01-01T00:00:00Z","created_by":"RUN","author":"me","comment":"c","empty_layer":true},
+            {"created_by":"COPY"}
+        ],
+        "comment":"note","parent":"sha256:p","docker_version":"29","container":"id",
+        "container_config":{"Zed":1,"Alpha":null}
+    }"#;
+    json.replace("DIFF_ID", DIFF_ID)
+        .replace(
+            "\"Labels\":{\"k\":\"v\",\"a\":\"b\"}",
+            "\"Labels\":{\"a\":\"b\",\"k\":\"v\"}",
+        )
+        .lines()
+        .map(str::trim)
+        .collect()
+}
+
+#[test]
+fn every_member_is_read_and_written() {
+    let json = full();
+    assert_eq!(serde_json::to_string(&parse(&json)).unwrap(), json);
+}
+
+#[test]
+fn null_empty_and_absent_are_the_same() {
+    let nulls = r#"{"created":null,"author":"","architecture":null,"os":null,"os.version":"","os.features":null,
+        "variant":null,"config":null,"rootfs":null,"history":null,"comment":"","parent":"","docker_version":null,
+        "container":null,"container_config":null,"unknown":{"x":[1]}}"#;
+    let empty = r#"{"architecture":"","os":"","rootfs":{"type":"","diff_ids":[]}}"#;
+    assert_eq!(serde_json::to_string(&parse(nulls)).unwrap(), empty);
+    assert_eq!(serde_json::to_string(&parse("{}")).unwrap(), empty);
+    assert_eq!(
+        parse(r#"{"rootfs":{"type":null,"diff_ids":null}}"#).rootfs,
+        RootFs::default()
+    );
+}
+
+#[test]
+fn a_container_config_of_nulls_is_an_empty_one() {
+    let members = [
+        "Hostname",
+        "Domainname",
+        "User",
+        "AttachStdin",
+        "AttachStdout",
+        "AttachStderr",
+        "ExposedPorts",
+        "Tty",
+        "OpenStdin",
+        "StdinOnce",
+        "Env",
+        "Cmd",
+        "Healthcheck",
+        "ArgsEscaped",
+        "Image",
+        "Volumes",
+        "WorkingDir",
+        "Entrypoint",
+        "OnBuild",
+        "Labels",
+        "StopSignal",
+        "StopTimeout",
+        "Shell",
+    ];
+    let nulls: Vec<String> = members
+        .iter()
+        .map(|name| format!("\"{name}\":null"))
+        .collect();
+    let config: ContainerConfig =
+        serde_json::from_str(&format!("{{{}}}", nulls.join(","))).unwrap();
+    assert_eq!(config, ContainerConfig::default());
+    assert_eq!(serde_json::to_string(&config).unwrap(), "{}");
+
+    let health = r#"{"Test":null,"Interval":null,"Timeout":null,"StartPeriod":null,"StartInterval":null,"Retries":null}"#;
+    let health: Healthcheck = serde_json::from_str(health).unwrap();
+    assert_eq!(health, Healthcheck::default());
+}
+
+#[test]
+fn old_spellings_are_read() {
+    let config = parse(r#"{"config":{"Cmd":"sh","Entrypoint":"/e","Volumes":{"/v":null}}}"#)
+        .config
+        .unwrap();
+    assert_eq!(config.cmd.as_deref(), Some(&["sh".to_owned()][..]));
+    assert_eq!(config.entrypoint.as_deref(), Some(&["/e".to_owned()][..]));
+    assert!(config.volumes.unwrap().contains_key("/v"));
+}
+
+#[test]
+fn container_config_is_passed_on_byte_for_byte() {
+    let config = parse(r#"{"container_config":{"b": 1.0,"a":[ ]}}"#);
+    assert_eq!(
+        config.container_config.unwrap().get(),
+        r#"{"b": 1.0,"a":[ ]}"#
+    );
+}
+
+#[test]
+fn platform_is_as_written() {
+    let platform = parse(&full()).platform();
+    assert_eq!(platform.to_string(), "linux(1.2)/arm64/v8");
+    assert_eq!(platform.os_features, ["f"]);
+}
+
+#[test]
+fn created_is_unix_seconds_if_it_is_a_time() {
+    assert_eq!(parse(&full()).created_unix(), Some(1_709_210_096));
+    assert_eq!(parse("{}").created_unix(), None);
+    assert_eq!(parse(r#"{"created":"yesterday"}"#).created_unix(), None);
+}
+
+#[test]
+fn labels_are_those_of_the_container_config() {
+    let config = parse(&full());
+    let labels: Vec<_> = config.labels().collect();
+    assert_eq!(labels, [("a", "b"), ("k", "v")]);
+    assert_eq!(parse("{}").labels().count(), 0);
+    assert_eq!(parse(r#"{"config":{}}"#).labels().count(), 0);
+}
+
+#[test]
+fn wrong_types_and_digests_are_refused() {
+    for json in [
+        "",
+        "[]",
+        "{",
+        r#"{"os":1}"#,
+        r#"{"rootfs":{"diff_ids":["sha256:../../x"]}}"#,
+        r#"{"config":{"Env":"A=b"}}"#,
+        r#"{"config":{"Labels":{"k":1}}}"#,
+        r#"{"config":{"Healthcheck":{"Interval":1.5}}}"#,
+        r#"{"os":"linux","os":"windows"}"#,
+    ] {
+        let error = ImageConfig::parse(json.as_bytes()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("invalid image config: "),
+            "{json}"
+        );
+    }
+    assert!(ImageConfig::parse(b"{\"os\":\"\xff\"}").is_err());
+}
+
+#[test]
+fn size_is_bounded() {
+    let mut json = b"{}".to_vec();
+    json.resize(MAX_CONFIG_BYTES, b' ');
+    assert!(ImageConfig::parse(&json).is_ok());
+    json.push(b' ');
+    let error = ImageConfig::parse(&json).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "image config has 8388609 bytes, the limit is 8388608"
+    );
+}
+
+#[test]
+fn deep_nesting_is_an_error_or_ignored_but_never_fatal() {
+    let deep = |depth| "[".repeat(depth) + &"]".repeat(depth);
+    for member in ["unknown", "container_config", "config", "os"] {
+        let json = format!("{{\"{member}\":{}}}", deep(100_000));
+        let _ = ImageConfig::parse(json.as_bytes());
+    }
+}

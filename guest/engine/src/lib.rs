@@ -8,10 +8,16 @@
     reason = "implementations are single-threaded; callers never need Send futures"
 )]
 
+mod catalog;
 mod clock;
+mod curation;
 mod error;
+#[cfg(test)]
+mod memory;
 mod model;
 mod progress;
+mod pull;
+mod registry;
 mod settings;
 mod store;
 mod transport;
@@ -30,6 +36,7 @@ pub struct Engine<S, T, C> {
     pub(crate) transport: T,
     pub(crate) clock: C,
     pub(crate) settings: Settings,
+    pub(crate) catalog: catalog::Catalog,
 }
 
 impl<S, T, C> Engine<S, T, C>
@@ -45,6 +52,7 @@ where
             transport,
             clock,
             settings,
+            catalog: catalog::Catalog::default(),
         }
     }
 

@@ -1,0 +1,220 @@
+//! Every name, as of one generation of the store, grouped by target.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+
+use strata_oci::{Digest, Reference};
+
+use super::{Container, DANGLING_PREFIX, NAMESPACE, View, containers::CONTAINERS};
+use crate::{Engine, ImageSummary, Name, Result, Store, Target};
+
+/// Every name space: what has a name in one of them is kept. A new name space
+/// belongs here before its first name is written, or prune takes its content.
+const NAMESPACES: [&str; 2] = [NAMESPACE, CONTAINERS];
+
+/// The names of a store.
+pub(crate) struct Snapshot {
+    /// The generation they were read at.
+    pub(crate) generation: u64,
+    /// The images in the order of their digests.
+    pub(crate) images: Vec<Image>,
+    /// What every name of every name space points at.
+    pub(crate) roots: Vec<Target>,
+    /// Containers by the image they use.
+    pub(super) containers: HashMap<Digest, Vec<Container>>,
+    /// Position in `images` and in its names, by the text that finds it.
+    by_name: HashMap<String, (usize, usize)>,
+}
+
+/// An image: a target and its names.
+pub(crate) struct Image {
+    /// What the names point at; its digest is the image ID.
+    pub(crate) target: Target,
+    /// At least one, in name order.
+    pub(crate) names: Vec<Rc<ImageName>>,
+    /// What was here when last looked at; see [`Engine::view`].
+    pub(super) view: RefCell<Option<Rc<View>>>,
+    /// Its entry in a listing, as of that view.
+    pub(super) summary: RefCell<Option<Rc<ImageSummary>>>,
+}
+
+/// A name of an image.
+pub(crate) struct ImageName {
+    /// As stored.
+    pub(crate) record: Name,
+    /// The name as a reference, with a tag or digest; `None` for a dangling
+    /// name and for text of other tools that is no reference.
+    pub(crate) reference: Option<Reference>,
+    /// What people are shown: the familiar reference, the bare digest of a
+    /// dangling name, or the text as it is.
+    pub(crate) familiar: String,
+}
+
+impl ImageName {
+    fn new(record: Name) -> Self {
+        let (reference, familiar) = if record.name.starts_with(DANGLING_PREFIX) {
+            (None, record.target.digest.to_string())
+        } else {
+            match Reference::parse(&record.name) {
+                Ok(reference) => {
+                    let reference = reference.with_default_tag();
+                    let familiar = reference.familiar();
+                    (Some(reference), familiar)
+                }
+                Err(_) => (None, record.name.clone()),
+            }
+        };
+        Self {
+            record,
+            reference,
+            familiar,
+        }
+    }
+
+    /// Whether this is the hidden name of an untagged image.
+    pub(crate) fn is_dangling(&self) -> bool {
+        self.record.name.starts_with(DANGLING_PREFIX)
+    }
+
+    /// Familiar `repository@digest`, where the name has a repository.
+    pub(crate) fn repository_digest(&self) -> Option<String> {
+        let repository = self.reference.as_ref()?.familiar_repository();
+        Some(format!("{repository}@{}", self.record.target.digest))
+    }
+}
+
+impl Image {
+    /// Whether it has no name people could use.
+    pub(crate) fn is_dangling(&self) -> bool {
+        self.names.iter().all(|name| name.is_dangling())
+    }
+
+    /// The names people know.
+    pub(crate) fn known_names(&self) -> impl Iterator<Item = &Rc<ImageName>> {
+        self.names.iter().filter(|name| !name.is_dangling())
+    }
+
+    /// Familiar names, in name order.
+    pub(super) fn tags(&self) -> Vec<String> {
+        let mut tags = Vec::with_capacity(self.names.len());
+        for name in self.known_names() {
+            // Two names may look the same once shortened.
+            if !tags.contains(&name.familiar) {
+                tags.push(name.familiar.clone());
+            }
+        }
+        tags
+    }
+}
+
+impl Snapshot {
+    /// Groups names; what `old` has parsed already is taken from there.
+    fn new(generation: u64, records: Vec<Name>, others: Vec<Name>, old: Option<&Self>) -> Self {
+        let mut containers: HashMap<_, Vec<_>> = HashMap::new();
+        let mut roots = Vec::with_capacity(others.len());
+        for record in others {
+            if let Some(container) = Container::from_record(&record) {
+                let using = containers.entry(container.image.clone()).or_default();
+                using.push(container);
+            }
+            roots.push(record.target);
+        }
+        let mut grouped: BTreeMap<Digest, Vec<Rc<ImageName>>> = BTreeMap::new();
+        for record in records {
+            let known = old.and_then(|old| old.name(&record.name));
+            let name = match known {
+                Some(known) if known.record == record => known.clone(),
+                _ => Rc::new(ImageName::new(record)),
+            };
+            let names = grouped.entry(name.record.target.digest.clone());
+            names.or_default().push(name);
+        }
+        let mut images = Vec::with_capacity(grouped.len());
+        let mut by_name = HashMap::new();
+        for names in grouped.into_values() {
+            let Some(first) = names.first() else { continue };
+            let target = first.record.target.clone();
+            for (position, name) in names.iter().enumerate() {
+                by_name.insert(name.record.name.clone(), (images.len(), position));
+            }
+            roots.push(target.clone());
+            images.push(Image {
+                target,
+                names,
+                view: RefCell::default(),
+                summary: RefCell::default(),
+            });
+        }
+        // Other tools store short forms ("alpine", "latest"): they answer to their
+        // canonical form too, unless that is a name itself.
+        for (index, image) in images.iter().enumerate() {
+            for (position, name) in image.names.iter().enumerate() {
+                if let Some(reference) = &name.reference {
+                    let canonical = reference.to_string();
+                    by_name.entry(canonical).or_insert((index, position));
+                }
+            }
+        }
+        Self {
+            generation,
+            images,
+            roots,
+            containers,
+            by_name,
+        }
+    }
+
+    /// The position of the image with this name, and the name.
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Rc<ImageName>)> {
+        let (index, position) = *self.by_name.get(name)?;
+        let name = self.images.get(index)?.names.get(position)?;
+        Some((index, name))
+    }
+
+    fn name(&self, name: &str) -> Option<&Rc<ImageName>> {
+        self.find(name).map(|(_, name)| name)
+    }
+
+    /// The position of the image with this target.
+    pub(crate) fn position(&self, target: &Digest) -> Option<usize> {
+        let by_digest = |image: &Image| image.target.digest.cmp(target);
+        self.images.binary_search_by(by_digest).ok()
+    }
+
+    /// The positions of the images whose digest text starts with `prefix`.
+    pub(super) fn positions_by_prefix(&self, prefix: &str) -> std::ops::Range<usize> {
+        let text = |image: &Image| image.target.digest.as_str() < prefix;
+        let start = self.images.partition_point(text);
+        let rest = self.images.get(start..).unwrap_or_default();
+        let starts = |image: &Image| image.target.digest.as_str().starts_with(prefix);
+        start..start + rest.partition_point(starts)
+    }
+}
+
+impl<S: Store, T, C> Engine<S, T, C> {
+    /// The names as they are now; read only if they have changed.
+    pub(crate) async fn snapshot(&self) -> Result<Rc<Snapshot>> {
+        let generation = self.store.generation()?;
+        let old = self.catalog.snapshot.borrow().clone();
+        if let Some(old) = &old
+            && old.generation == generation
+        {
+            return Ok(old.clone());
+        }
+        let (read_at, records) = self.store.names(NAMESPACE).await?;
+        let mut others = Vec::new();
+        for namespace in NAMESPACES {
+            if namespace != NAMESPACE {
+                // Should a name change between two reads, the older number stands: then
+                // every change guarded by it fails and is tried again.
+                others.extend(self.store.names(namespace).await?.1);
+            }
+        }
+        let snapshot = Rc::new(Snapshot::new(read_at, records, others, old.as_deref()));
+        self.catalog.snapshot.replace(Some(snapshot.clone()));
+        Ok(snapshot)
+    }
+}

@@ -1,0 +1,159 @@
+//! Making a view from what the store had to say.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use strata_oci::{
+    Descriptor, Digest, Document, Manifest, Platform,
+    media_type::{self, Kind},
+};
+
+use super::{Kinship, ManifestView, View};
+use crate::catalog::{Documents, documents::Essentials};
+
+/// What views are made from: everything that had to be asked of the store.
+pub(super) struct Material {
+    /// The documents that are here.
+    pub(super) documents: Documents,
+    /// Sizes of the configs and layers that are here.
+    pub(super) sizes: HashMap<Digest, u64>,
+    /// What the configs say.
+    pub(super) essentials: HashMap<Digest, Rc<Essentials>>,
+}
+
+impl Material {
+    /// The view of the image with this target.
+    pub(super) fn view(&self, target: Descriptor, host: &Platform) -> View {
+        let mut view = View::default();
+        let mut counted = HashSet::new();
+        let root = target.digest.clone();
+        let mut stack = vec![target];
+        while let Some(descriptor) = stack.pop() {
+            let digest = descriptor.digest.clone();
+            let first = self.count(&mut view, &mut counted, &digest);
+            let stored = self.documents.get(&digest);
+            let document = stored.and_then(|stored| stored.document.clone());
+            if first && document.is_some() {
+                view.documents.push(digest.clone());
+            }
+            match document.as_deref() {
+                // Indexes below each other could otherwise list one another for ever.
+                Some(Document::Index(_)) if !first => {}
+                Some(Document::Index(index)) => {
+                    stack.extend(index.manifests.iter().rev().cloned());
+                }
+                Some(Document::Manifest(manifest)) => {
+                    for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
+                        self.count(&mut view, &mut counted, &child.digest);
+                    }
+                    view.manifests.push(ManifestView {
+                        document: document.clone(),
+                        ..self.manifest(descriptor, manifest)
+                    });
+                }
+                // An index that is not here has no manifests to show.
+                None if digest == root => {}
+                None => view.manifests.push(ManifestView {
+                    available: false,
+                    content_size: stored.map_or(0, |stored| stored.size),
+                    kind: kinship(&descriptor, None, None),
+                    document: None,
+                    essentials: None,
+                    descriptor,
+                }),
+            }
+        }
+        view.best = best(&view.manifests, host);
+        view
+    }
+
+    /// A manifest that is here, without its document.
+    fn manifest(&self, descriptor: Descriptor, manifest: &Manifest) -> ManifestView {
+        let mut content_size = self.size(&descriptor.digest).unwrap_or_default();
+        let mut available = true;
+        let mut own = HashSet::new();
+        for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
+            match self.size(&child.digest) {
+                Some(size) if own.insert(&child.digest) => {
+                    content_size = content_size.saturating_add(size);
+                }
+                Some(_) => {}
+                None => available &= media_type::kind(&child.media_type) == Kind::ForeignLayer,
+            }
+        }
+        let essentials = self.essentials.get(&manifest.config.digest).cloned();
+        let kind = kinship(&descriptor, Some(manifest), essentials.as_deref());
+        if let Kinship::Image(_) = kind {
+            available &= essentials.is_some();
+        }
+        ManifestView {
+            descriptor,
+            available,
+            content_size,
+            kind,
+            document: None,
+            essentials,
+        }
+    }
+
+    /// Adds a blob to the view; false if it has been.
+    fn count(&self, view: &mut View, counted: &mut HashSet<Digest>, digest: &Digest) -> bool {
+        if !counted.insert(digest.clone()) {
+            return false;
+        }
+        match self.size(digest) {
+            Some(size) => {
+                view.blobs.push((digest.clone(), size));
+                view.size = view.size.saturating_add(size);
+            }
+            None => view.missing.push(digest.clone()),
+        }
+        true
+    }
+
+    /// The size of a blob that is here.
+    fn size(&self, digest: &Digest) -> Option<u64> {
+        let stored = self.documents.get(digest).map(|stored| stored.size);
+        stored.or_else(|| self.sizes.get(digest).copied())
+    }
+}
+
+/// What a manifest is, as far as can be told from what is here.
+fn kinship(
+    descriptor: &Descriptor,
+    manifest: Option<&Manifest>,
+    essentials: Option<&Essentials>,
+) -> Kinship {
+    if descriptor.is_attestation() {
+        return match descriptor.attestation_for() {
+            Some(subject) => Kinship::Attestation(subject),
+            None => Kinship::Unknown,
+        };
+    }
+    let is_layer = |layer: &Descriptor| {
+        let kind = media_type::kind(&layer.media_type);
+        matches!(kind, Kind::Layer | Kind::ForeignLayer)
+    };
+    // Images `FROM scratch` may have no layers at all.
+    let is_image = manifest.is_none_or(|manifest| {
+        manifest.is_image() && (manifest.layers.is_empty() || manifest.layers.iter().any(is_layer))
+    });
+    let stated = essentials.map(|essentials| &essentials.platform);
+    let stated = stated.filter(|platform| !platform.os.is_empty());
+    match descriptor.platform.as_ref().or(stated) {
+        Some(platform) if is_image && platform.os != "unknown" => Kinship::Image(platform.clone()),
+        _ => Kinship::Unknown,
+    }
+}
+
+/// The complete image that suits `host` best; if none does, the first.
+fn best(manifests: &[ManifestView], host: &Platform) -> Option<usize> {
+    let complete = manifests.iter().enumerate().filter(|(_, it)| it.available);
+    let ranked = complete.filter_map(|(position, manifest)| {
+        let rank = host.rank(manifest.platform()?).unwrap_or(usize::MAX);
+        Some((rank, position))
+    });
+    ranked.min().map(|(_, position)| position)
+}

@@ -1,0 +1,151 @@
+//! Removing every image nobody needs, and every blob no name reaches (docker §4.9).
+
+use std::{collections::HashSet, rc::Rc};
+
+use strata_oci::Reference;
+
+use super::{ATTEMPTS, Applied, remove::deleted, remove_name, sweep::Candidates, too_busy};
+use crate::{
+    Engine, Error, Filters, LeaseId, Pruned, Removal, Result, Store,
+    catalog::{Container, Image, ImageName, Selection, Snapshot, View},
+};
+
+/// The lock that one prune at a time holds, across processes.
+const LOCK: &str = "prune";
+
+/// An image that loses names.
+struct Loss {
+    /// The names to go.
+    names: Vec<Rc<ImageName>>,
+    /// What was here of it.
+    view: Rc<View>,
+}
+
+/// A lease that ends with the operation, even when that is cancelled.
+struct Held<'a, S: Store> {
+    store: &'a S,
+    lease: LeaseId,
+}
+
+impl<S: Store> Drop for Held<'_, S> {
+    fn drop(&mut self) {
+        self.store.release_lease(self.lease);
+    }
+}
+
+impl<S: Store, T, C> Engine<S, T, C> {
+    /// Removes dangling images, or with `dangling` false every image no container
+    /// uses, as far as the filters admit; then every blob and partial download that
+    /// nothing refers to.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a filter prune does not have;
+    /// [`Error::Conflict`] if another prune is running, or names keep changing.
+    pub async fn prune(&self, filters: &Filters) -> Result<Pruned> {
+        for (key, values) in [
+            ("reference", &filters.references),
+            ("before", &filters.before),
+            ("since", &filters.since),
+        ] {
+            if !values.is_empty() {
+                return Err(Error::InvalidArgument(format!("invalid filter '{key}'")));
+            }
+        }
+        let held = Held {
+            store: &self.store,
+            lease: self.store.acquire_lease().await?,
+        };
+        if !self.store.lock(LOCK, held.lease).await? {
+            return Err(Error::Conflict(
+                "a prune operation is already running".to_owned(),
+            ));
+        }
+        let losses = self.remove_unneeded(filters).await?;
+        let gone = self.sweep(&Candidates::All, &HashSet::new()).await?;
+        let partial = self.store.discard_ingests().await?;
+        let content = gone.iter().map(|(_, size)| size).sum::<u64>();
+        let mut gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
+        let mut removals = Vec::new();
+        for loss in &losses {
+            let names = loss.names.iter().map(|name| name.familiar.clone());
+            removals.extend(names.map(Removal::Untagged));
+            let deleted: Vec<_> = deleted(&loss.view, &gone).collect();
+            for removal in &deleted {
+                // A manifest of two images goes once.
+                if let Removal::Deleted(digest) = removal {
+                    gone.remove(digest);
+                }
+            }
+            removals.extend(deleted);
+        }
+        Ok(Pruned {
+            removals,
+            reclaimed: content.saturating_add(partial),
+        })
+    }
+
+    /// Removes the names of unneeded images, all in one step.
+    async fn remove_unneeded(&self, filters: &Filters) -> Result<Vec<Loss>> {
+        let dangling_only = filters.dangling.unwrap_or(true);
+        // `dangling=false` means "also tagged ones" here, not "only".
+        let filters = Filters {
+            dangling: dangling_only.then_some(true),
+            ..filters.clone()
+        };
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.snapshot().await?;
+            let selection = self.selection(&snapshot, &filters).await?;
+            let views = self.views(&snapshot).await?;
+            let mut losses = Vec::new();
+            for (image, view) in snapshot.images.iter().zip(views) {
+                let names = unneeded(&snapshot, &selection, image);
+                if !names.is_empty() && selection.admits_image(&view) {
+                    losses.push(Loss { names, view });
+                }
+            }
+            let names = losses.iter().flat_map(|loss| &loss.names);
+            let changes: Vec<_> = names.map(|name| remove_name(name)).collect();
+            if changes.is_empty() {
+                return Ok(losses);
+            }
+            if let Applied::Done = self.apply(changes, snapshot.generation).await? {
+                return Ok(losses);
+            }
+        }
+        Err(too_busy())
+    }
+}
+
+/// The names of an image that pass the filters and that no container needs.
+fn unneeded(snapshot: &Snapshot, selection: &Selection<'_>, image: &Image) -> Vec<Rc<ImageName>> {
+    let containers = snapshot.containers_using(&image.target.digest);
+    let needed = needed_names(image, containers);
+    let names = image.names.iter().filter(|name| {
+        !needed.contains(name.record.name.as_str()) && selection.admits_name(image, name)
+    });
+    names.cloned().collect()
+}
+
+/// The names that keep an image for its containers: those they were made by, or
+/// else one of them.
+fn needed_names<'a>(image: &'a Image, containers: &[Container]) -> HashSet<&'a str> {
+    let mut needed = HashSet::new();
+    for container in containers {
+        let by = Reference::parse(&container.name).ok();
+        let by = by.map(|reference| reference.with_default_tag());
+        let named = |name: &&Rc<ImageName>| match (&name.reference, &by) {
+            (Some(reference), Some(by)) => {
+                // Made by `repo:tag@digest`, it keeps `repo:tag` too.
+                reference == by || by.tag().is_some() && *reference == by.without_digest()
+            }
+            _ => false,
+        };
+        let mut names = image.names.iter().filter(named).peekable();
+        if names.peek().is_none() {
+            let first = image.known_names().next().or(image.names.first());
+            needed.extend(first.map(|name| name.record.name.as_str()));
+        }
+        needed.extend(names.map(|name| name.record.name.as_str()));
+    }
+    needed
+}

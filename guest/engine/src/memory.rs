@@ -1,0 +1,460 @@
+//! A [`Store`] in memory, for tests: every rule of WIT `store`, nothing durable.
+//!
+//! Counts its calls and lets a test act between two of them, to play another
+//! process that changes names meanwhile.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap, HashSet},
+    rc::Rc,
+    time::Duration,
+};
+
+use strata_oci::Digest;
+
+use crate::{
+    Body, Change, Clock, Error, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name,
+    Request, Response, Result, Store, Target, Transport,
+};
+
+/// What a test does just before a call goes on.
+type Hook = Box<dyn FnOnce(&Memory)>;
+
+/// The store. Clones share content.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Rc<State>);
+
+#[derive(Default)]
+struct State {
+    blobs: RefCell<BTreeMap<Digest, Vec<u8>>>,
+    ingests: RefCell<HashMap<Digest, Vec<u8>>>,
+    names: RefCell<BTreeMap<(String, String), Name>>,
+    leases: RefCell<BTreeMap<LeaseId, HashSet<Digest>>>,
+    locks: RefCell<HashMap<String, LeaseId>>,
+    generation: Cell<u64>,
+    names_changed: Cell<u64>,
+    last_lease: Cell<LeaseId>,
+    milliseconds: Cell<i64>,
+    calls: RefCell<Vec<&'static str>>,
+    hooks: RefCell<Vec<(&'static str, Hook)>>,
+}
+
+impl Memory {
+    /// Puts a blob in without a lease.
+    pub(crate) fn insert(&self, bytes: impl Into<Vec<u8>>) -> Digest {
+        let bytes = bytes.into();
+        let digest = Digest::sha256(&bytes);
+        self.0.blobs.borrow_mut().insert(digest.clone(), bytes);
+        digest
+    }
+
+    /// Takes a blob away as another process would.
+    pub(crate) fn lose(&self, digest: &Digest) {
+        self.0.blobs.borrow_mut().remove(digest);
+        self.0.generation.update(|generation| generation + 1);
+    }
+
+    /// Whether the blob is here.
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.0.blobs.borrow().contains_key(digest)
+    }
+
+    /// How many blobs are here.
+    pub(crate) fn len(&self) -> usize {
+        self.0.blobs.borrow().len()
+    }
+
+    /// Sets a name as another process would.
+    pub(crate) fn name(
+        &self,
+        namespace: &str,
+        name: &str,
+        target: &Target,
+        labels: &[(&str, &str)],
+    ) {
+        let now = self.0.milliseconds.get();
+        let labels = labels.iter();
+        let record = Name {
+            name: name.to_owned(),
+            target: target.clone(),
+            labels: labels.map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            created: now,
+            updated: now,
+        };
+        let key = (namespace.to_owned(), name.to_owned());
+        self.0.names.borrow_mut().insert(key, record);
+        self.changed();
+    }
+
+    /// The names of a name space.
+    pub(crate) fn names_of(&self, namespace: &str) -> Vec<String> {
+        let names = self.0.names.borrow();
+        let names = names.keys().filter(|(space, _)| space == namespace);
+        names.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// What a name points at.
+    pub(crate) fn target_of(&self, name: &str) -> Option<Digest> {
+        let key = ("images".to_owned(), name.to_owned());
+        let names = self.0.names.borrow();
+        names.get(&key).map(|record| record.target.digest.clone())
+    }
+
+    /// Sets the time of later changes, in milliseconds.
+    pub(crate) fn at(&self, milliseconds: i64) {
+        self.0.milliseconds.set(milliseconds);
+    }
+
+    /// The calls since last asked.
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.0.calls.take()
+    }
+
+    /// Acts once, just before the next `call`.
+    pub(crate) fn before(&self, call: &'static str, hook: impl FnOnce(&Self) + 'static) {
+        self.0.hooks.borrow_mut().push((call, Box::new(hook)));
+    }
+
+    fn enter(&self, call: &'static str) {
+        self.0.calls.borrow_mut().push(call);
+        let mut hooks = self.0.hooks.borrow_mut();
+        let position = hooks.iter().position(|(name, _)| *name == call);
+        let hook = position.map(|position| hooks.remove(position));
+        drop(hooks);
+        if let Some((_, hook)) = hook {
+            hook(self);
+        }
+    }
+
+    fn changed(&self) {
+        self.0.generation.update(|generation| generation + 1);
+        self.0.names_changed.set(self.0.generation.get());
+    }
+
+    fn protect(&self, digest: &Digest, lease: LeaseId) {
+        let mut leases = self.0.leases.borrow_mut();
+        leases.get_mut(&lease).unwrap().insert(digest.clone());
+    }
+
+    fn holds(&self, change: &Change) -> bool {
+        let (Change::Set {
+            namespace,
+            name,
+            expected,
+            ..
+        }
+        | Change::Remove {
+            namespace,
+            name,
+            expected,
+        }) = change;
+        let names = self.0.names.borrow();
+        let record = names.get(&(namespace.clone(), name.clone()));
+        match expected {
+            Expectation::Any => true,
+            Expectation::Absent => record.is_none(),
+            Expectation::Target(digest) => {
+                record.is_some_and(|record| record.target.digest == *digest)
+            }
+        }
+    }
+}
+
+fn not_found(digest: &Digest) -> Error {
+    Error::NotFound(format!("blob {digest} is not in the store"))
+}
+
+impl Store for Memory {
+    type Body = Bytes;
+    type Ingest = Partial;
+
+    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
+        self.enter("stat");
+        let size = self.0.blobs.borrow().get(digest).map(|it| it.len() as u64);
+        if let Some(lease) = lease {
+            self.protect(digest, lease);
+        }
+        Ok(size)
+    }
+
+    async fn stat_all(
+        &self,
+        digests: &[Digest],
+        lease: Option<LeaseId>,
+    ) -> Result<Vec<Option<u64>>> {
+        self.enter("stat_all");
+        let blobs = self.0.blobs.borrow();
+        for digest in digests {
+            if let Some(lease) = lease {
+                self.protect(digest, lease);
+            }
+        }
+        let size = |digest| blobs.get(digest).map(|it| it.len() as u64);
+        Ok(digests.iter().map(size).collect())
+    }
+
+    async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        self.enter("get");
+        let bytes = self.0.blobs.borrow().get(digest).cloned();
+        let bytes = bytes.ok_or_else(|| not_found(digest))?;
+        match bytes.len() as u64 > limit {
+            true => Err(Error::QuotaExceeded(format!("blob {digest} is too large"))),
+            false => Ok(bytes),
+        }
+    }
+
+    async fn read(&self, digest: &Digest, offset: u64) -> Result<Bytes> {
+        let bytes = self.get(digest, u64::MAX).await?;
+        let offset = usize::try_from(offset).unwrap();
+        Ok(Bytes(bytes.get(offset..).map(<[u8]>::to_vec)))
+    }
+
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
+        self.enter("put");
+        let actual = Digest::of(digest.algorithm(), &data);
+        if actual != *digest {
+            let expected = digest.clone();
+            return Err(Error::DigestMismatch { expected, actual });
+        }
+        self.protect(digest, lease);
+        self.0.blobs.borrow_mut().insert(digest.clone(), data);
+        Ok(())
+    }
+
+    async fn open_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: LeaseId,
+    ) -> Result<IngestState<Partial>> {
+        self.enter("open_ingest");
+        self.protect(digest, lease);
+        if self.has(digest) {
+            return Ok(IngestState::Present);
+        }
+        let mut ingests = self.0.ingests.borrow_mut();
+        ingests.entry(digest.clone()).or_default();
+        Ok(IngestState::Open(Partial {
+            store: self.clone(),
+            digest: digest.clone(),
+            size,
+        }))
+    }
+
+    /// Layers here are not compressed.
+    async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {
+        self.enter("layer_facts");
+        let blobs = self.0.blobs.borrow();
+        let bytes = blobs.get(digest).ok_or_else(|| not_found(digest))?;
+        Ok(LayerFacts {
+            diff_id: digest.clone(),
+            size: bytes.len() as u64,
+        })
+    }
+
+    async fn expect_diff_ids(&self, _layers: &[(Digest, Digest)]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn blobs(&self) -> Result<Vec<(Digest, u64)>> {
+        self.enter("blobs");
+        let blobs = self.0.blobs.borrow();
+        let blobs = blobs.iter();
+        Ok(blobs
+            .map(|(digest, it)| (digest.clone(), it.len() as u64))
+            .collect())
+    }
+
+    async fn discard_ingests(&self) -> Result<u64> {
+        self.enter("discard_ingests");
+        let ingests = self.0.ingests.take();
+        Ok(ingests.values().map(|bytes| bytes.len() as u64).sum())
+    }
+
+    async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>> {
+        self.enter("delete");
+        if self.0.names_changed.get() > generation {
+            return Err(Error::Conflict("a name changed".to_owned()));
+        }
+        let leases = self.0.leases.borrow();
+        let mut gone = Vec::new();
+        for digest in digests {
+            if leases.values().any(|leased| leased.contains(digest)) {
+                continue;
+            }
+            if let Some(bytes) = self.0.blobs.borrow_mut().remove(digest) {
+                gone.push((digest.clone(), bytes.len() as u64));
+            }
+        }
+        self.0.generation.update(|generation| generation + 1);
+        Ok(gone)
+    }
+
+    fn generation(&self) -> Result<u64> {
+        self.enter("generation");
+        Ok(self.0.generation.get())
+    }
+
+    async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)> {
+        self.enter("names");
+        let names = self.0.names.borrow();
+        let names = names.iter().filter(|((space, _), _)| space == namespace);
+        let names = names.map(|(_, record)| record.clone()).collect();
+        Ok((self.0.generation.get(), names))
+    }
+
+    async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64> {
+        self.enter("apply");
+        let current = self.0.generation.get();
+        if generation.is_some_and(|expected| expected != current)
+            || !changes.iter().all(|change| self.holds(change))
+        {
+            return Err(Error::Conflict("the store changed".to_owned()));
+        }
+        for change in &changes {
+            if let Change::Set { target, .. } = change
+                && !self.has(&target.digest)
+            {
+                return Err(not_found(&target.digest));
+            }
+        }
+        for change in changes {
+            let mut names = self.0.names.borrow_mut();
+            match change {
+                Change::Set {
+                    namespace,
+                    name,
+                    target,
+                    labels,
+                    ..
+                } => {
+                    let now = self.0.milliseconds.get();
+                    let key = (namespace, name.clone());
+                    let created = names.get(&key).map_or(now, |old| old.created);
+                    let updated = now;
+                    names.insert(
+                        key,
+                        Name {
+                            name,
+                            target,
+                            labels,
+                            created,
+                            updated,
+                        },
+                    );
+                }
+                Change::Remove {
+                    namespace, name, ..
+                } => {
+                    names.remove(&(namespace, name));
+                }
+            }
+        }
+        self.changed();
+        Ok(self.0.generation.get())
+    }
+
+    async fn acquire_lease(&self) -> Result<LeaseId> {
+        let lease = self.0.last_lease.get() + 1;
+        self.0.last_lease.set(lease);
+        self.0.leases.borrow_mut().insert(lease, HashSet::new());
+        Ok(lease)
+    }
+
+    fn release_lease(&self, lease: LeaseId) {
+        self.0.leases.borrow_mut().remove(&lease);
+        self.0
+            .locks
+            .borrow_mut()
+            .retain(|_, holder| *holder != lease);
+    }
+
+    async fn lock(&self, name: &str, lease: LeaseId) -> Result<bool> {
+        let mut locks = self.0.locks.borrow_mut();
+        Ok(*locks.entry(name.to_owned()).or_insert(lease) == lease)
+    }
+}
+
+/// A body at hand: one chunk.
+pub(crate) struct Bytes(pub(crate) Option<Vec<u8>>);
+
+impl Body for Bytes {
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.take())
+    }
+}
+
+/// A blob being written.
+pub(crate) struct Partial {
+    store: Memory,
+    digest: Digest,
+    size: u64,
+}
+
+impl Ingest for Partial {
+    type Body = Bytes;
+
+    fn offset(&self) -> u64 {
+        let ingests = self.store.0.ingests.borrow();
+        ingests
+            .get(&self.digest)
+            .map_or(0, |bytes| bytes.len() as u64)
+    }
+
+    async fn append(&self, mut body: Bytes) -> Result<u64> {
+        while let Some(chunk) = body.chunk().await? {
+            let mut ingests = self.store.0.ingests.borrow_mut();
+            ingests
+                .entry(self.digest.clone())
+                .or_default()
+                .extend(chunk);
+        }
+        Ok(self.offset())
+    }
+
+    async fn commit(&self) -> Result<()> {
+        if self.offset() < self.size {
+            return Err(Error::InvalidArgument("too few bytes".to_owned()));
+        }
+        let bytes = self.store.0.ingests.borrow_mut().remove(&self.digest);
+        let bytes = bytes.unwrap_or_default();
+        let actual = Digest::of(self.digest.algorithm(), &bytes);
+        if actual != self.digest {
+            let expected = self.digest.clone();
+            return Err(Error::DigestMismatch { expected, actual });
+        }
+        self.store.insert(bytes);
+        Ok(())
+    }
+
+    async fn reset(&self) -> Result<()> {
+        self.store.0.ingests.borrow_mut().remove(&self.digest);
+        Ok(())
+    }
+}
+
+/// A transport without a network.
+pub(crate) struct Offline;
+
+impl Transport for Offline {
+    type Body = Bytes;
+
+    async fn send(&self, _request: Request<Bytes>) -> Result<Response<Bytes>> {
+        Err(Error::Unavailable("no network".to_owned()))
+    }
+}
+
+/// A clock that stands still.
+pub(crate) struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> (i64, u32) {
+        (0, 0)
+    }
+
+    async fn sleep(&self, _duration: Duration) {}
+
+    fn random(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,292 @@
+//! One blob: from wherever it stopped to the end, through cuts, lies and other
+//! pulls of the same blob.
+
+use std::{pin::pin, time::Duration};
+
+use futures::future::{Either, select};
+use strata_oci::{
+    Descriptor,
+    document::MAX_DOCUMENT_BYTES,
+    media_type::{self, Kind},
+};
+
+use super::{Pull, content::report};
+use crate::{
+    Clock, Error, Ingest, IngestState, Phase, Progress, Result, Store, Transport,
+    registry::{Attempts, Failure, Opened},
+};
+
+/// How often progress is reported, and another's download is looked at: as often
+/// as dockerd does.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How a transfer of one blob stands.
+struct Transfer<'b> {
+    blob: &'b Descriptor,
+    progress: &'b dyn Progress,
+    attempts: Attempts,
+    /// The most bytes ever accepted; only more than that is progress.
+    furthest: u64,
+    /// The bytes come from more than one answer or an earlier pull, so that a
+    /// wrong digest may be due to how they were put together.
+    is_pieced: bool,
+    /// The one clean start over was used.
+    restarted: bool,
+    /// Addresses of a foreign layer that are still to be tried.
+    urls: std::slice::Iter<'b, String>,
+    /// The address in use; `None` is the registry.
+    url: Option<&'b str>,
+}
+
+/// Where the bytes in an ingest came from last.
+#[derive(Clone, Copy)]
+enum Server {
+    Foreign,
+    Registry(Option<usize>),
+}
+
+impl<S, T, C> Pull<'_, S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Brings in one blob, or waits until another operation has.
+    pub(super) async fn blob(&self, blob: &Descriptor, progress: &dyn Progress) -> Result<()> {
+        let lease = self.lease.id();
+        // Decoded only when short: a document bounds it, but it is hashed here.
+        if blob.size <= MAX_DOCUMENT_BYTES as u64
+            && let Some(inline) = blob.inline()
+        {
+            self.store.put(&blob.digest, inline, lease).await?;
+            report(progress, blob, Phase::Downloaded, blob.size);
+            return Ok(());
+        }
+        let mut shown = 0;
+        let mut waited = false;
+        loop {
+            match self
+                .store
+                .open_ingest(&blob.digest, blob.size, lease)
+                .await?
+            {
+                IngestState::Present => {
+                    let phase = match waited {
+                        true => Phase::Downloaded,
+                        false => Phase::AlreadyExists,
+                    };
+                    report(progress, blob, phase, blob.size);
+                    return Ok(());
+                }
+                IngestState::Busy(current) => {
+                    waited = true;
+                    if current != shown {
+                        shown = current;
+                        report(progress, blob, Phase::Downloading, current);
+                    }
+                    self.clock.sleep(TICK).await;
+                }
+                IngestState::Open(ingest) => {
+                    self.transfer(blob, &ingest, progress).await?;
+                    report(progress, blob, Phase::Downloaded, blob.size);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Fills an ingest and commits it.
+    async fn transfer(
+        &self,
+        blob: &Descriptor,
+        ingest: &S::Ingest,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let foreign = media_type::kind(&blob.media_type) == Kind::ForeignLayer;
+        let mut urls = if foreign { blob.urls.iter() } else { [].iter() };
+        let mut transfer = Transfer {
+            blob,
+            progress,
+            attempts: Attempts::new(),
+            furthest: ingest.offset(),
+            is_pieced: ingest.offset() > 0,
+            restarted: false,
+            url: urls.next().map(String::as_str),
+            urls,
+        };
+        let mut server = Server::Registry(None);
+        loop {
+            while ingest.offset() < blob.size {
+                match self.append(&mut transfer, ingest, &mut server).await {
+                    Ok(()) => {}
+                    Err(failure) if transfer.url.is_some() && !is_local(&failure.error) => {
+                        // Any failure of a foreign address leads to the next.
+                        transfer.url = transfer.urls.next().map(String::as_str);
+                    }
+                    Err(failure) => {
+                        let (attempts, digest) = (&mut transfer.attempts, Some(&blob.digest));
+                        attempts
+                            .wait(failure, digest, self.clock, self.progress)
+                            .await?;
+                    }
+                }
+            }
+            let Err(error) = ingest.commit().await else {
+                return Ok(());
+            };
+            let Error::DigestMismatch { .. } = error else {
+                return Err(error);
+            };
+            if !self.may_restart(&mut transfer, server) {
+                return Err(error);
+            }
+            ingest.reset().await?;
+            if ingest.offset() >= blob.size {
+                // An empty blob has nothing to fetch again.
+                return Err(error);
+            }
+        }
+    }
+
+    /// Whether wrong bytes are worth one clean start: they were pieced together,
+    /// or someone other than the registry served them.
+    fn may_restart(&self, transfer: &mut Transfer<'_>, server: Server) -> bool {
+        let elsewhere = match server {
+            Server::Foreign => {
+                transfer.url = transfer.urls.next().map(String::as_str);
+                true
+            }
+            Server::Registry(source) => self.repository.distrust(source),
+        };
+        let pieced = transfer.is_pieced && !transfer.restarted;
+        transfer.restarted |= pieced;
+        transfer.is_pieced = false;
+        elsewhere || pieced
+    }
+
+    /// One answer's worth of bytes.
+    async fn append(
+        &self,
+        transfer: &mut Transfer<'_>,
+        ingest: &S::Ingest,
+        server: &mut Server,
+    ) -> Result<(), Failure> {
+        let blob = transfer.blob;
+        let offset = ingest.offset();
+        let opened = match transfer.url {
+            Some(url) => self.repository.foreign_blob(blob, url, offset).await,
+            None => self.repository.blob(blob, offset).await,
+        };
+        let opened = opened.map_err(|failure| {
+            failure.context(&format!(
+                "failed to fetch {} of {}",
+                blob.digest, self.reference
+            ))
+        })?;
+        let Opened::Body {
+            start,
+            body,
+            source,
+        } = opened
+        else {
+            ingest.reset().await?;
+            return match offset {
+                0 => Err(Failure::passing(format!(
+                    "{} of {} was answered with a part nobody asked for",
+                    blob.digest, self.reference
+                ))),
+                _ => Ok(()),
+            };
+        };
+        *server = match transfer.url {
+            Some(_) => Server::Foreign,
+            None => Server::Registry(source),
+        };
+        if start < offset {
+            // The server ignored the range, or starts over: so do we.
+            ingest.reset().await?;
+            transfer.is_pieced = false;
+        } else if offset > 0 {
+            transfer.is_pieced = true;
+        }
+        let appended = self.watched(transfer, ingest, body).await;
+        let reached = ingest.offset();
+        if reached > transfer.furthest {
+            transfer.furthest = reached;
+            transfer.attempts.progressed();
+        }
+        let cut = match appended {
+            Ok(_) if reached >= blob.size => return Ok(()),
+            Ok(_) => Failure::passing(format!(
+                "{} of {} ended after {reached} of {} bytes",
+                blob.digest, self.reference, blob.size
+            )),
+            Err(Error::InvalidArgument(_)) => {
+                // Longer than it may be: nothing of it can be believed.
+                ingest.reset().await?;
+                return Err(self.too_long(transfer, *server));
+            }
+            Err(error) => Failure::from(error).context(&format!(
+                "failed to fetch {} of {}",
+                blob.digest, self.reference
+            )),
+        };
+        if let Server::Registry(source) = *server {
+            self.repository.cut(source);
+        }
+        Err(cut)
+    }
+
+    /// A mirror that sends too much is passed over at once; the registry is
+    /// believed to mean it.
+    fn too_long(&self, transfer: &mut Transfer<'_>, server: Server) -> Failure {
+        let blob = transfer.blob;
+        let message = format!(
+            "failed size validation: {} has more than the {} bytes its descriptor says",
+            blob.digest, blob.size
+        );
+        match server {
+            // The caller goes on to the next address by itself.
+            Server::Foreign => Failure::passing(message),
+            Server::Registry(_) if self.may_restart(transfer, server) => Failure::passing(message),
+            Server::Registry(_) => Failure::last(Error::ManifestInvalid(message)),
+        }
+    }
+
+    /// Appends a body and reports how far it is meanwhile.
+    async fn watched(
+        &self,
+        transfer: &Transfer<'_>,
+        ingest: &S::Ingest,
+        body: T::Body,
+    ) -> Result<u64> {
+        let mut shown = 0;
+        let mut append = pin!(ingest.append(body));
+        loop {
+            let tick = pin!(self.clock.sleep(TICK));
+            match select(append.as_mut(), tick).await {
+                Either::Left((appended, _)) => return appended,
+                Either::Right(_) => {
+                    let current = ingest.offset();
+                    if current != shown {
+                        shown = current;
+                        report(
+                            transfer.progress,
+                            transfer.blob,
+                            Phase::Downloading,
+                            current,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether the store rather than a peer failed: no other address helps.
+fn is_local(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NoSpace(_) | Error::QuotaExceeded(_) | Error::Internal(_) | Error::Cancelled
+    )
+}

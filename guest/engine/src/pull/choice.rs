@@ -1,0 +1,201 @@
+//! Which manifest of an index is the image (registry-protocol.md §4.2).
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
+
+use futures::future::{FutureExt as _, LocalBoxFuture};
+use strata_oci::{
+    Descriptor, Digest, Document, ImageConfig, Index, Manifest,
+    media_type::{self, Kind},
+};
+
+use super::Pull;
+use crate::{Clock, Error, Result, Store, Target, Transport};
+
+/// Indexes within indexes that are followed. One level is seen in practice; the
+/// bound keeps the recursion shallow.
+const MAX_INDEX_DEPTH: usize = 4;
+/// Documents looked into to find out what they are. Only entries without a
+/// platform and nested indexes cost one; an index of thousands of them is an
+/// attack on the registry, by way of us.
+const MAX_DOCUMENTS_PROBED: usize = 64;
+
+/// What is pulled.
+pub(super) struct Image {
+    pub(super) manifest: Manifest,
+    /// Attestations of this manifest, from the same index.
+    pub(super) attestations: Vec<Descriptor>,
+}
+
+/// A match and how good it is: 0 is best.
+type Match = (usize, Image);
+
+/// What guards one walk through indexes.
+struct Walk {
+    seen: RefCell<BTreeSet<Digest>>,
+    probes: Cell<usize>,
+}
+
+impl Walk {
+    /// Allows a document to be looked into, once.
+    fn may_probe(&self, digest: &Digest) -> Result<bool> {
+        if !self.seen.borrow_mut().insert(digest.clone()) {
+            return Ok(false);
+        }
+        let probes = self.probes.get() + 1;
+        self.probes.set(probes);
+        if probes > MAX_DOCUMENTS_PROBED {
+            return Err(Error::ManifestInvalid(format!(
+                "the index has more than {MAX_DOCUMENTS_PROBED} entries that do not say their platform"
+            )));
+        }
+        Ok(true)
+    }
+}
+
+impl<S, T, C> Pull<'_, S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// The image to pull: a single manifest whatever its platform, or the best
+    /// match of an index.
+    pub(super) async fn choose(&self, target: &Target, document: Document) -> Result<Image> {
+        let index = match document {
+            Document::Manifest(manifest) => {
+                return Ok(Image {
+                    manifest,
+                    attestations: Vec::new(),
+                });
+            }
+            Document::Index(index) => index,
+        };
+        let walk = Walk {
+            seen: RefCell::new(BTreeSet::from([target.digest.clone()])),
+            probes: Cell::new(0),
+        };
+        match self.best(&index, 1, &walk).await? {
+            Some((_, image)) => Ok(image),
+            None => Err(Error::PlatformMismatch(format!(
+                "no matching manifest for {} in the manifest list entries: no match for platform in manifest: not found",
+                self.platform
+            ))),
+        }
+    }
+
+    /// The best match of an index. Entries that say their platform go before
+    /// those that do not, whatever these turn out to be.
+    fn best<'f>(
+        &'f self,
+        index: &'f Index,
+        depth: usize,
+        walk: &'f Walk,
+    ) -> LocalBoxFuture<'f, Result<Option<Match>>> {
+        async move {
+            let candidates = || index.manifests.iter().filter(|entry| may_be_image(entry));
+            let mut ranked: Vec<(usize, &Descriptor)> = candidates()
+                .filter_map(|entry| {
+                    let rank = self.platform.rank(entry.platform.as_ref()?)?;
+                    Some((rank, entry))
+                })
+                .collect();
+            // Stable, so position decides ties.
+            ranked.sort_by_key(|(rank, _)| *rank);
+            for (rank, entry) in ranked {
+                match self.child(entry).await? {
+                    Document::Manifest(manifest) => {
+                        return Ok(Some((rank, with_attestations(manifest, entry, index))));
+                    }
+                    Document::Index(nested) => {
+                        if let Some(found) = self.nested(entry, &nested, depth, walk).await? {
+                            return Ok(Some(found));
+                        }
+                    }
+                }
+            }
+            let mut best: Option<Match> = None;
+            for entry in candidates().filter(|entry| entry.platform.is_none()) {
+                if !walk.may_probe(&entry.digest)? {
+                    continue;
+                }
+                let found = match self.child(entry).await? {
+                    Document::Manifest(manifest) => self
+                        .rank_of(&manifest)
+                        .await?
+                        .map(|rank| (rank, with_attestations(manifest, entry, index))),
+                    Document::Index(nested) => self.deeper(&nested, depth, walk).await?,
+                };
+                if let Some(found) = found
+                    && best.as_ref().is_none_or(|best| found.0 < best.0)
+                {
+                    let exact = found.0 == 0;
+                    best = Some(found);
+                    if exact {
+                        break;
+                    }
+                }
+            }
+            Ok(best)
+        }
+        .boxed_local()
+    }
+
+    /// A nested index met for its platform, unless it was met before.
+    async fn nested(
+        &self,
+        entry: &Descriptor,
+        index: &Index,
+        depth: usize,
+        walk: &Walk,
+    ) -> Result<Option<Match>> {
+        match walk.may_probe(&entry.digest)? {
+            true => self.deeper(index, depth, walk).await,
+            false => Ok(None),
+        }
+    }
+
+    async fn deeper(&self, index: &Index, depth: usize, walk: &Walk) -> Result<Option<Match>> {
+        if depth >= MAX_INDEX_DEPTH {
+            return Err(Error::ManifestInvalid(format!(
+                "indexes are nested more than {MAX_INDEX_DEPTH} deep"
+            )));
+        }
+        self.best(index, depth + 1, walk).await
+    }
+
+    /// How well a manifest suits whose index entry does not say: its config does.
+    async fn rank_of(&self, manifest: &Manifest) -> Result<Option<usize>> {
+        if !manifest.is_image() {
+            return Ok(None);
+        }
+        let bytes = self.config(&manifest.config).await?;
+        // A config that is none makes this entry unfit, not the whole index.
+        let config = ImageConfig::parse(&bytes).ok();
+        Ok(config.and_then(|config| self.platform.rank(&config.platform())))
+    }
+}
+
+/// Attestations, artifacts and what is unknown are passed over. Old indexes may
+/// leave out the media type.
+fn may_be_image(entry: &Descriptor) -> bool {
+    let kind = media_type::kind(&entry.media_type);
+    let known = matches!(kind, Kind::Manifest | Kind::Index) || entry.media_type.is_empty();
+    let artifact = entry
+        .artifact_type
+        .as_deref()
+        .is_some_and(|kind| !media_type::is_image_config(kind));
+    known && !artifact && !entry.is_attestation()
+}
+
+fn with_attestations(manifest: Manifest, entry: &Descriptor, index: &Index) -> Image {
+    let attestations = index.manifests.iter().filter(|other| {
+        other.digest != entry.digest && other.attestation_for().as_ref() == Some(&entry.digest)
+    });
+    Image {
+        manifest,
+        attestations: attestations.cloned().collect(),
+    }
+}

@@ -1,0 +1,133 @@
+//! Manifests and indexes, from the store where they are here, else from the
+//! registry; kept byte for byte.
+
+use strata_oci::{
+    Descriptor, Digest, Document,
+    document::{DocumentError, MAX_DOCUMENT_BYTES},
+    media_type::{self, Kind},
+};
+
+use super::{Pull, invalid};
+use crate::{
+    Clock, Error, Result, Store, Transport,
+    registry::{Resolution, retrying},
+};
+
+/// What the reference points at.
+pub(super) struct Top {
+    pub(super) document: Document,
+    /// Never generic, even if the registry announced it so.
+    pub(super) media_type: String,
+    pub(super) size: u64,
+    /// Its bytes if they are not in the store yet.
+    pub(super) unsaved: Option<Vec<u8>>,
+}
+
+impl<S, T, C> Pull<'_, S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// The document the reference points at, verified. Storing it is left to the
+    /// caller: what it lists need not wait for the disk.
+    pub(super) async fn target(&self, resolution: Resolution) -> Result<Top> {
+        let Resolution {
+            digest,
+            media_type,
+            bytes,
+        } = resolution;
+        // Known to be refused by its type: not worth fetching.
+        if media_type::kind(&media_type) == Kind::Schema1 {
+            return Err(self.schema1());
+        }
+        let (bytes, here) = match (bytes, self.stored_document(&digest).await?) {
+            (_, Some(stored)) => (stored, true),
+            (Some(bytes), None) => (bytes, false),
+            (None, None) => (self.fetched_document(&digest, None).await?, false),
+        };
+        let document = self.parse(&media_type, &bytes)?;
+        Ok(Top {
+            media_type: proper_media_type(&media_type, &document),
+            document,
+            size: bytes.len() as u64,
+            unsaved: (!here).then_some(bytes),
+        })
+    }
+
+    /// The document a descriptor points at, stored.
+    pub(super) async fn child(&self, descriptor: &Descriptor) -> Result<Document> {
+        let digest = &descriptor.digest;
+        if let Some(stored) = self.stored_document(digest).await? {
+            return self.parse(&descriptor.media_type, &stored);
+        }
+        if descriptor.size > MAX_DOCUMENT_BYTES as u64 {
+            return Err(invalid(format_args!(
+                "manifest {digest} has {} bytes, the limit is {MAX_DOCUMENT_BYTES}",
+                descriptor.size
+            )));
+        }
+        let bytes = match descriptor.inline() {
+            Some(inline) => inline,
+            None => self.fetched_document(digest, Some(descriptor.size)).await?,
+        };
+        let document = self.parse(&descriptor.media_type, &bytes)?;
+        self.store.put(digest, bytes, self.lease.id()).await?;
+        Ok(document)
+    }
+
+    /// The bytes if they are here, protected from now on.
+    async fn stored_document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        match self.store.stat(digest, Some(self.lease.id())).await? {
+            None => Ok(None),
+            Some(_) => {
+                let limit = MAX_DOCUMENT_BYTES as u64;
+                self.store.get(digest, limit).await.map(Some)
+            }
+        }
+    }
+
+    async fn fetched_document(&self, digest: &Digest, size: Option<u64>) -> Result<Vec<u8>> {
+        retrying(None, self.clock, self.progress, async || {
+            let fetched = self.repository.document(digest, size).await;
+            fetched.map_err(|failure| {
+                failure.context(&format!(
+                    "failed to fetch manifest {digest} of {}",
+                    self.reference
+                ))
+            })
+        })
+        .await
+    }
+
+    fn parse(&self, media_type: &str, bytes: &[u8]) -> Result<Document> {
+        Document::parse(media_type, bytes).map_err(|error| match error {
+            DocumentError::Schema1 => self.schema1(),
+            DocumentError::UnsupportedMediaType(_) => Error::Unsupported(error.to_string()),
+            other => invalid(other),
+        })
+    }
+
+    fn schema1(&self) -> Error {
+        Error::InvalidArgument(format!(
+            "Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed. \
+             Suggest the author of {} to upgrade the image to the OCI Format or Docker Image manifest v2, schema 2. \
+             More information at https://docs.docker.com/go/deprecated-image-specs/",
+            self.reference
+        ))
+    }
+}
+
+/// What the document was announced as; if that was nothing special, what it says
+/// itself or, at last, what it is.
+fn proper_media_type(announced: &str, document: &Document) -> String {
+    let announced = media_type::essence(announced);
+    if matches!(media_type::kind(announced), Kind::Index | Kind::Manifest) {
+        return announced.to_owned();
+    }
+    let (own, default) = match document {
+        Document::Index(index) => (&index.media_type, media_type::OCI_INDEX),
+        Document::Manifest(manifest) => (&manifest.media_type, media_type::OCI_MANIFEST),
+    };
+    own.clone().unwrap_or(default.to_owned())
+}

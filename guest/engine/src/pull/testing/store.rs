@@ -1,0 +1,346 @@
+//! A store in memory that keeps the rules of `wit/store.wit`.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    rc::Rc,
+};
+
+use strata_oci::Digest;
+
+use super::{VirtualClock, web::Pieces};
+use crate::{
+    Body, Change, Error, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result,
+    Store, Target,
+};
+
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    open: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    pub(crate) blobs: RefCell<BTreeMap<Digest, Vec<u8>>>,
+    partials: RefCell<BTreeMap<Digest, Partial>>,
+    names: RefCell<BTreeMap<String, Name>>,
+    generation: Cell<u64>,
+    leases: RefCell<BTreeSet<LeaseId>>,
+    next_lease: Cell<LeaseId>,
+    pub(crate) expected: RefCell<Vec<(Digest, Digest)>>,
+    /// Bytes an ingest takes before the disk is full.
+    pub(crate) space: Cell<Option<usize>>,
+    /// How often `apply` has to lose against others first.
+    pub(crate) conflicts: Cell<u32>,
+}
+
+impl MemoryStore {
+    /// Puts bytes in without any rule.
+    pub(crate) fn plant(&self, bytes: &[u8]) -> Digest {
+        let digest = Digest::sha256(bytes);
+        self.blobs
+            .borrow_mut()
+            .insert(digest.clone(), bytes.to_vec());
+        digest
+    }
+
+    /// Leaves a download behind.
+    pub(crate) fn plant_partial(&self, digest: &Digest, bytes: &[u8]) {
+        let partial = Partial {
+            bytes: bytes.to_vec(),
+            open: false,
+        };
+        self.partials.borrow_mut().insert(digest.clone(), partial);
+    }
+
+    /// Bytes of a download left behind.
+    pub(crate) fn partial(&self, digest: &Digest) -> Option<usize> {
+        let partials = self.partials.borrow();
+        let partial = partials.get(digest)?;
+        assert!(!partial.open, "nobody writes {digest} any more");
+        Some(partial.bytes.len())
+    }
+
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.blobs.borrow().contains_key(digest)
+    }
+
+    /// `name -> short digest [labels]`, in name order.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        let names = self.names.borrow();
+        let lines = names.values().map(|name| {
+            let labels: Vec<String> = name
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            let short = name.target.digest.short();
+            format!("{} -> {short} [{}]", name.name, labels.join(" "))
+        });
+        lines.collect()
+    }
+
+    pub(crate) fn target(&self, name: &str) -> Option<Target> {
+        Some(self.names.borrow().get(name)?.target.clone())
+    }
+
+    /// No lease is left, and no name without content.
+    pub(crate) fn check(&self) {
+        assert!(self.leases.borrow().is_empty(), "a lease was left");
+        for name in self.names.borrow().values() {
+            assert!(
+                self.has(&name.target.digest),
+                "{} has no content",
+                name.name
+            );
+        }
+        for (digest, bytes) in &*self.blobs.borrow() {
+            assert!(digest.verifies(bytes), "{digest} has other bytes");
+        }
+    }
+
+    fn must_live(&self, lease: LeaseId) {
+        assert!(self.leases.borrow().contains(&lease), "the lease is over");
+    }
+}
+
+pub(crate) struct MemoryIngest {
+    store: Rc<MemoryStore>,
+    digest: Digest,
+    size: u64,
+}
+
+impl MemoryIngest {
+    fn edit<R>(&self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut partials = self.store.partials.borrow_mut();
+        edit(&mut partials.entry(self.digest.clone()).or_default().bytes)
+    }
+}
+
+impl Drop for MemoryIngest {
+    fn drop(&mut self) {
+        let mut partials = self.store.partials.borrow_mut();
+        if let Some(partial) = partials.get_mut(&self.digest) {
+            partial.open = false;
+        }
+    }
+}
+
+impl Ingest for MemoryIngest {
+    type Body = Pieces;
+
+    fn offset(&self) -> u64 {
+        self.edit(|bytes| bytes.len() as u64)
+    }
+
+    async fn append(&self, mut body: Pieces) -> Result<u64> {
+        while let Some(piece) = body.chunk().await? {
+            let length = self.edit(|bytes| bytes.len()) + piece.len();
+            if self.store.space.get().is_some_and(|space| length > space) {
+                return Err(Error::NoSpace("no space left on device".to_owned()));
+            }
+            if length as u64 > self.size {
+                return Err(Error::InvalidArgument("longer than its size".to_owned()));
+            }
+            self.edit(|bytes| bytes.extend_from_slice(&piece));
+        }
+        Ok(self.offset())
+    }
+
+    async fn commit(&self) -> Result<()> {
+        let bytes = self.edit(|bytes| bytes.clone());
+        if (bytes.len() as u64) < self.size {
+            return Err(Error::InvalidArgument("too few bytes".to_owned()));
+        }
+        let actual = Digest::of(self.digest.algorithm(), &bytes);
+        self.edit(Vec::clear);
+        if actual != self.digest {
+            return Err(Error::DigestMismatch {
+                expected: self.digest.clone(),
+                actual,
+            });
+        }
+        self.store.partials.borrow_mut().remove(&self.digest);
+        let mut blobs = self.store.blobs.borrow_mut();
+        blobs.insert(self.digest.clone(), bytes);
+        Ok(())
+    }
+
+    async fn reset(&self) -> Result<()> {
+        self.edit(Vec::clear);
+        Ok(())
+    }
+}
+
+impl Store for Rc<MemoryStore> {
+    type Body = Pieces;
+    type Ingest = MemoryIngest;
+
+    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
+        if let Some(lease) = lease {
+            self.must_live(lease);
+        }
+        let blobs = self.blobs.borrow();
+        Ok(blobs.get(digest).map(|bytes| bytes.len() as u64))
+    }
+
+    async fn stat_all(
+        &self,
+        digests: &[Digest],
+        lease: Option<LeaseId>,
+    ) -> Result<Vec<Option<u64>>> {
+        let mut sizes = Vec::new();
+        for digest in digests {
+            sizes.push(self.stat(digest, lease).await?);
+        }
+        Ok(sizes)
+    }
+
+    async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        match self.blobs.borrow().get(digest) {
+            Some(bytes) if bytes.len() as u64 > limit => {
+                Err(Error::QuotaExceeded(format!("{digest} is too large")))
+            }
+            Some(bytes) => Ok(bytes.clone()),
+            None => Err(Error::NotFound(format!("no {digest}"))),
+        }
+    }
+
+    async fn read(&self, digest: &Digest, _offset: u64) -> Result<Pieces> {
+        let bytes = self.get(digest, u64::MAX).await?;
+        let clock = Rc::new(VirtualClock::default());
+        Ok(Pieces(clock, VecDeque::from([Ok(bytes)])))
+    }
+
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
+        self.must_live(lease);
+        assert!(digest.verifies(&data), "unverified bytes reached the store");
+        self.blobs.borrow_mut().insert(digest.clone(), data);
+        Ok(())
+    }
+
+    async fn open_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: LeaseId,
+    ) -> Result<IngestState<MemoryIngest>> {
+        self.must_live(lease);
+        if self.has(digest) {
+            return Ok(IngestState::Present);
+        }
+        let mut partials = self.partials.borrow_mut();
+        let partial = partials.entry(digest.clone()).or_default();
+        if partial.open {
+            return Ok(IngestState::Busy(partial.bytes.len() as u64));
+        }
+        partial.open = true;
+        Ok(IngestState::Open(MemoryIngest {
+            store: self.clone(),
+            digest: digest.clone(),
+            size,
+        }))
+    }
+
+    async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {
+        let bytes = self.get(digest, u64::MAX).await?;
+        Ok(LayerFacts {
+            diff_id: Digest::sha256(&bytes),
+            size: bytes.len() as u64,
+        })
+    }
+
+    async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()> {
+        self.expected.borrow_mut().extend_from_slice(layers);
+        Ok(())
+    }
+
+    async fn blobs(&self) -> Result<Vec<(Digest, u64)>> {
+        unimplemented!("a pull lists no blobs")
+    }
+
+    async fn discard_ingests(&self) -> Result<u64> {
+        unimplemented!("a pull discards nothing")
+    }
+
+    async fn delete(&self, _digests: &[Digest], _generation: u64) -> Result<Vec<(Digest, u64)>> {
+        unimplemented!("a pull deletes nothing")
+    }
+
+    fn generation(&self) -> Result<u64> {
+        Ok(self.generation.get())
+    }
+
+    async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)> {
+        assert_eq!(namespace, "images");
+        let names = self.names.borrow().values().cloned().collect();
+        Ok((self.generation.get(), names))
+    }
+
+    async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64> {
+        let conflict = || Err(Error::Conflict("names changed".to_owned()));
+        if self.conflicts.get() > 0 {
+            self.conflicts.set(self.conflicts.get() - 1);
+            return conflict();
+        }
+        if generation.is_some_and(|generation| generation != self.generation.get()) {
+            return conflict();
+        }
+        let mut names = self.names.borrow().clone();
+        for change in changes {
+            let (Change::Set { name, expected, .. } | Change::Remove { name, expected, .. }) =
+                &change;
+            let now = names.get(name).map(|name| &name.target.digest);
+            let holds = match expected {
+                Expectation::Any => true,
+                Expectation::Absent => now.is_none(),
+                Expectation::Target(digest) => now == Some(digest),
+            };
+            if !holds {
+                return conflict();
+            }
+            match change {
+                Change::Set {
+                    name,
+                    target,
+                    labels,
+                    ..
+                } => {
+                    if !self.has(&target.digest) {
+                        return Err(Error::NotFound(format!("no {}", target.digest)));
+                    }
+                    let entry = Name {
+                        name: name.clone(),
+                        target,
+                        labels,
+                        created: 0,
+                        updated: 0,
+                    };
+                    names.insert(name, entry);
+                }
+                Change::Remove { name, .. } => {
+                    names.remove(&name);
+                }
+            }
+        }
+        *self.names.borrow_mut() = names;
+        self.generation.set(self.generation.get() + 1);
+        Ok(self.generation.get())
+    }
+
+    async fn acquire_lease(&self) -> Result<LeaseId> {
+        let lease = self.next_lease.get();
+        self.next_lease.set(lease + 1);
+        self.leases.borrow_mut().insert(lease);
+        Ok(lease)
+    }
+
+    fn release_lease(&self, lease: LeaseId) {
+        self.leases.borrow_mut().remove(&lease);
+    }
+
+    async fn lock(&self, _name: &str, _lease: LeaseId) -> Result<bool> {
+        unimplemented!("a pull takes no locks")
+    }
+}

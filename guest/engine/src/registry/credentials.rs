@@ -1,0 +1,185 @@
+//! How one endpoint is convinced: the credentials for it, and the tokens they
+//! were exchanged for. Kept for one operation, so that no two callers share them.
+
+use std::collections::HashMap;
+
+use futures::lock::Mutex;
+use http::{HeaderValue, Uri};
+
+use super::{
+    challenge::Challenge,
+    failure::Failure,
+    token::{self, Token, Wanted},
+    wire::Wire,
+};
+use crate::{Clock, RegistryAuth, Transport};
+
+/// Credentials and tokens of one endpoint. Has no `Debug`: it is all secret.
+pub(super) struct Credentials {
+    plain_allowed: bool,
+    /// Locked while a token is fetched, so that parallel layers fetch one, not
+    /// four.
+    state: Mutex<State>,
+}
+
+struct State {
+    auth: RegistryAuth,
+    scheme: Option<Scheme>,
+    tokens: HashMap<Vec<String>, Token>,
+    get_only: bool,
+}
+
+/// What the endpoint asked for.
+enum Scheme {
+    Basic,
+    Bearer {
+        realm: Uri,
+        service: Option<String>,
+        scopes: Vec<String>,
+    },
+}
+
+/// What one logical request already tried.
+#[derive(Default)]
+pub(super) struct Tried {
+    fresh_token: bool,
+}
+
+/// What a 401 leads to.
+pub(super) enum Outcome {
+    /// Send the request again, with what [`Credentials::authorization`] gives.
+    Again,
+    /// A fresh token was refused: it does not allow this.
+    Refused,
+    /// The endpoint wants user name and password and there are none.
+    NoBasic,
+    /// These credentials are wrong, as far as one can tell.
+    Wrong,
+}
+
+impl Credentials {
+    pub(super) fn new(auth: RegistryAuth, plain_allowed: bool) -> Self {
+        Self {
+            plain_allowed,
+            state: Mutex::new(State {
+                auth,
+                scheme: None,
+                tokens: HashMap::new(),
+                get_only: false,
+            }),
+        }
+    }
+
+    /// The `Authorization` to send for `scopes`; none before the endpoint asked.
+    /// Fetches or renews the token if it must.
+    pub(super) async fn authorization<T: Transport, C: Clock>(
+        &self,
+        wire: &Wire<'_, T, C>,
+        scopes: &[String],
+    ) -> Result<Option<HeaderValue>, Failure> {
+        let mut state = self.state.lock().await;
+        let State {
+            auth,
+            scheme,
+            tokens,
+            get_only,
+        } = &mut *state;
+        if let RegistryAuth::RegistryToken(token) = auth {
+            return Ok(token::bearer(token));
+        }
+        match scheme {
+            None => Ok(None),
+            Some(Scheme::Basic) => Ok(match auth {
+                RegistryAuth::Basic { username, password } => {
+                    Some(token::basic(username, password))
+                }
+                _ => None,
+            }),
+            Some(Scheme::Bearer {
+                realm,
+                service,
+                scopes: asked,
+            }) => {
+                let key = union(scopes, asked);
+                if let Some(token) = tokens.get(&key)
+                    && wire.clock.now().0 < token.stale_from
+                {
+                    return Ok(Some(token.authorization.clone()));
+                }
+                let wanted = Wanted {
+                    realm,
+                    service: service.as_deref(),
+                    scopes: &key,
+                    plain_allowed: self.plain_allowed,
+                };
+                let token = token::fetch(wire, &wanted, auth, get_only).await?;
+                if let (RegistryAuth::IdentityToken(identity), Some(refresh)) =
+                    (auth, &token.refresh)
+                {
+                    identity.clone_from(refresh);
+                }
+                let authorization = token.authorization.clone();
+                tokens.insert(key, token);
+                Ok(Some(authorization))
+            }
+        }
+    }
+
+    /// Takes note of a challenge that answered a request with `sent` in it.
+    pub(super) async fn challenged(
+        &self,
+        challenge: Challenge,
+        sent: Option<&HeaderValue>,
+        scopes: &[String],
+        tried: &mut Tried,
+    ) -> Outcome {
+        let mut state = self.state.lock().await;
+        if matches!(state.auth, RegistryAuth::RegistryToken(_)) {
+            return Outcome::Wrong;
+        }
+        match challenge {
+            Challenge::Basic => {
+                let known = matches!(state.auth, RegistryAuth::Basic { .. });
+                let refused = matches!(state.scheme, Some(Scheme::Basic)) && sent.is_some();
+                state.scheme = Some(Scheme::Basic);
+                match (known, refused) {
+                    (false, _) => Outcome::NoBasic,
+                    (true, true) => Outcome::Wrong,
+                    (true, false) => Outcome::Again,
+                }
+            }
+            Challenge::Bearer {
+                realm,
+                service,
+                scopes: asked,
+            } => {
+                let key = union(scopes, &asked);
+                state.scheme = Some(Scheme::Bearer {
+                    realm,
+                    service,
+                    scopes: asked,
+                });
+                let current = state.tokens.get(&key).map(|token| &token.authorization);
+                if sent.is_none() || current != sent {
+                    // Another request renewed the token meanwhile, or the
+                    // endpoint asks for more than it was sent.
+                    return Outcome::Again;
+                }
+                if tried.fresh_token {
+                    return Outcome::Refused;
+                }
+                tried.fresh_token = true;
+                state.tokens.remove(&key);
+                Outcome::Again
+            }
+        }
+    }
+}
+
+/// Both together, sorted, each once: the key tokens are kept under.
+fn union(needed: &[String], asked: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = needed.iter().chain(asked).cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}

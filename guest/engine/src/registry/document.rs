@@ -1,0 +1,217 @@
+//! Manifests and indexes from a registry: resolved, bounded, verified.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use strata_oci::{Digest, Reference, document::MAX_DOCUMENT_BYTES, media_type};
+
+use super::{
+    endpoint::Endpoint,
+    failure::Failure,
+    repository::Repository,
+    wire::{self, Answer, ReadError},
+};
+use crate::{Clock, Error, Transport};
+
+/// The registry's own idea of a digest.
+const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// What a reference names right now.
+pub(crate) struct Resolution {
+    /// Digest of the target.
+    pub(crate) digest: Digest,
+    /// What it was announced as; may be empty.
+    pub(crate) media_type: String,
+    /// Its bytes, if resolving had to fetch them.
+    pub(crate) bytes: Option<Vec<u8>>,
+}
+
+impl<T: Transport, C: Clock> Repository<'_, T, C> {
+    /// Asks what `reference`, which has a tag or a digest, names. One HEAD, and a
+    /// GET only where that does not tell.
+    pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Resolution, Failure> {
+        let resolution = self
+            .anywhere(async |endpoint, _| self.resolve_at(endpoint, reference).await)
+            .await;
+        resolution.map_err(|mut failure| {
+            if failure.status == Some(StatusCode::NOT_FOUND) {
+                failure.error = Error::NotFound(format!("{reference}: not found"));
+                failure.complete = false;
+            }
+            failure.context(&format!("failed to resolve reference \"{reference}\""))
+        })
+    }
+
+    async fn resolve_at(
+        &self,
+        endpoint: &Endpoint,
+        reference: &Reference,
+    ) -> Result<Resolution, Failure> {
+        let asked = reference.digest();
+        let name = match (asked, reference.tag()) {
+            (Some(digest), _) => digest.as_str(),
+            (None, Some(tag)) => tag,
+            (None, None) => "latest",
+        };
+        let path = format!("{}/manifests/{name}", self.path);
+        let accepted = [StatusCode::OK, StatusCode::METHOD_NOT_ALLOWED];
+        let head = self
+            .ask(endpoint, &Method::HEAD, &path, &accept(), &accepted)
+            .await?;
+        if head.status == StatusCode::OK {
+            let announced = header(&head, &CONTENT_TYPE);
+            let digest = asked.cloned().or_else(|| announced_digest(&head));
+            check_length(&head)?;
+            if let (Some(digest), Some(media_type)) = (digest, announced) {
+                return Ok(Resolution {
+                    digest,
+                    media_type,
+                    bytes: None,
+                });
+            }
+        }
+        let (bytes, announced) = self.get_document(endpoint, &path, None).await?;
+        let digest = match asked.cloned().or(announced.digest) {
+            Some(digest) => verified(digest, &bytes)?,
+            None => Digest::sha256(&bytes),
+        };
+        Ok(Resolution {
+            digest,
+            media_type: announced.media_type,
+            bytes: Some(bytes),
+        })
+    }
+
+    /// The bytes of a manifest or index, exactly as the registry has them. `size`
+    /// is what its descriptor says.
+    pub(crate) async fn document(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+    ) -> Result<Vec<u8>, Failure> {
+        let path = format!("{}/manifests/{digest}", self.path);
+        self.anywhere(async |endpoint, _| {
+            let (bytes, _) = self.get_document(endpoint, &path, size).await?;
+            verified(digest.clone(), &bytes)?;
+            check_size(digest, bytes.len(), size)?;
+            Ok(bytes)
+        })
+        .await
+    }
+
+    /// The bytes of a small blob, such as a config.
+    pub(crate) async fn small_blob(
+        &self,
+        digest: &Digest,
+        media_type: &str,
+        size: u64,
+        limit: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        let path = format!("{}/blobs/{digest}", self.path);
+        let headers = super::blob::accept(media_type);
+        self.anywhere(async |endpoint, _| {
+            let answer = self
+                .ask(endpoint, &Method::GET, &path, &headers, &[StatusCode::OK])
+                .await?;
+            let bytes = read_whole(answer, limit, Some(size)).await?;
+            verified(digest.clone(), &bytes)?;
+            check_size(digest, bytes.len(), Some(size))?;
+            Ok(bytes)
+        })
+        .await
+    }
+
+    async fn get_document(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        size: Option<u64>,
+    ) -> Result<(Vec<u8>, Announced), Failure> {
+        let answer = self
+            .ask(endpoint, &Method::GET, path, &accept(), &[StatusCode::OK])
+            .await?;
+        check_length(&answer)?;
+        let announced = Announced {
+            digest: announced_digest(&answer),
+            media_type: header(&answer, &CONTENT_TYPE).unwrap_or_default(),
+        };
+        let bytes = read_whole(answer, MAX_DOCUMENT_BYTES, size).await?;
+        Ok((bytes, announced))
+    }
+}
+
+/// What the headers say about a document.
+struct Announced {
+    digest: Option<Digest>,
+    media_type: String,
+}
+
+fn accept() -> HeaderMap {
+    let value = HeaderValue::from_static(media_type::ACCEPT_MANIFEST);
+    HeaderMap::from_iter([(ACCEPT, value)])
+}
+
+fn header<B>(answer: &Answer<B>, name: &HeaderName) -> Option<String> {
+    let value = answer.headers.get(name)?.to_str().ok()?.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// A digest this client cannot verify is as good as none.
+fn announced_digest<B>(answer: &Answer<B>) -> Option<Digest> {
+    Digest::parse(&header(answer, &DOCKER_CONTENT_DIGEST)?).ok()
+}
+
+/// Refuses a document that says it is too large before a byte of it is read.
+fn check_length<B>(answer: &Answer<B>) -> Result<(), Failure> {
+    let length = header(answer, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    match length {
+        Some(length) if length > MAX_DOCUMENT_BYTES as u64 => Err(too_large(MAX_DOCUMENT_BYTES)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(limit: usize) -> Failure {
+    Failure::last(Error::ManifestInvalid(format!(
+        "the registry sent a document of more than {limit} bytes, which is the limit"
+    )))
+}
+
+/// Reads a body of at most `limit` bytes. One shorter than it should be was cut
+/// somewhere: that passes, so it is not yet a wrong digest.
+async fn read_whole<B: crate::Body>(
+    mut answer: Answer<B>,
+    limit: usize,
+    size: Option<u64>,
+) -> Result<Vec<u8>, Failure> {
+    let bytes = match wire::read(&mut answer.body, limit).await {
+        Ok(bytes) => bytes,
+        Err(ReadError::TooLong) => return Err(too_large(limit)),
+        Err(ReadError::Failed(error)) => return Err(error.into()),
+    };
+    match size {
+        Some(size) if (bytes.len() as u64) < size => Err(Failure::passing(format!(
+            "the answer ended after {} of {size} bytes",
+            bytes.len()
+        ))),
+        _ => Ok(bytes),
+    }
+}
+
+fn verified(expected: Digest, bytes: &[u8]) -> Result<Digest, Failure> {
+    let actual = Digest::of(expected.algorithm(), bytes);
+    if actual == expected {
+        return Ok(expected);
+    }
+    Err(Failure::last(Error::DigestMismatch { expected, actual }))
+}
+
+/// The right bytes under a descriptor with a wrong size: the descriptor lies.
+fn check_size(digest: &Digest, actual: usize, expected: Option<u64>) -> Result<(), Failure> {
+    match expected {
+        Some(expected) if expected != actual as u64 => Err(Failure::last(Error::ManifestInvalid(
+            format!("failed size validation: {actual} != {expected} for {digest}"),
+        ))),
+        _ => Ok(()),
+    }
+}

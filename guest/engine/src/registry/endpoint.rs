@@ -1,0 +1,282 @@
+//! Where a registry answers: its address, its scheme, its credentials.
+
+use std::cell::Cell;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::AUTHORIZATION};
+
+use super::{
+    address,
+    credentials::Credentials,
+    failure::Failure,
+    wire::{Answer, Wire},
+};
+use crate::{Clock, Error, RegistryAuth, Settings, Transport};
+
+/// Docker Hub's name in references.
+const HUB: &str = "docker.io";
+/// Where Docker Hub's registry is.
+const HUB_HOST: &str = "registry-1.docker.io";
+/// Failures after which a mirror is left alone for the rest of an operation.
+const MIRROR_FAILURES: u32 = 3;
+
+/// One place to ask.
+pub(super) struct Endpoint {
+    scheme: Cell<Scheme>,
+    authority: String,
+    /// Path before `/v2`, without a slash at its end.
+    prefix: String,
+    /// The `ns` a mirror is told; `None` for the registry itself.
+    namespace: Option<String>,
+    failures: Cell<u32>,
+    pub(super) credentials: Credentials,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Scheme {
+    Https,
+    /// `https`, or `http` if there is no TLS; decided by the first answer.
+    Either,
+    Http,
+}
+
+/// The endpoints of a registry host as written in references: mirrors in order,
+/// the registry itself last.
+pub(super) fn endpoints(
+    host: &str,
+    settings: &Settings,
+    auth: &RegistryAuth,
+) -> (Vec<Endpoint>, Endpoint) {
+    let host = registry_name(host);
+    let mirrors = settings
+        .mirrors
+        .iter()
+        .filter(|mirror| registry_name(&mirror.host) == host)
+        .filter_map(|mirror| Endpoint::mirror(&mirror.url, host))
+        .collect();
+    let authority = if host == HUB { HUB_HOST } else { host };
+    let plain_allowed =
+        address::is_loopback(host) || is_listed(host, &settings.insecure_registries);
+    let origin = Endpoint {
+        scheme: Cell::new(if plain_allowed {
+            Scheme::Either
+        } else {
+            Scheme::Https
+        }),
+        authority: authority.to_owned(),
+        prefix: String::new(),
+        namespace: None,
+        failures: Cell::new(0),
+        credentials: Credentials::new(auth.clone(), plain_allowed),
+    };
+    (mirrors, origin)
+}
+
+/// Docker Hub has four names in the wild.
+fn registry_name(host: &str) -> &str {
+    match host {
+        "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => HUB,
+        other => other,
+    }
+}
+
+/// Whether `host` is in the list, with its port or, in an entry without one, by
+/// its name alone.
+fn is_listed(host: &str, insecure: &[String]) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    insecure
+        .iter()
+        .any(|entry| entry.eq_ignore_ascii_case(host) || entry.eq_ignore_ascii_case(name))
+}
+
+impl Endpoint {
+    /// A mirror. `None` if its address is not one; the host checks settings.
+    fn mirror(url: &str, host: &str) -> Option<Self> {
+        let uri = address::web(url)?;
+        let path = uri.path().trim_end_matches('/');
+        let plain = uri.scheme_str() == Some("http");
+        Some(Self {
+            scheme: Cell::new(if plain { Scheme::Http } else { Scheme::Https }),
+            authority: uri.authority()?.to_string(),
+            prefix: path.strip_suffix("/v2").unwrap_or(path).to_owned(),
+            namespace: Some(host.to_owned()),
+            failures: Cell::new(0),
+            // The registry's credentials are not the mirror's to see.
+            credentials: Credentials::new(RegistryAuth::Anonymous, plain),
+        })
+    }
+
+    /// Whether this is a mirror.
+    pub(super) fn is_mirror(&self) -> bool {
+        self.namespace.is_some()
+    }
+
+    /// Whether it failed too often in this operation to be asked again.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.failures.get() >= MIRROR_FAILURES
+    }
+
+    /// Counts a failure of a mirror.
+    pub(super) fn failed(&self) {
+        self.failures.set(self.failures.get().saturating_add(1));
+    }
+
+    /// Never asks this mirror again in this operation: it lied.
+    pub(super) fn give_up(&self) {
+        self.failures.set(MIRROR_FAILURES);
+    }
+
+    /// Host and port, for people.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Sends `GET` or `HEAD /v2/<path>` and follows redirects.
+    pub(super) async fn send<T: Transport, C: Clock>(
+        &self,
+        wire: &Wire<'_, T, C>,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Answer<T::Body>, Failure> {
+        let mut headers = headers.clone();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let scheme = match self.scheme.get() {
+            Scheme::Https | Scheme::Either => "https",
+            Scheme::Http => "http",
+        };
+        let uri = self.uri(scheme, path)?;
+        let answer = wire.follow(method, &uri, &headers).await;
+        if self.scheme.get() != Scheme::Either {
+            return answer;
+        }
+        match answer {
+            Err(failure)
+                if matches!(failure.error, Error::Unavailable(_)) && failure.status.is_none() =>
+            {
+                // Either no TLS there or nobody at all. A TLS server answers
+                // plain HTTP with 400, so that decides nothing.
+                let uri = self.uri("http", path)?;
+                match wire.follow(method, &uri, &headers).await {
+                    Ok(plain) if plain.status != StatusCode::BAD_REQUEST => {
+                        self.scheme.set(Scheme::Http);
+                        Ok(plain)
+                    }
+                    _ => Err(failure),
+                }
+            }
+            Ok(answer) => {
+                self.scheme.set(Scheme::Https);
+                Ok(answer)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether `uri` is this endpoint, not somewhere it redirected to.
+    pub(super) fn is_at(&self, uri: &Uri) -> bool {
+        let scheme = match self.scheme.get() {
+            Scheme::Http => "http",
+            _ => "https",
+        };
+        self.uri(scheme, "")
+            .is_ok_and(|own| address::same_origin(&own, uri))
+    }
+
+    fn uri(&self, scheme: &str, path: &str) -> Result<Uri, Failure> {
+        let Self {
+            authority, prefix, ..
+        } = self;
+        let mut text = format!("{scheme}://{authority}{prefix}/v2/{path}");
+        if let Some(namespace) = &self.namespace {
+            text.push(if text.contains('?') { '&' } else { '?' });
+            text.push_str("ns=");
+            text.push_str(namespace);
+        }
+        address::web(&text).ok_or_else(|| {
+            Failure::last(Error::InvalidArgument(format!(
+                "{authority} is not the address of a registry"
+            )))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strata_oci::Platform;
+
+    use super::*;
+    use crate::Mirror;
+
+    fn settings(mirrors: &[(&str, &str)], insecure: &[&str]) -> Settings {
+        let mirrors = mirrors.iter().map(|&(host, url)| Mirror {
+            host: host.to_owned(),
+            url: url.to_owned(),
+        });
+        Settings {
+            version: "0".to_owned(),
+            platform: Platform::default(),
+            mirrors: mirrors.collect(),
+            insecure_registries: insecure.iter().map(|&entry| entry.to_owned()).collect(),
+            parallel_layers: 4,
+            verify_diff_ids_first: false,
+        }
+    }
+
+    #[test]
+    fn hosts_become_addresses() {
+        let insecure = settings(&[], &["plain.example:80", "any-port.example"]);
+        for (host, scheme, authority) in [
+            ("docker.io", Scheme::Https, "registry-1.docker.io"),
+            ("quay.io", Scheme::Https, "quay.io"),
+            ("localhost:5000", Scheme::Either, "localhost:5000"),
+            ("[::1]:5000", Scheme::Either, "[::1]:5000"),
+            ("plain.example:80", Scheme::Either, "plain.example:80"),
+            ("plain.example:81", Scheme::Https, "plain.example:81"),
+            ("any-port.example:81", Scheme::Either, "any-port.example:81"),
+        ] {
+            let (mirrors, origin) = endpoints(host, &insecure, &RegistryAuth::Anonymous);
+            assert!(mirrors.is_empty());
+            assert!(origin.scheme.get() == scheme, "{host}");
+            assert_eq!(origin.authority, authority);
+            assert!(!origin.is_mirror());
+        }
+    }
+
+    #[test]
+    fn mirrors_are_told_whom_they_mirror() {
+        let settings = settings(
+            &[
+                ("docker.io", "http://127.0.0.1:5000"),
+                ("quay.io", "https://quay.mirror"),
+                ("registry-1.docker.io", "https://m.example/proxy/v2/"),
+                ("docker.io", "not an address"),
+            ],
+            &[],
+        );
+        let (mirrors, _) = endpoints("docker.io", &settings, &RegistryAuth::Anonymous);
+        let addresses: Vec<String> = mirrors
+            .iter()
+            .map(|mirror| {
+                let scheme = if mirror.scheme.get() == Scheme::Http {
+                    "http"
+                } else {
+                    "https"
+                };
+                mirror.uri(scheme, "a/tags/list").unwrap().to_string()
+            })
+            .collect();
+        assert_eq!(
+            addresses,
+            [
+                "http://127.0.0.1:5000/v2/a/tags/list?ns=docker.io",
+                "https://m.example/proxy/v2/a/tags/list?ns=docker.io",
+            ]
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! Why one request failed, with what a retry needs to know beside the error.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::Error;
+
+/// A failed request.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    /// The error, in the words people will read.
+    pub(crate) error: Error,
+    /// Whether another attempt makes sense.
+    pub(crate) again: Again,
+    /// The status answered, if there was an answer.
+    pub(crate) status: Option<StatusCode>,
+    /// The text is complete: nothing about the request is put before it.
+    pub(crate) complete: bool,
+}
+
+/// Whether and when to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// The same would happen again.
+    Never,
+    /// After a back-off.
+    Later,
+    /// Not before this long.
+    After(Duration),
+}
+
+impl Failure {
+    /// A failure that no retry cures and whose text is complete.
+    pub(crate) fn last(error: Error) -> Self {
+        Self {
+            error,
+            again: Again::Never,
+            status: None,
+            complete: true,
+        }
+    }
+
+    /// A failure that may be gone next time.
+    pub(crate) fn passing(message: String) -> Self {
+        Self {
+            error: Error::Unavailable(message),
+            again: Again::Later,
+            status: None,
+            complete: false,
+        }
+    }
+
+    /// Says what was being done, unless the text is complete.
+    #[must_use]
+    pub(crate) fn context(mut self, doing: &str) -> Self {
+        if self.complete {
+            return self;
+        }
+        match &mut self.error {
+            Error::InvalidArgument(text)
+            | Error::NotFound(text)
+            | Error::Conflict(text)
+            | Error::Unauthorized(text)
+            | Error::Denied(text)
+            | Error::RateLimited { message: text, .. }
+            | Error::ManifestInvalid(text)
+            | Error::PlatformMismatch(text)
+            | Error::Unsupported(text)
+            | Error::NoSpace(text)
+            | Error::QuotaExceeded(text)
+            | Error::Unavailable(text)
+            | Error::Internal(text) => *text = format!("{doing}: {text}"),
+            Error::DigestMismatch { .. } | Error::Cancelled => {}
+        }
+        self
+    }
+}
+
+impl From<Error> for Failure {
+    /// What a transport or a store says: only a missing answer or a cut body is
+    /// worth another attempt.
+    fn from(error: Error) -> Self {
+        let again = match error {
+            Error::Unavailable(_) => Again::Later,
+            _ => Again::Never,
+        };
+        Self {
+            error,
+            again,
+            status: None,
+            complete: false,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One repository of one registry: which endpoint is asked, with which
+//! credentials, and what people are told when none answers.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use strata_oci::Reference;
+
+use super::{
+    challenge,
+    credentials::{Outcome, Tried},
+    endpoint::{self, Endpoint},
+    failure::{Again, Failure},
+    verdict,
+    wire::{Answer, Wire},
+};
+use crate::{Clock, Error, Progress, RegistryAuth, Settings, Transport};
+
+/// Answers taken for one logical request before it counts as refused:
+/// containerd's number. Meeting a challenge takes two, renewing a token three.
+const MAX_ANSWERS: usize = 6;
+
+/// A client for one repository, for one operation.
+pub(crate) struct Repository<'a, T, C> {
+    pub(super) wire: Wire<'a, T, C>,
+    mirrors: Vec<Endpoint>,
+    origin: Endpoint,
+    /// Path within the registry.
+    pub(super) path: String,
+    /// As people write it, for error texts.
+    pub(super) familiar: String,
+    scopes: [String; 1],
+    /// `X-Meta-*`, for the registry itself only.
+    extra: HeaderMap,
+}
+
+/// Which mirror served something; `None` is the registry itself.
+pub(crate) type Source = Option<usize>;
+
+impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
+    /// A client for the repository of `reference`.
+    pub(crate) fn new(
+        transport: &'a T,
+        clock: &'a C,
+        settings: &Settings,
+        progress: &'a dyn Progress,
+        reference: &Reference,
+        auth: &RegistryAuth,
+        headers: &[(String, String)],
+    ) -> Self {
+        let (mirrors, origin) = endpoint::endpoints(reference.domain(), settings, auth);
+        let extra = headers.iter().filter_map(|(name, value)| {
+            let name: HeaderName = name.parse().ok()?;
+            let value = HeaderValue::from_str(value).ok()?;
+            name.as_str()
+                .starts_with("x-meta-")
+                .then_some((name, value))
+        });
+        Self {
+            wire: Wire::new(transport, clock, progress, &settings.version),
+            mirrors,
+            origin,
+            path: reference.path().to_owned(),
+            familiar: reference.familiar_repository(),
+            scopes: [format!("repository:{}:pull", reference.path())],
+            extra: extra.collect(),
+        }
+    }
+
+    /// Asks the mirrors that still work, in order, then the registry itself,
+    /// which has the last word.
+    pub(super) async fn anywhere<R>(
+        &self,
+        mut ask: impl AsyncFnMut(&Endpoint, Source) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        for (number, mirror) in self.mirrors.iter().enumerate() {
+            if mirror.is_given_up() {
+                continue;
+            }
+            match ask(mirror, Some(number)).await {
+                Ok(done) => return Ok(done),
+                // Not having something is no fault of a mirror.
+                Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => {}
+                Err(failure) => {
+                    mirror.failed();
+                    self.wire.warn(format!(
+                        "mirror {} failed, trying the next: {}",
+                        mirror.authority(),
+                        failure.error
+                    ));
+                }
+            }
+        }
+        ask(&self.origin, None).await
+    }
+
+    /// What came from `source` was wrong. True if that was a mirror: it is not
+    /// asked again, and what it served is worth another attempt elsewhere.
+    pub(crate) fn distrust(&self, source: Source) -> bool {
+        let mirror = source.and_then(|number| self.mirrors.get(number));
+        mirror.inspect(|mirror| mirror.give_up()).is_some()
+    }
+
+    /// What came from `source` was cut. A mirror that does that repeatedly is
+    /// passed over.
+    pub(crate) fn cut(&self, source: Source) {
+        if let Some(mirror) = source.and_then(|number| self.mirrors.get(number)) {
+            mirror.failed();
+        }
+    }
+
+    /// One logical request to one endpoint: challenges are met, redirects
+    /// followed. `accepted` says which statuses are an answer; every other one
+    /// is a failure.
+    pub(super) async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        accepted: &[StatusCode],
+    ) -> Result<Answer<T::Body>, Failure> {
+        let mut headers = headers.clone();
+        if !endpoint.is_mirror() {
+            headers.extend(self.extra.clone());
+        }
+        let mut tried = Tried::default();
+        for _ in 0..MAX_ANSWERS {
+            let authorization = endpoint
+                .credentials
+                .authorization(&self.wire, &self.scopes)
+                .await?;
+            let answer = endpoint
+                .send(&self.wire, method, path, &headers, authorization.clone())
+                .await?;
+            if accepted.contains(&answer.status) {
+                return Ok(answer);
+            }
+            let challenge = (answer.status == StatusCode::UNAUTHORIZED
+                && endpoint.is_at(&answer.from))
+            .then(|| challenge::read(&answer.headers))
+            .flatten();
+            let Some(challenge) = challenge else {
+                return Err(self.verdict(method, answer).await);
+            };
+            let outcome = endpoint
+                .credentials
+                .challenged(challenge, authorization.as_ref(), &self.scopes, &mut tried)
+                .await;
+            match outcome {
+                Outcome::Again => {}
+                Outcome::Refused => return Err(self.refused()),
+                Outcome::NoBasic => {
+                    return Err(unauthorized(
+                        "authorization failed: no basic auth credentials".to_owned(),
+                    ));
+                }
+                Outcome::Wrong => {
+                    let mut failure = self.verdict(method, answer).await;
+                    if !failure.complete {
+                        failure.error = Error::Unauthorized(
+                            "authentication required - incorrect username or password".to_owned(),
+                        );
+                        failure.complete = true;
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+        Err(unauthorized(
+            "authorization failed: the registry does not stop asking for another token".to_owned(),
+        ))
+    }
+
+    async fn verdict(&self, method: &Method, answer: Answer<T::Body>) -> Failure {
+        let (now, _) = self.wire.clock.now();
+        verdict::read(method, answer, now).await
+    }
+
+    /// A token was granted and then refused. Docker Hub says so of repositories
+    /// that do not exist, hence the words (registry-protocol.md §9).
+    fn refused(&self) -> Failure {
+        Failure {
+            error: Error::NotFound(format!(
+                "pull access denied for {}, repository does not exist or may require 'docker login'",
+                self.familiar
+            )),
+            again: Again::Never,
+            status: Some(StatusCode::UNAUTHORIZED),
+            complete: true,
+        }
+    }
+}
+
+fn unauthorized(message: String) -> Failure {
+    Failure {
+        error: Error::Unauthorized(message),
+        again: Again::Never,
+        status: Some(StatusCode::UNAUTHORIZED),
+        complete: false,
+    }
+}

@@ -1,0 +1,160 @@
+//! Every tag of a repository.
+
+use std::collections::BTreeSet;
+
+use http::{HeaderMap, Method, StatusCode, Uri, header::LINK};
+use serde::Deserialize;
+
+use super::{
+    address,
+    endpoint::Endpoint,
+    failure::Failure,
+    repository::Repository,
+    wire::{self, ReadError},
+};
+use crate::{Clock, Error, Transport};
+
+/// Pages read. Registries send 100 to 1,000 tags on each.
+const MAX_PAGES: usize = 1000;
+/// Bytes of one page: some registries do not page at all, and a tag has at most
+/// 128 bytes.
+const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Tags in all: pulling more at once is no honest wish, and they are kept in
+/// memory.
+const MAX_TAGS: usize = 100_000;
+
+#[derive(Deserialize)]
+struct Page {
+    /// `null` on old registries.
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+impl<T: Transport, C: Clock> Repository<'_, T, C> {
+    /// Every tag, sorted.
+    pub(crate) async fn tags(&self) -> Result<Vec<String>, Failure> {
+        let tags = self
+            .anywhere(async |endpoint, _| self.tags_at(endpoint).await)
+            .await;
+        tags.map_err(|mut failure| {
+            if failure.status == Some(StatusCode::NOT_FOUND) {
+                failure.error = Error::NotFound(format!("repository {} not found", self.familiar));
+                failure.complete = true;
+            }
+            failure.context(&format!("failed to list tags of {}", self.familiar))
+        })
+    }
+
+    async fn tags_at(&self, endpoint: &Endpoint) -> Result<Vec<String>, Failure> {
+        let list = format!("{}/tags/list", self.path);
+        let mut path = list.clone();
+        let mut tags = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        for _ in 0..MAX_PAGES {
+            let accepted = [StatusCode::OK];
+            let mut answer = self
+                .ask(endpoint, &Method::GET, &path, &HeaderMap::new(), &accepted)
+                .await?;
+            let bytes = match wire::read(&mut answer.body, MAX_PAGE_BYTES).await {
+                Ok(bytes) => bytes,
+                Err(ReadError::Failed(error)) => return Err(error.into()),
+                Err(ReadError::TooLong) => return Err(unusable("is too long")),
+            };
+            let page: Page =
+                serde_json::from_slice(&bytes).map_err(|_| unusable("is not a tag list"))?;
+            tags.extend(page.tags.unwrap_or_default());
+            if tags.len() > MAX_TAGS {
+                return Err(unusable("is too long"));
+            }
+            let Some(link) = next(&answer.headers) else {
+                return Ok(tags.into_iter().collect());
+            };
+            let query = next_query(&answer.from, &link)
+                .ok_or_else(|| unusable("goes on at an address that cannot be used"))?;
+            path = format!("{list}?{query}");
+            if !seen.insert(path.clone()) {
+                return Err(unusable("goes on in a circle"));
+            }
+        }
+        Err(unusable("has too many pages"))
+    }
+}
+
+fn unusable(what: &str) -> Failure {
+    Failure {
+        complete: false,
+        ..Failure::last(Error::Unavailable(format!("the registry's answer {what}")))
+    }
+}
+
+/// The target of the link with `rel="next"`.
+fn next(headers: &HeaderMap) -> Option<String> {
+    for value in headers.get_all(LINK) {
+        let Ok(value) = value.to_str() else { continue };
+        // A comma may stand inside the target, so entries are told apart by `<`.
+        for entry in value.split('<').skip(1) {
+            let Some((target, parameters)) = entry.split_once('>') else {
+                continue;
+            };
+            let is_next = parameters.split([';', ',']).any(|parameter| {
+                parameter.split_once('=').is_some_and(|(name, value)| {
+                    name.trim().eq_ignore_ascii_case("rel")
+                        && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
+                })
+            });
+            if is_next {
+                return Some(target.to_owned());
+            }
+        }
+    }
+    None
+}
+
+/// The query of the next page. Only the query is taken over, and only from a
+/// link to the same host, so that a link never chooses what is asked or whom.
+fn next_query(from: &Uri, link: &str) -> Option<String> {
+    let target = address::resolve(from, link)?;
+    // Proxies that end TLS write links to themselves as plain http.
+    let same_host = from.authority() == target.authority();
+    let query: Vec<&str> = target
+        .query()?
+        .split('&')
+        .filter(|pair| !pair.starts_with("ns="))
+        .collect();
+    (same_host && !query.is_empty()).then(|| query.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_in_every_spelling_and_on_this_host_only() {
+        let from: Uri = "https://r:5000/v2/a/tags/list?ns=docker.io"
+            .parse()
+            .unwrap();
+        for (link, expected) in [
+            (
+                r#"</v2/a/tags/list?n=2&last=b>; rel="next""#,
+                Some("n=2&last=b"),
+            ),
+            (r#"</v2/a/tags/list?last=b>;rel=next"#, Some("last=b")),
+            (r#"<?last=b,c>; rel="next""#, Some("last=b,c")),
+            (
+                r#"</x?a=1>; rel="prev", <https://r:5000/v2/a/tags/list?last=b&ns=docker.io>; REL="next""#,
+                Some("last=b"),
+            ),
+            (
+                r#"<https://evil:5000/v2/a/tags/list?last=b>; rel="next""#,
+                None,
+            ),
+            (r#"</v2/a/tags/list>; rel="next""#, None),
+            (r#"</v2/a/tags/list?last=b>; rel="last""#, None),
+            ("nonsense", None),
+        ] {
+            let headers = HeaderMap::from_iter([(LINK, link.parse().unwrap())]);
+            let query = next(&headers).and_then(|link| next_query(&from, &link));
+            assert_eq!(query.as_deref(), expected, "{link}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What an answer that is no success means, in the words of dockerd's containerd
+//! store (docker-engine-images.md §4.4).
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode, header::RETRY_AFTER};
+use serde_json::Value;
+use strata_oci::timestamp;
+
+use super::{
+    address,
+    failure::{Again, Failure},
+    wire::{self, Answer},
+};
+use crate::{Body, Error};
+
+/// Bytes of an error body that are read. Registries send a few hundred.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// Characters of a registry's own words that are passed on.
+const MAX_WORDS: usize = 1024;
+/// Errors of one body that are passed on.
+const MAX_ERRORS: usize = 8;
+
+/// Reads what the peer said and makes an error of it.
+pub(super) async fn read<B: Body>(method: &Method, mut answer: Answer<B>, now: i64) -> Failure {
+    let said = match *method {
+        Method::HEAD => Said::default(),
+        _ => match wire::read(&mut answer.body, MAX_ERROR_BYTES).await {
+            Ok(bytes) => Said::parse(&bytes),
+            // The status tells enough; a body too long is no error document.
+            Err(_) => Said::default(),
+        },
+    };
+    let Answer {
+        status,
+        headers,
+        from,
+        ..
+    } = &answer;
+    let text = said.text.clone().unwrap_or_else(|| {
+        format!(
+            "unexpected status from {method} request to {}: {status}",
+            address::shown(from)
+        )
+    });
+    let retry_after = retry_after(headers, now);
+    Failure {
+        error: classify(*status, said.code.as_deref(), text, retry_after),
+        again: again(*status, retry_after),
+        status: Some(*status),
+        complete: said.text.is_some(),
+    }
+}
+
+/// Only what passes is tried again: an overload, a restart, a slow request.
+fn again(status: StatusCode, retry_after: Option<Duration>) -> Again {
+    match status.as_u16() {
+        408 | 429 | 500..=599 => retry_after.map_or(Again::Later, Again::After),
+        _ => Again::Never,
+    }
+}
+
+fn classify(
+    status: StatusCode,
+    code: Option<&str>,
+    text: String,
+    retry_after: Option<Duration>,
+) -> Error {
+    if status.is_server_error() {
+        return Error::Unavailable(text);
+    }
+    match (status.as_u16(), code) {
+        (429, _) | (_, Some("TOOMANYREQUESTS")) => Error::RateLimited {
+            message: text,
+            retry_after: retry_after.map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX)),
+        },
+        (401, _) | (_, Some("UNAUTHORIZED")) => Error::Unauthorized(text),
+        (403, _) | (_, Some("DENIED")) => Error::Denied(text),
+        (404, _) | (_, Some("NAME_UNKNOWN" | "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN")) => {
+            Error::NotFound(text)
+        }
+        (
+            _,
+            Some("NAME_INVALID" | "TAG_INVALID" | "DIGEST_INVALID" | "PAGINATION_NUMBER_INVALID"),
+        ) => Error::InvalidArgument(text),
+        (_, Some("MANIFEST_INVALID")) => Error::ManifestInvalid(text),
+        (405 | 501, _) | (_, Some("UNSUPPORTED")) => Error::Unsupported(text),
+        _ => Error::Unavailable(text),
+    }
+}
+
+/// `Retry-After`, in seconds or as a date; a date that has passed is now.
+fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let wait = http_date(value)?.saturating_sub(now);
+    Some(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
+}
+
+/// Unix seconds of `Sun, 06 Nov 1994 08:49:37 GMT`, the one form HTTP dates are
+/// sent in.
+fn http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = words[..] else {
+        return None;
+    };
+    let month = 1 + MONTHS.iter().position(|&name| name == month)?;
+    let (seconds, _) = timestamp::parse_rfc3339(&format!("{year}-{month:02}-{day:0>2}T{time}Z"))?;
+    Some(seconds)
+}
+
+/// What an error body says.
+#[derive(Default)]
+struct Said {
+    /// The first error's code.
+    code: Option<String>,
+    /// The whole text for people.
+    text: Option<String>,
+}
+
+impl Said {
+    /// Understands a registry's `errors`, a token server's `details`, OAuth2's
+    /// `error_description` and a proxy's `message`. Anything else, HTML above
+    /// all, says nothing.
+    fn parse(bytes: &[u8]) -> Self {
+        let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
+            return Self::default();
+        };
+        let words = |name: &str| words(body.get(name));
+        if let Some(Value::Array(errors)) = body.get("errors")
+            && !errors.is_empty()
+        {
+            let texts: Vec<String> = errors
+                .iter()
+                .take(MAX_ERRORS)
+                .filter_map(one_error)
+                .collect();
+            let code = errors
+                .first()
+                .and_then(|first| self::words(first.get("code")));
+            return Self {
+                code: code.map(|code| code.to_ascii_uppercase()),
+                text: (!texts.is_empty())
+                    .then(|| format!("error from registry: {}", texts.join("; "))),
+            };
+        }
+        let text = match words("details") {
+            Some(details) => Some(format!("authentication required - {details}")),
+            None => words("error_description")
+                .or_else(|| words("message"))
+                .or_else(|| words("error"))
+                .map(|message| format!("error from registry: {message}")),
+        };
+        Self { code: None, text }
+    }
+}
+
+/// `<message>[ - <detail>]`; without a message the code in words.
+fn one_error(error: &Value) -> Option<String> {
+    let message = words(error.get("message")).or_else(|| {
+        let code = words(error.get("code"))?;
+        Some(code.to_ascii_lowercase().replace('_', " "))
+    })?;
+    Some(match words(error.get("detail")) {
+        Some(detail) => format!("{message} - {detail}"),
+        None => message,
+    })
+}
+
+/// A non-empty string, made fit to be shown.
+fn words(value: Option<&Value>) -> Option<String> {
+    let text: String = value?.as_str()?.chars().take(MAX_WORDS).collect();
+    let text = wire::printable(&text);
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_bodies_are_read_whatever_their_shape() {
+        for (body, code, text) in [
+            (
+                r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied","detail":[{"Type":"repository"}]}]}"#,
+                Some("DENIED"),
+                Some("error from registry: requested access to the resource is denied"),
+            ),
+            (
+                r#"{"errors":[{"code":"denied","message":"no","detail":"pay first"},{"code":"NAME_UNKNOWN"}]}"#,
+                Some("DENIED"),
+                Some("error from registry: no - pay first; name unknown"),
+            ),
+            (
+                r#"{"errors":[{"code":"HOUSE_RULE","message":"a\u001b[31mb"}]}"#,
+                Some("HOUSE_RULE"),
+                Some("error from registry: a [31mb"),
+            ),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                None,
+                Some("authentication required - incorrect username or password"),
+            ),
+            (
+                r#"{"error":"invalid_grant","error_description":"expired"}"#,
+                None,
+                Some("error from registry: expired"),
+            ),
+            (
+                r#"{"message":"no route"}"#,
+                None,
+                Some("error from registry: no route"),
+            ),
+            (r#"{"errors":[]}"#, None, None),
+            (r#"{"errors":[7]}"#, None, None),
+            ("<html>captive</html>", None, None),
+            ("", None, None),
+            ("[1]", None, None),
+        ] {
+            let said = Said::parse(body.as_bytes());
+            assert_eq!(said.code.as_deref(), code, "{body}");
+            assert_eq!(said.text.as_deref(), text, "{body}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = 784_111_777 - 30;
+        for (value, expected) in [
+            ("120", Some(120)),
+            ("0", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sun, 6 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sat, 05 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sun, 06 Nox 1994 08:49:37 GMT", None),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            let wait = retry_after(&headers, now).map(|wait| wait.as_secs());
+            assert_eq!(wait, expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A request that failed: its status and its message (§1.5 of the contract).
+
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use strata_engine::Error;
+
+use crate::reply::Reply;
+
+/// Why a request fails, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    /// What people read after `Error response from daemon: `.
+    pub(crate) message: String,
+    /// Seconds, passed on from a registry.
+    retry_after: Option<u32>,
+    plain_text: bool,
+}
+
+impl Failure {
+    /// A failure with this status.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            retry_after: None,
+            plain_text: false,
+        }
+    }
+
+    /// 400.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 404.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 501 for an operation of the API this version of strata does not have.
+    pub(crate) fn not_implemented(operation: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("{operation} is not implemented by this version of strata"),
+        )
+    }
+
+    /// The same for a client too old to read JSON errors.
+    pub(crate) fn in_plain_text(self) -> Self {
+        Self {
+            plain_text: true,
+            ..self
+        }
+    }
+
+    /// As a response, without the headers every response has.
+    pub(crate) fn reply(&self) -> Reply {
+        let mut reply = if self.plain_text {
+            // As Go's `http.Error` writes it.
+            Reply::text(self.status, format!("{}\n", self.message).into_bytes())
+        } else {
+            let mut body = Vec::with_capacity(self.message.len() + 16);
+            body.extend_from_slice(b"{\"message\":");
+            // Writing a string to a Vec cannot fail.
+            let _ = serde_json::to_writer(&mut body, &self.message);
+            body.extend_from_slice(b"}\n");
+            let mut reply = Reply::empty(self.status);
+            let json = HeaderValue::from_static("application/json");
+            reply.headers.insert(CONTENT_TYPE, json);
+            reply.body = body;
+            reply
+        };
+        if let Some(seconds) = self.retry_after {
+            reply.headers.insert(RETRY_AFTER, seconds.into());
+        }
+        reply
+    }
+}
+
+impl From<Error> for Failure {
+    /// The one place where an engine error gets its status.
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::InvalidArgument(_) | Error::Unsupported(_) => StatusCode::BAD_REQUEST,
+            Error::NotFound(_) | Error::PlatformMismatch(_) => StatusCode::NOT_FOUND,
+            Error::Conflict(_) => StatusCode::CONFLICT,
+            Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Error::Denied(_) => StatusCode::FORBIDDEN,
+            Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::ManifestInvalid(_)
+            | Error::DigestMismatch { .. }
+            | Error::NoSpace(_)
+            | Error::QuotaExceeded(_)
+            | Error::Cancelled
+            | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let retry_after = match &error {
+            Error::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        Self {
+            retry_after,
+            ..Self::new(status, error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strata_oci::Digest;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_status() {
+        let text = || "text".to_owned();
+        let limited = Error::RateLimited {
+            message: text(),
+            retry_after: Some(30),
+        };
+        let mismatch = Error::DigestMismatch {
+            expected: Digest::sha256(b"a"),
+            actual: Digest::sha256(b"b"),
+        };
+        for (error, status) in [
+            (Error::InvalidArgument(text()), 400),
+            (Error::NotFound(text()), 404),
+            (Error::Conflict(text()), 409),
+            (Error::Unauthorized(text()), 401),
+            (Error::Denied(text()), 403),
+            (limited, 429),
+            (Error::ManifestInvalid(text()), 500),
+            (mismatch, 500),
+            (Error::PlatformMismatch(text()), 404),
+            (Error::Unsupported(text()), 400),
+            (Error::NoSpace(text()), 500),
+            (Error::QuotaExceeded(text()), 500),
+            (Error::Unavailable(text()), 503),
+            (Error::Cancelled, 500),
+            (Error::Internal(text()), 500),
+        ] {
+            assert_eq!(
+                Failure::from(error.clone()).status.as_u16(),
+                status,
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_passes_retry_after_on() {
+        let failure = Failure::from(Error::RateLimited {
+            message: "toomanyrequests: slow down".to_owned(),
+            retry_after: Some(30),
+        });
+        let reply = failure.reply();
+        assert_eq!(reply.headers[RETRY_AFTER], "30");
+        assert_eq!(
+            reply.body,
+            b"{\"message\":\"toomanyrequests: slow down\"}\n"
+        );
+    }
+
+    #[test]
+    fn messages_keep_html_characters() {
+        let reply = Failure::invalid("a<b>&\"c\"").reply();
+        assert_eq!(reply.body, b"{\"message\":\"a<b>&\\\"c\\\"\"}\n");
+        assert_eq!(reply.headers[CONTENT_TYPE], "application/json");
+    }
+}

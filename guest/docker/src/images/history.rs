@@ -1,0 +1,54 @@
+//! `GET /images/{name}/history` (§4.3 of the contract).
+
+use serde::Serialize;
+use strata_engine::HistoryEntry;
+use strata_oci::Digest;
+
+use super::platform_json;
+use crate::{
+    failure::Failure, operations::Operations, query::Query, reply::Reply, version::ApiVersion,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Step<'a> {
+    comment: &'a str,
+    created: i64,
+    created_by: &'a str,
+    id: &'a str,
+    size: u64,
+    /// Null when there are none.
+    tags: Option<&'a [String]>,
+}
+
+/// Answers with the steps, newest first; null if the image records none.
+///
+/// # Errors
+/// 400 for parameters, else the engine's.
+pub(crate) async fn history<O: Operations>(
+    operations: &O,
+    version: ApiVersion,
+    query: &Query,
+    name: &str,
+) -> Result<Reply, Failure> {
+    let platform = match version.at_least(48) {
+        true => platform_json(query.text("platform"))?,
+        false => None,
+    };
+    let entries = operations.history(name, platform.as_ref()).await?;
+    let steps: Vec<Step<'_>> = entries.iter().map(Step::new).collect();
+    Reply::json(&(!steps.is_empty()).then_some(steps))
+}
+
+impl<'a> Step<'a> {
+    fn new(entry: &'a HistoryEntry) -> Self {
+        Self {
+            comment: &entry.comment,
+            created: entry.created,
+            created_by: &entry.created_by,
+            id: entry.id.as_ref().map_or("<missing>", Digest::as_str),
+            size: entry.size,
+            tags: (!entry.tags.is_empty()).then_some(&entry.tags),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! `POST /images/create?fromImage=…` (§4.4 of the contract).
+
+use std::cell::RefCell;
+
+use http::{HeaderMap, StatusCode};
+use strata_engine::{
+    BlobProgress, Completed, Event, Phase, Progress, PullOptions, Resolved, Retry,
+};
+use strata_oci::{Digest, Platform, Reference};
+
+use crate::{
+    auth,
+    failure::Failure,
+    operations::Operations,
+    output::{Gone, Output},
+    query::Query,
+    stream::{self, Detail, Line, Lines},
+    version::ApiVersion,
+};
+
+/// Warnings kept while nothing is resolved: more than any registry sends, so that none fills the memory.
+const MAX_EARLY_WARNINGS: usize = 16;
+
+/// A pull whose parameters are in order.
+pub(crate) struct Pull(PullOptions);
+
+impl Pull {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// 400 for them, 403 for `scratch`, 501 for an import, which has no `fromImage`.
+    pub(crate) fn new<O: Operations>(
+        operations: &O,
+        version: ApiVersion,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Self, Failure> {
+        let image = query.text("fromImage");
+        if image.is_empty() {
+            return Err(Failure::not_implemented("image import"));
+        }
+        let reference = reference(image, query.text("tag"))?;
+        if reference.familiar_repository() == "scratch" {
+            let message = "'scratch' is a reserved name";
+            return Err(Failure::new(StatusCode::FORBIDDEN, message));
+        }
+        let platform = match version.at_least(32) {
+            true => platform(query, &operations.host().platform)?,
+            false => None,
+        };
+        Ok(Self(PullOptions {
+            all_tags: reference.is_name_only(),
+            platform,
+            auth: auth::credentials(headers, &reference),
+            headers: auth::meta_headers(headers),
+            reference,
+        }))
+    }
+}
+
+/// `tag` may be a digest, which replaces whatever tag or digest the image has.
+fn reference(image: &str, tag: &str) -> Result<Reference, Failure> {
+    // The CLI's way of saying "all tags" was once to leave the colon.
+    let image = image.strip_suffix(':').unwrap_or(image);
+    let image = Reference::parse(image).map_err(|error| Failure::invalid(error.to_string()))?;
+    if tag.is_empty() {
+        return Ok(image);
+    }
+    if let Ok(digest) = Digest::parse(tag) {
+        return Ok(image.without_tag_and_digest().with_digest(digest));
+    }
+    image
+        .with_tag(tag)
+        .map_err(|error| Failure::invalid(error.to_string()))
+}
+
+fn platform(query: &Query, host: &Platform) -> Result<Option<Platform>, Failure> {
+    let mut given = query.all("platform").filter(|text| !text.is_empty());
+    let Some(specifier) = given.next() else {
+        return Ok(None);
+    };
+    if given.next().is_some() || specifier.contains(',') {
+        return Err(Failure::invalid("multiple platforms is not supported"));
+    }
+    let platform = Platform::parse(specifier, host);
+    platform
+        .map(Some)
+        .map_err(|error| Failure::invalid(error.to_string()))
+}
+
+/// Pulls, telling the client how far it is. `headers` are those of the stream.
+///
+/// # Errors
+/// The inner failure if nothing was sent yet; [`Gone`] if the client left, which cancels the pull.
+pub(crate) async fn pull<O: Operations, W: Output>(
+    operations: &O,
+    Pull(options): &Pull,
+    headers: HeaderMap,
+    output: &mut W,
+) -> Result<Result<(), Failure>, Gone> {
+    let lines = Lines::default();
+    let display = Display::new(&lines);
+    let work = operations.pull(options, &display);
+    stream::run(work, &lines, headers, output).await
+}
+
+/// Words events as dockerd does.
+struct Display<'a> {
+    lines: &'a Lines,
+    /// Warnings, until something is resolved; attempts to resolve are not shown at all. A line before that would make the status 200, and what is
+    /// likely to come (no such image, no credentials, a rate limit) is best told by status.
+    early: RefCell<Option<Vec<Line>>>,
+}
+
+const PLAIN: Detail = Detail {
+    current: 0,
+    total: 0,
+    hide_counts: false,
+};
+const DONE: Detail = Detail {
+    hide_counts: true,
+    ..PLAIN
+};
+
+impl Progress for Display<'_> {
+    fn report(&self, event: Event) {
+        match event {
+            Event::Resolved(resolved) => self.resolved(&resolved),
+            Event::Blob(blob) => self.blob(&blob),
+            Event::Retry(retry) => self.retry(&retry),
+            Event::Warning(text) => self.warning(text),
+            Event::Completed(completed) => self.completed(&completed),
+        }
+    }
+}
+
+impl<'a> Display<'a> {
+    fn new(lines: &'a Lines) -> Self {
+        Self {
+            lines,
+            early: RefCell::new(Some(Vec::new())),
+        }
+    }
+
+    fn resolved(&self, Resolved { reference, .. }: &Resolved) {
+        for warning in self.early.take().into_iter().flatten() {
+            self.lines.push(warning);
+        }
+        let id = reference
+            .tag()
+            .map_or_else(|| reference.to_string(), str::to_owned);
+        let status = format!("Pulling from {}", reference.path());
+        self.lines.push(Line::about(id, status));
+    }
+
+    fn warning(&self, text: String) {
+        match self.early.borrow_mut().as_mut() {
+            Some(early) if early.len() == MAX_EARLY_WARNINGS => {}
+            Some(early) => early.push(Line::plain(text)),
+            None => self.lines.push(Line::plain(text)),
+        }
+    }
+
+    fn blob(&self, blob: &BlobProgress) {
+        let id = blob.digest.short();
+        match blob.phase {
+            Phase::Queued => self.lines.push(Line::layer(id, "Pulling fs layer", PLAIN)),
+            Phase::AlreadyExists => self.lines.push(Line::layer(id, "Already exists", DONE)),
+            Phase::Downloading => {
+                // A count of nothing would show as a line without numbers.
+                if blob.current > 0 {
+                    let detail = Detail {
+                        current: blob.current,
+                        total: blob.total,
+                        hide_counts: false,
+                    };
+                    self.lines.push(Line::layer(id, "Downloading", detail));
+                }
+            }
+            Phase::Downloaded => {
+                self.lines.push(Line::layer(id, "Download complete", DONE));
+                // Nothing is unpacked: a layer that is here, verified and durable is ready.
+                self.lines.push(Line::layer(id, "Pull complete", DONE));
+            }
+            // Said by the event of its own that comes with it.
+            Phase::Retrying => {}
+            // Of no concern to a pull.
+            Phase::Uploading | Phase::Uploaded | Phase::Mounted | Phase::Unavailable => {}
+        }
+    }
+
+    fn retry(&self, retry: &Retry) {
+        if self.early.borrow().is_some() {
+            // Over by the time the first line may be sent.
+            return;
+        }
+        let seconds = retry.delay.div_ceil(1000).max(1);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let status = format!("Retrying in {seconds} {unit}");
+        self.lines.push(match &retry.digest {
+            Some(digest) => Line::layer(digest.short(), status, PLAIN),
+            None => Line::plain(status),
+        });
+    }
+
+    fn completed(&self, completed: &Completed) {
+        let outcome = match completed.changed {
+            true => "Downloaded newer image",
+            false => "Image is up to date",
+        };
+        let name = completed.reference.familiar();
+        self.lines
+            .push(Line::plain(format!("Digest: {}", completed.digest)));
+        self.lines
+            .push(Line::plain(format!("Status: {outcome} for {name}")));
+    }
+}

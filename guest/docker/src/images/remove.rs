@@ -1,0 +1,84 @@
+//! `DELETE /images/{name}` and `POST /images/prune` (§4.8 and §4.9 of the contract).
+
+use serde::Serialize;
+use strata_engine::{Removal, RemoveOptions};
+use strata_oci::{Digest, Platform};
+
+use super::{filters, parse_platform_json};
+use crate::{
+    failure::Failure, operations::Operations, query::Query, reply::Reply, version::ApiVersion,
+};
+
+/// One thing that was done: an object with exactly one key.
+#[derive(Serialize)]
+enum Step<'a> {
+    Untagged(&'a str),
+    Deleted(&'a Digest),
+}
+
+/// Null when nothing was removed.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Pruned<'a> {
+    images_deleted: Option<Vec<Step<'a>>>,
+    space_reclaimed: u64,
+}
+
+/// Removes an image or one of its names.
+///
+/// # Errors
+/// 400 for parameters, else the engine's.
+pub(crate) async fn remove<O: Operations>(
+    operations: &O,
+    version: ApiVersion,
+    query: &Query,
+    name: &str,
+) -> Result<Reply, Failure> {
+    if name.trim().is_empty() {
+        return Err(Failure::invalid("image name cannot be blank"));
+    }
+    let force = query.boolean("force");
+    let platforms: Vec<Platform> = match version.at_least(50) {
+        true => query
+            .all("platforms")
+            .map(parse_platform_json)
+            .collect::<Result<_, _>>()?,
+        false => Vec::new(),
+    };
+    if !platforms.is_empty() && !force {
+        // dockerd's own punctuation.
+        return Err(Failure::invalid(
+            "Content will be removed from all images referencing this variant. Use \u{2014}-force to force delete.",
+        ));
+    }
+    let options = RemoveOptions {
+        force,
+        no_prune: query.boolean("noprune"),
+        platforms,
+    };
+    let removals = operations.remove(name, &options).await?;
+    Reply::json(&steps(&removals))
+}
+
+/// Removes the images nothing uses.
+///
+/// # Errors
+/// 400 for filters, else the engine's.
+pub(crate) async fn prune<O: Operations>(operations: &O, query: &Query) -> Result<Reply, Failure> {
+    let (now, _) = operations.now();
+    let filters = filters::for_prune(query.text("filters"), now)?;
+    let pruned = operations.prune(&filters).await?;
+    let images_deleted = steps(&pruned.removals);
+    Reply::json(&Pruned {
+        images_deleted: (!images_deleted.is_empty()).then_some(images_deleted),
+        space_reclaimed: pruned.reclaimed,
+    })
+}
+
+fn steps(removals: &[Removal]) -> Vec<Step<'_>> {
+    let steps = removals.iter().map(|removal| match removal {
+        Removal::Untagged(name) => Step::Untagged(name),
+        Removal::Deleted(digest) => Step::Deleted(digest),
+    });
+    steps.collect()
+}

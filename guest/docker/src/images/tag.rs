@@ -1,0 +1,48 @@
+//! `POST /images/{name}/tag` (§4.7 of the contract).
+
+use http::StatusCode;
+use strata_engine::Error;
+use strata_oci::{Reference, reference::ReferenceError};
+
+use crate::{failure::Failure, operations::Operations, query::Query, reply::Reply};
+
+/// Gives an image another name: 201 without a body.
+///
+/// # Errors
+/// 400 for the target, 404 for anything wrong with the source, else the engine's.
+pub(crate) async fn tag<O: Operations>(
+    operations: &O,
+    query: &Query,
+    source: &str,
+) -> Result<Reply, Failure> {
+    let repository = query.text("repo");
+    if repository.is_empty() {
+        // dockerd does nothing here, and says that it succeeded.
+        return Ok(Reply::empty(StatusCode::OK));
+    }
+    let target = target(repository, query.text("tag"))?;
+    let outcome = operations.tag(source, &target).await;
+    outcome.map_err(|error| match error {
+        // The target is valid, so this is about the source, and a name no image can have is not found.
+        Error::InvalidArgument(message) => Failure::not_found(message),
+        error => error.into(),
+    })?;
+    Ok(Reply::empty(StatusCode::CREATED))
+}
+
+fn target(repository: &str, tag: &str) -> Result<Reference, Failure> {
+    let invalid = |error: ReferenceError| Failure::invalid(error.to_string());
+    let mut target = Reference::parse(repository).map_err(invalid)?;
+    if target.digest().is_some() {
+        return Err(Failure::invalid("cannot import digest reference"));
+    }
+    if !tag.is_empty() {
+        target = target.with_tag(tag).map_err(invalid)?;
+    }
+    if target.familiar_repository() == "sha256" {
+        return Err(Failure::invalid(
+            "refusing to create an ambiguous tag using digest algorithm as name",
+        ));
+    }
+    Ok(target.with_default_tag())
+}

@@ -1,0 +1,146 @@
+//! The Docker Engine API's image half, versions 1.24 to 1.54, over [`Operations`].
+//!
+//! [`respond`] turns one HTTP request into engine calls and one response. It knows neither WIT nor
+//! sockets: the shell that does lends an [`Output`] and runs the future. Dropping the future, or an
+//! [`Output`] that answers [`Gone`], cancels the operation behind it.
+//!
+//! The contract is `docker-engine-images.md`, whose sections (§) the modules name; where two kinds of
+//! dockerd differ, this is the one with the containerd image store.
+#![allow(
+    async_fn_in_trait,
+    reason = "implementations are single-threaded; callers never need Send futures"
+)]
+
+use http::{
+    HeaderMap, Method,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+
+mod auth;
+mod failure;
+mod images;
+mod operations;
+mod output;
+mod query;
+mod reply;
+mod route;
+mod stream;
+mod system;
+mod version;
+
+pub use operations::{HostFacts, Operations};
+pub use output::{Gone, Output, Request};
+pub use version::{MAX_API_VERSION, MIN_API_VERSION};
+
+use failure::Failure;
+use query::Query;
+use reply::Reply;
+use route::Route;
+use version::ApiVersion;
+
+/// What a handler comes to.
+enum Answer {
+    /// A whole response.
+    Reply(Reply),
+    /// A stream that is yet to run.
+    Pull(images::Pull),
+}
+
+/// Answers `request` through `output`.
+///
+/// # Errors
+/// [`Gone`] if the client went away; the operation has been cancelled then.
+pub async fn respond<O: Operations, W: Output>(
+    operations: &O,
+    request: Request,
+    output: &mut W,
+) -> Result<(), Gone> {
+    let mut headers = HeaderMap::new();
+    let answer = match dispatch(operations, &request, &mut headers).await {
+        Ok(Answer::Reply(reply)) => reply,
+        Ok(Answer::Pull(pull)) => {
+            let mut stream_headers = headers.clone();
+            stream_headers.insert(CONTENT_TYPE, reply::json_type());
+            match images::pull(operations, &pull, stream_headers, output).await? {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure.reply(),
+            }
+        }
+        Err(failure) => failure.reply(),
+    };
+    let is_head = request.method == Method::HEAD;
+    send(answer, headers, is_head, output).await
+}
+
+/// Finds and runs the handler; `headers` gets what every response to such a request says.
+async fn dispatch<O: Operations>(
+    operations: &O,
+    request: &Request,
+    headers: &mut HeaderMap,
+) -> Result<Answer, Failure> {
+    let path = request.path_and_query.split('?').next().unwrap_or_default();
+    let path = query::decode(path)?;
+    let (requested, path) = route::split_version(&path);
+    let Some(route) = route::resolve(&request.method, path) else {
+        return Err(Failure::not_found("page not found"));
+    };
+    reply::add_identity(headers, &operations.host().version);
+    let version = requested.map_or(Ok(ApiVersion::MAX), ApiVersion::negotiate)?;
+    reply::add_features(headers);
+    let query = Query::of(request)?;
+    let reply = match &route {
+        Route::Ping => system::ping(&request.method),
+        Route::Version => system::version(operations.host())?,
+        Route::Info => system::info(operations).await?,
+        Route::ContainerList => Reply::json::<[(); 0]>(&[])?,
+        Route::Container(name) => {
+            return Err(Failure::not_found(format!("No such container: {name}")));
+        }
+        Route::Network(name) => {
+            return Err(Failure::not_found(format!("network {name} not found")));
+        }
+        Route::Volume(name) => {
+            return Err(Failure::not_found(format!("get {name}: no such volume")));
+        }
+        Route::Plugin(name) => {
+            return Err(Failure::not_found(format!("plugin \"{name}\" not found")));
+        }
+        Route::ImageList => images::list(operations, version, &query).await?,
+        Route::ImageCreate => {
+            let pull = images::Pull::new(operations, version, &query, &request.headers)?;
+            return Ok(Answer::Pull(pull));
+        }
+        Route::ImagePrune => images::prune(operations, &query).await?,
+        Route::ImageInspect(name) => images::inspect(operations, version, &query, name).await?,
+        Route::ImageHistory(name) => images::history(operations, version, &query, name).await?,
+        Route::ImageTag(name) => images::tag(operations, &query, name).await?,
+        Route::ImageRemove(name) => images::remove(operations, version, &query, name).await?,
+        Route::Unimplemented(operation) => return Err(Failure::not_implemented(operation)),
+    };
+    Ok(Answer::Reply(reply))
+}
+
+async fn send<W: Output>(
+    mut reply: Reply,
+    shared: HeaderMap,
+    is_head: bool,
+    output: &mut W,
+) -> Result<(), Gone> {
+    if is_head && !reply.body.is_empty() {
+        // An error; HEAD has no body, and a length without one confuses what is in between.
+        reply.body.clear();
+    } else {
+        reply
+            .headers
+            .insert(CONTENT_LENGTH, reply.body.len().into());
+    }
+    reply.headers.extend(shared);
+    output.head(reply.status, reply.headers).await?;
+    if reply.body.is_empty() {
+        return Ok(());
+    }
+    output.write(reply.body).await
+}
+
+#[cfg(test)]
+mod tests;

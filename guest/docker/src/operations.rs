@@ -1,0 +1,51 @@
+//! What this face asks of the engine and its host.
+
+use strata_engine::{
+    Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions, ListOptions,
+    Mirror, Progress, Pruned, PullOptions, Removal, RemoveOptions, Result,
+};
+use strata_oci::{Platform, Reference};
+
+/// What `/info` and `/version` tell about the host.
+#[derive(Clone, Debug)]
+pub struct HostFacts {
+    /// strata's version.
+    pub version: String,
+    /// The platform images are chosen for.
+    pub platform: Platform,
+    /// Name of the machine.
+    pub hostname: String,
+    /// Number of logical processors.
+    pub processors: u32,
+    /// Bytes of main memory.
+    pub memory: u64,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Folder of the store.
+    pub root: String,
+    /// Registries tried first.
+    pub mirrors: Vec<Mirror>,
+    /// `host` or `host:port` reached by plain HTTP besides loopback.
+    pub insecure_registries: Vec<String>,
+    /// Names this store for as long as it exists.
+    pub id: String,
+}
+
+/// The engine's image operations; each is documented at `strata_engine::Engine`.
+#[expect(missing_docs, reason = "the engine documents each operation")]
+pub trait Operations {
+    async fn pull(&self, options: &PullOptions, progress: &dyn Progress) -> Result<Vec<Completed>>;
+    async fn list(&self, options: &ListOptions) -> Result<Vec<ImageSummary>>;
+    async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails>;
+    async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>>;
+    async fn tag(&self, source: &str, target: &Reference) -> Result<()>;
+    async fn remove(&self, name: &str, options: &RemoveOptions) -> Result<Vec<Removal>>;
+    async fn prune(&self, filters: &Filters) -> Result<Pruned>;
+    async fn image_count(&self) -> Result<usize>;
+
+    /// Facts about the host; read for every response, so it lends them.
+    fn host(&self) -> &HostFacts;
+
+    /// Seconds and nanoseconds since 1970-01-01T00:00:00Z.
+    fn now(&self) -> (i64, u32);
+}

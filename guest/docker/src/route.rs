@@ -1,0 +1,229 @@
+//! From method and path to an operation (§1.1 of the contract).
+//!
+//! Image names contain raw slashes, so the router looks at the last segment; paths without a name win.
+//! A wrong method is an unknown path.
+
+use http::Method;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Ping,
+    Version,
+    Info,
+    ContainerList,
+    /// Anything about the container of this name: there are none.
+    Container(String),
+    Network(String),
+    Volume(String),
+    Plugin(String),
+    ImageList,
+    ImageCreate,
+    ImagePrune,
+    ImageInspect(String),
+    ImageHistory(String),
+    ImageTag(String),
+    ImageRemove(String),
+    /// An operation of the API that is not served yet, as people call it.
+    Unimplemented(&'static str),
+}
+
+/// Splits `/v1.41/images/json` into `1.41` and `/images/json`. A path without version is all path.
+pub(crate) fn split_version(path: &str) -> (Option<&str>, &str) {
+    let versioned = || {
+        let rest = path.strip_prefix("/v")?;
+        let (version, _) = rest.split_once('/')?;
+        let numeric = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        (numeric && !version.is_empty()).then_some((version, &rest[version.len()..]))
+    };
+    match versioned() {
+        Some((version, path)) => (Some(version), path),
+        None => (None, path),
+    }
+}
+
+/// The operation at a decoded path without version; `None` if there is none.
+pub(crate) fn resolve(method: &Method, path: &str) -> Option<Route> {
+    fixed(method, path).or_else(|| named(method, path))
+}
+
+fn fixed(method: &Method, path: &str) -> Option<Route> {
+    let route = match (method.as_str(), path) {
+        ("GET" | "HEAD", "/_ping") => Route::Ping,
+        ("GET", "/version") => Route::Version,
+        ("GET", "/info") => Route::Info,
+        ("GET", "/containers/json") => Route::ContainerList,
+        ("GET", "/images/json") => Route::ImageList,
+        ("POST", "/images/create") => Route::ImageCreate,
+        ("POST", "/images/prune") => Route::ImagePrune,
+        ("GET", "/images/search") => Route::Unimplemented("image search"),
+        ("GET", "/images/get") => Route::Unimplemented("image save"),
+        ("POST", "/images/load") => Route::Unimplemented("image load"),
+        ("POST", "/auth") => Route::Unimplemented("registry login"),
+        ("POST", "/build") => Route::Unimplemented("image build"),
+        ("POST", "/build/prune") => Route::Unimplemented("build cache prune"),
+        ("POST", "/build/cancel") => Route::Unimplemented("build cancel"),
+        ("POST", "/commit") => Route::Unimplemented("container commit"),
+        ("POST", "/containers/create") => Route::Unimplemented("container create"),
+        ("GET", "/events") => Route::Unimplemented("the event stream"),
+        ("GET", "/system/df") => Route::Unimplemented("disk usage"),
+        _ => return None,
+    };
+    Some(route)
+}
+
+fn named(method: &Method, path: &str) -> Option<Route> {
+    let rest = path.strip_prefix('/')?;
+    let (kind, rest) = rest.split_once('/')?;
+    // `rest` holds a name and, for some kinds, a verb as its last segment.
+    let (name, verb) = rest.rsplit_once('/').unwrap_or((rest, ""));
+    let route = match (method.as_str(), kind, verb) {
+        ("DELETE", "images", _) => Route::ImageRemove(rest.to_owned()),
+        ("GET", "images", "json") => Route::ImageInspect(name.to_owned()),
+        ("GET", "images", "history") => Route::ImageHistory(name.to_owned()),
+        ("POST", "images", "tag") => Route::ImageTag(name.to_owned()),
+        ("GET", "images", "get") => Route::Unimplemented("image save"),
+        ("POST", "images", "push") => Route::Unimplemented("image push"),
+        ("GET", "distribution", "json") => Route::Unimplemented("distribution inspect"),
+        ("DELETE", "containers", "") => Route::Container(rest.to_owned()),
+        (method, "containers", verb) if is_container_verb(method, verb) => {
+            Route::Container(name.to_owned())
+        }
+        ("GET" | "DELETE", "networks", "") => Route::Network(rest.to_owned()),
+        ("GET" | "DELETE", "volumes", _) => Route::Volume(rest.to_owned()),
+        ("GET", "plugins", "json") => Route::Plugin(name.to_owned()),
+        _ => return None,
+    };
+    Some(route)
+}
+
+fn is_container_verb(method: &str, verb: &str) -> bool {
+    match method {
+        "GET" => matches!(
+            verb,
+            "json" | "top" | "logs" | "changes" | "stats" | "export" | "archive"
+        ),
+        "HEAD" | "PUT" => verb == "archive",
+        "POST" => matches!(
+            verb,
+            "start"
+                | "stop"
+                | "restart"
+                | "kill"
+                | "pause"
+                | "unpause"
+                | "wait"
+                | "resize"
+                | "attach"
+                | "exec"
+                | "rename"
+                | "update"
+        ),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_digits_and_dots() {
+        for (path, expected) in [
+            ("/v1.41/images/json", (Some("1.41"), "/images/json")),
+            ("/v1/images/json", (Some("1"), "/images/json")),
+            ("/images/json", (None, "/images/json")),
+            ("/v1.41", (None, "/v1.41")),
+            ("/v1.x/images/json", (None, "/v1.x/images/json")),
+            ("/v/images/json", (None, "/v/images/json")),
+            ("/version", (None, "/version")),
+            ("/volumes/x", (None, "/volumes/x")),
+        ] {
+            assert_eq!(split_version(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_keep_their_slashes_and_fixed_paths_win() {
+        let name = || "docker.io/library/alpine:3".to_owned();
+        for (method, path, expected) in [
+            (Method::GET, "/images/json", Some(Route::ImageList)),
+            (
+                Method::GET,
+                "/images/docker.io/library/alpine:3/json",
+                Some(Route::ImageInspect(name())),
+            ),
+            (
+                Method::GET,
+                "/images/docker.io/library/alpine:3/history",
+                Some(Route::ImageHistory(name())),
+            ),
+            (
+                Method::POST,
+                "/images/docker.io/library/alpine:3/tag",
+                Some(Route::ImageTag(name())),
+            ),
+            (
+                Method::DELETE,
+                "/images/docker.io/library/alpine:3",
+                Some(Route::ImageRemove(name())),
+            ),
+            (
+                Method::GET,
+                "/images/json/json",
+                Some(Route::ImageInspect("json".to_owned())),
+            ),
+            (
+                Method::DELETE,
+                "/images/json",
+                Some(Route::ImageRemove("json".to_owned())),
+            ),
+            (
+                Method::DELETE,
+                "/images/",
+                Some(Route::ImageRemove(String::new())),
+            ),
+            (
+                Method::GET,
+                "/images/search",
+                Some(Route::Unimplemented("image search")),
+            ),
+            (
+                Method::GET,
+                "/images/a/b/get",
+                Some(Route::Unimplemented("image save")),
+            ),
+            (
+                Method::POST,
+                "/images/a/b/push",
+                Some(Route::Unimplemented("image push")),
+            ),
+            (Method::GET, "/containers/json", Some(Route::ContainerList)),
+            (
+                Method::GET,
+                "/containers/a/b/json",
+                Some(Route::Container("a/b".to_owned())),
+            ),
+            (Method::HEAD, "/_ping", Some(Route::Ping)),
+        ] {
+            assert_eq!(resolve(&method, path), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_an_unknown_path() {
+        for (method, path) in [
+            (Method::POST, "/images/json"),
+            (Method::GET, "/images/create"),
+            (Method::GET, "/images/alpine"),
+            (Method::PUT, "/images/alpine/tag"),
+            (Method::HEAD, "/version"),
+            (Method::POST, "/_ping"),
+            (Method::GET, "/"),
+            (Method::GET, "/nothing"),
+            (Method::GET, "/containers/a/nothing"),
+        ] {
+            assert_eq!(resolve(&method, path), None, "{method} {path}");
+        }
+    }
+}

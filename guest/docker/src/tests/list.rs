@@ -1,0 +1,196 @@
+//! List: parameters, shapes by version, failures.
+
+use std::collections::BTreeMap;
+
+use strata_engine::{Error, ImageSummary, ManifestKind, ManifestSummary};
+use strata_oci::{Descriptor, media_type::OCI_MANIFEST};
+
+use super::fake::{Fake, call, digest, last_call, linux};
+
+fn summary() -> ImageSummary {
+    ImageSummary {
+        target: Descriptor::new(OCI_MANIFEST, digest("a"), 7),
+        tags: vec!["alpine:3".to_owned()],
+        digests: vec!["alpine@sha256:1".to_owned()],
+        created: 5,
+        size: 12,
+        shared_size: None,
+        labels: Some(BTreeMap::from([("k".to_owned(), "<v>".to_owned())])),
+        containers: Some(2),
+        parent: None,
+        manifests: Vec::new(),
+    }
+}
+
+fn with_image(image: ImageSummary) -> Fake {
+    Fake {
+        images: vec![image],
+        ..Fake::default()
+    }
+}
+
+fn manifests() -> Vec<ManifestSummary> {
+    let manifest = |kind| ManifestSummary {
+        descriptor: Descriptor::new(OCI_MANIFEST, digest("m"), 3),
+        available: true,
+        content_size: 9,
+        kind,
+    };
+    let image = |containers: &[&str]| ManifestKind::Image {
+        platform: linux(),
+        containers: containers.iter().map(ToString::to_string).collect(),
+    };
+    vec![
+        manifest(image(&[])),
+        manifest(image(&["c1"])),
+        manifest(ManifestKind::Attestation {
+            subject: digest("s"),
+        }),
+        manifest(ManifestKind::Unknown),
+    ]
+}
+
+#[test]
+fn a_list_entry_has_the_shape_of_its_version() {
+    let id = digest("a");
+    let descriptor =
+        format!(r#""Descriptor":{{"mediaType":"{OCI_MANIFEST}","digest":"{id}","size":7}},"#);
+    for (version, containers, descriptor, virtual_size) in [
+        ("", 2, descriptor.as_str(), ""),
+        ("/v1.51", 2, &descriptor, ""),
+        ("/v1.50", -1, &descriptor, ""),
+        ("/v1.48", -1, &descriptor, ""),
+        ("/v1.47", -1, "", ""),
+        ("/v1.44", -1, "", ""),
+        ("/v1.43", -1, "", r#","VirtualSize":12"#),
+        ("/v1.24", -1, "", r#","VirtualSize":12"#),
+    ] {
+        let client = call(
+            &with_image(summary()),
+            &format!("GET {version}/images/json"),
+        );
+        let expected = format!(
+            r#"[{{"Containers":{containers},"Created":5,"Id":"{id}","Labels":{{"k":"<v>"}},"ParentId":"",{descriptor}"RepoDigests":["alpine@sha256:1"],"RepoTags":["alpine:3"],"SharedSize":-1,"Size":12{virtual_size}}}]"#
+        );
+        assert_eq!(client.text(), expected + "\n", "{version}");
+    }
+}
+
+#[test]
+fn a_list_entry_without_names_platform_or_labels() {
+    let mut image = summary();
+    image.tags.clear();
+    image.digests.clear();
+    image.labels = Some(BTreeMap::new());
+    image.shared_size = Some(0);
+    let fake = with_image(image.clone());
+    let text = call(&fake, "GET /images/json").text().to_owned();
+    for part in [
+        r#""RepoTags":[]"#,
+        r#""RepoDigests":[]"#,
+        r#""Labels":{}"#,
+        r#""SharedSize":0"#,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let text = call(&fake, "GET /v1.42/images/json").text().to_owned();
+    for part in [
+        r#""RepoTags":["<none>:<none>"]"#,
+        r#""RepoDigests":["<none>@<none>"]"#,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    image.labels = None;
+    image.containers = None;
+    let text = call(&with_image(image), "GET /images/json")
+        .text()
+        .to_owned();
+    assert!(text.contains(r#""Labels":null"#) && text.contains(r#""Containers":-1"#));
+}
+
+#[test]
+fn manifests_have_the_shape_of_their_kind() {
+    let image = ImageSummary {
+        manifests: manifests(),
+        ..summary()
+    };
+    let client = call(&with_image(image), "GET /images/json?manifests=1");
+    let common = format!(
+        r#"{{"ID":"{id}","Descriptor":{{"mediaType":"{OCI_MANIFEST}","digest":"{id}","size":3}},"Available":true,"Size":{{"Content":9,"Total":9}},"Kind":"#,
+        id = digest("m")
+    );
+    let platform = r#""Platform":{"architecture":"amd64","os":"linux"},"Size":{"Unpacked":0}"#;
+    let expected = format!(
+        r#""Manifests":[{common}"image","ImageData":{{{platform},"Containers":null}}}},{common}"image","ImageData":{{{platform},"Containers":["c1"]}}}},{common}"attestation","AttestationData":{{"For":"{}"}}}},{common}"unknown"}}]"#,
+        digest("s")
+    );
+    assert!(client.text().contains(&expected), "{}", client.text());
+}
+
+#[test]
+fn newer_list_parameters_are_ignored_by_older_versions() {
+    for (version, shared_size, manifests) in [
+        ("1.54", true, true),
+        ("1.47", true, true),
+        ("1.46", true, false),
+        ("1.42", true, false),
+        ("1.41", false, false),
+    ] {
+        let fake = Fake::default();
+        call(
+            &fake,
+            &format!("GET /v{version}/images/json?shared-size=1&manifests=1&all=1"),
+        );
+        let expected = format!("shared_size: {shared_size}, manifests: {manifests} }}");
+        assert!(
+            last_call(&fake).ends_with(&expected),
+            "{version}: {}",
+            last_call(&fake)
+        );
+    }
+    let fake = Fake::default();
+    let client = call(&fake, "GET /images/json?identity=1");
+    assert_eq!(client.code(), 400);
+    assert_eq!(
+        client.text(),
+        "{\"message\":\"conflicting options: identity requires manifests=1\"}\n"
+    );
+    assert_eq!(
+        call(&fake, "GET /images/json?identity=1&manifests=1").code(),
+        200
+    );
+    assert_eq!(call(&fake, "GET /v1.53/images/json?identity=1").code(), 200);
+}
+
+#[test]
+fn the_pattern_parameter_ended_with_1_40() {
+    for (version, expected) in [
+        ("1.40", r#"references: ["a*"]"#),
+        ("1.41", "references: []"),
+    ] {
+        let fake = Fake::default();
+        call(&fake, &format!("GET /v{version}/images/json?filter=a*"));
+        assert!(last_call(&fake).contains(expected), "{version}");
+    }
+}
+
+#[test]
+fn a_list_passes_failures_on() {
+    let client = call(
+        &Fake::default(),
+        "GET /images/json?filters={\"foo\":[\"x\"]}",
+    );
+    assert_eq!(
+        (client.code(), client.text()),
+        (400, "{\"message\":\"invalid filter 'foo'\"}\n")
+    );
+    let fake = Fake {
+        error: Some(Error::NotFound("No such image: x:latest".to_owned())),
+        ..Fake::default()
+    };
+    let client = call(&fake, "GET /images/json?filters={\"before\":[\"x\"]}");
+    assert_eq!(
+        (client.code(), client.text()),
+        (404, "{\"message\":\"No such image: x:latest\"}\n")
+    );
+}

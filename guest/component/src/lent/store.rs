@@ -1,0 +1,230 @@
+//! The host's store.
+
+use strata_engine::{
+    Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result, Store, Target,
+};
+use strata_oci::Digest;
+
+use super::WasiBody;
+use crate::{
+    bindings::strata::image::{store as lent, types},
+    convert::{digest_from_wit, error_from_wit},
+};
+
+/// The engine's store.
+pub(crate) struct HostStore;
+
+/// A blob being written by the host.
+pub(crate) struct HostIngest(lent::Ingest);
+
+impl Ingest for HostIngest {
+    type Body = WasiBody;
+
+    fn offset(&self) -> u64 {
+        self.0.offset()
+    }
+
+    async fn append(&self, body: WasiBody) -> Result<u64> {
+        body.pass(async |stream| self.0.append(stream).await.map_err(error_from_wit))
+            .await
+    }
+
+    async fn commit(&self) -> Result<()> {
+        self.0.commit().await.map_err(error_from_wit)
+    }
+
+    async fn reset(&self) -> Result<()> {
+        self.0.reset().await.map_err(error_from_wit)
+    }
+}
+
+impl Store for HostStore {
+    type Body = WasiBody;
+    type Ingest = HostIngest;
+
+    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
+        lent::stat(digest.to_string(), lease)
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn stat_all(
+        &self,
+        digests: &[Digest],
+        lease: Option<LeaseId>,
+    ) -> Result<Vec<Option<u64>>> {
+        lent::stat_all(strings(digests), lease)
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        lent::get(digest.to_string(), limit)
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn read(&self, digest: &Digest, offset: u64) -> Result<WasiBody> {
+        let (stream, result) = lent::read(digest.to_string(), offset)
+            .await
+            .map_err(error_from_wit)?;
+        Ok(WasiBody::of_store(stream, result))
+    }
+
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
+        lent::put(digest.to_string(), data, lease)
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn open_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: LeaseId,
+    ) -> Result<IngestState<HostIngest>> {
+        let state = lent::open_ingest(digest.to_string(), size, lease)
+            .await
+            .map_err(error_from_wit)?;
+        Ok(match state {
+            lent::IngestState::Present => IngestState::Present,
+            lent::IngestState::Busy(current) => IngestState::Busy(current),
+            lent::IngestState::Open(ingest) => IngestState::Open(HostIngest(ingest)),
+        })
+    }
+
+    async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {
+        let facts = lent::learn_layer(digest.to_string())
+            .await
+            .map_err(error_from_wit)?;
+        Ok(LayerFacts {
+            diff_id: digest_from_wit(&facts.diff_id)?,
+            size: facts.size,
+        })
+    }
+
+    async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()> {
+        let layers = layers
+            .iter()
+            .map(|(layer, diff_id)| (layer.to_string(), diff_id.to_string()))
+            .collect();
+        lent::expect_diff_ids(layers).await.map_err(error_from_wit)
+    }
+
+    async fn blobs(&self) -> Result<Vec<(Digest, u64)>> {
+        sized(lent::blobs().await.map_err(error_from_wit)?)
+    }
+
+    async fn discard_ingests(&self) -> Result<u64> {
+        lent::discard_ingests().await.map_err(error_from_wit)
+    }
+
+    async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>> {
+        sized(
+            lent::delete(strings(digests), generation)
+                .await
+                .map_err(error_from_wit)?,
+        )
+    }
+
+    fn generation(&self) -> Result<u64> {
+        lent::generation().map_err(error_from_wit)
+    }
+
+    async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)> {
+        let (generation, names) = lent::names(namespace.to_owned())
+            .await
+            .map_err(error_from_wit)?;
+        let names = names
+            .into_iter()
+            .map(|name| {
+                Ok(Name {
+                    name: name.name,
+                    target: target_from_wit(name.target)?,
+                    labels: name.labels,
+                    created: name.created,
+                    updated: name.updated,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok((generation, names))
+    }
+
+    async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64> {
+        lent::apply(changes.into_iter().map(change).collect(), generation)
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn acquire_lease(&self) -> Result<LeaseId> {
+        lent::acquire_lease().await.map_err(error_from_wit)
+    }
+
+    fn release_lease(&self, lease: LeaseId) {
+        lent::release_lease(lease);
+    }
+
+    async fn lock(&self, name: &str, lease: LeaseId) -> Result<bool> {
+        lent::lock(name.to_owned(), lease)
+            .await
+            .map_err(error_from_wit)
+    }
+}
+
+fn strings(digests: &[Digest]) -> Vec<String> {
+    digests.iter().map(Digest::to_string).collect()
+}
+
+fn sized(blobs: Vec<(String, u64)>) -> Result<Vec<(Digest, u64)>> {
+    blobs
+        .into_iter()
+        .map(|(digest, size)| Ok((digest_from_wit(&digest)?, size)))
+        .collect()
+}
+
+fn target_from_wit(target: types::Descriptor) -> Result<Target> {
+    Ok(Target {
+        digest: digest_from_wit(&target.digest)?,
+        media_type: target.media_type,
+        size: target.size,
+    })
+}
+
+fn expectation(expected: Expectation) -> lent::Expectation {
+    match expected {
+        Expectation::Any => lent::Expectation::Any,
+        Expectation::Absent => lent::Expectation::Absent,
+        Expectation::Target(digest) => lent::Expectation::Target(digest.to_string()),
+    }
+}
+
+fn change(change: Change) -> lent::Change {
+    match change {
+        Change::Set {
+            namespace,
+            name,
+            target,
+            labels,
+            expected,
+        } => lent::Change::Set(lent::SetName {
+            namespace,
+            name,
+            target: types::Descriptor {
+                media_type: target.media_type,
+                digest: target.digest.to_string(),
+                size: target.size,
+            },
+            labels,
+            expected: expectation(expected),
+        }),
+        Change::Remove {
+            namespace,
+            name,
+            expected,
+        } => lent::Change::Remove(lent::RemoveName {
+            namespace,
+            name,
+            expected: expectation(expected),
+        }),
+    }
+}

@@ -1,0 +1,129 @@
+//! Outgoing HTTP through `wasi:http/client`.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use strata_engine::{Error, Request, RequestBody, Response, Result, Transport};
+use wasip3::{
+    http::{
+        client,
+        types::{self as wasi, Fields, Method, RequestOptions, Scheme},
+    },
+    wit_future, wit_stream,
+};
+
+use super::WasiBody;
+use crate::convert;
+
+/// Nanoseconds to wait for a connection, a first byte and between two bytes.
+/// A registry that is silent for longer is as good as gone; the engine retries.
+const CONNECT_TIMEOUT: u64 = 30_000_000_000;
+const FIRST_BYTE_TIMEOUT: u64 = 60_000_000_000;
+const BETWEEN_BYTES_TIMEOUT: u64 = 30_000_000_000;
+
+/// The engine's transport.
+pub(crate) struct HostTransport;
+
+impl Transport for HostTransport {
+    type Body = WasiBody;
+
+    async fn send(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>> {
+        let (contents, writer) = match request.body {
+            RequestBody::Empty => (None, None),
+            RequestBody::Bytes(bytes) => {
+                let (writer, reader) = wit_stream::new();
+                (Some(reader), Some((writer, bytes)))
+            }
+            RequestBody::Stream(..) => {
+                return Err(Error::Unsupported(
+                    "streamed request bodies arrive with push".into(),
+                ));
+            }
+        };
+        let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
+        drop(trailers);
+        let (outgoing, _sent) = wasi::Request::new(
+            fields(&request.headers)?,
+            contents,
+            trailers_reader,
+            Some(options()),
+        );
+        let invalid = |()| Error::InvalidArgument(format!("invalid URL host {:?}", request.uri.host()));
+        outgoing.set_method(&method(&request.method)).map_err(invalid)?;
+        outgoing
+            .set_scheme(Some(&match request.uri.scheme_str() {
+                Some("http") => Scheme::Http,
+                _ => Scheme::Https,
+            }))
+            .map_err(invalid)?;
+        outgoing
+            .set_authority(request.uri.authority().map(|authority| authority.as_str()))
+            .map_err(invalid)?;
+        outgoing
+            .set_path_with_query(request.uri.path_and_query().map(|path| path.as_str()))
+            .map_err(invalid)?;
+
+        let write = async {
+            if let Some((mut writer, bytes)) = writer {
+                writer.write_all(bytes).await;
+            }
+        };
+        let (answer, ()) = futures::join!(client::send(outgoing), write);
+        let response = answer.map_err(|code| convert::http_error(&code))?;
+
+        let status = StatusCode::from_u16(response.get_status_code())
+            .map_err(|_| Error::Unavailable("the registry answered with an invalid status".into()))?;
+        let headers = header_map(response.get_headers().copy_all());
+        let (done, done_reader) = wit_future::new(|| Ok(()));
+        drop(done);
+        let (stream, trailers) = wasi::Response::consume_body(response, done_reader);
+        Ok(Response {
+            status,
+            headers,
+            body: WasiBody::of_response(stream, trailers),
+        })
+    }
+}
+
+fn options() -> RequestOptions {
+    let options = RequestOptions::new();
+    // A host that does not support timeouts has its own.
+    let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let _ = options.set_first_byte_timeout(Some(FIRST_BYTE_TIMEOUT));
+    let _ = options.set_between_bytes_timeout(Some(BETWEEN_BYTES_TIMEOUT));
+    options
+}
+
+fn method(method: &http::Method) -> Method {
+    match method.as_str() {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "PATCH" => Method::Patch,
+        "DELETE" => Method::Delete,
+        other => Method::Other(other.into()),
+    }
+}
+
+fn fields(headers: &HeaderMap) -> Result<Fields> {
+    let entries: Vec<(String, Vec<u8>)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    Fields::from_list(&entries)
+        .map_err(|error| Error::InvalidArgument(format!("a request header was refused: {error}")))
+}
+
+/// Headers as the `http` crate has them; what it does not accept is dropped.
+pub(crate) fn header_map(entries: Vec<(String, Vec<u8>)>) -> HeaderMap {
+    entries
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            let value = HeaderValue::from_bytes(&value).ok()?;
+            Some((name, value))
+        })
+        .fold(HeaderMap::new(), |mut headers, (name, value)| {
+            headers.append(name, value);
+            headers
+        })
+}

@@ -1,0 +1,180 @@
+//! `wasi:http/handler`: the Docker image API over the engine.
+
+mod output;
+
+use std::rc::Rc;
+
+use futures::channel::oneshot;
+use http::Method;
+use strata_docker::{HostFacts, Operations};
+use strata_engine::{
+    Clock as _, Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions,
+    ListOptions, Progress, Pruned, PullOptions, Removal, RemoveOptions,
+};
+use strata_oci::{Platform, Reference};
+use wasip3::{
+    http::types::{self as wasi, ErrorCode, Request, Response},
+    wit_future,
+};
+use wit_bindgen::{StreamResult, spawn_local};
+
+use crate::{Engine, bindings::strata::image::settings, engine, lent, lent::HostClock};
+use output::{Head, WasiOutput};
+
+/// Serves requests.
+pub(crate) struct Served;
+
+/// Largest request body read for the operations that want one whole: forms.
+const MAX_BODY: usize = 1 << 20;
+
+impl wasip3::exports::http::handler::Guest for Served {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let request = read(request).await?;
+        let (head, arrived) = oneshot::channel::<Head>();
+        // The task outlives this function: it goes on writing the body.
+        spawn_local(async move {
+            let operations = Face::new();
+            let mut output = WasiOutput::new(head);
+            // A client that went away ended the operation; there is nobody to tell.
+            let _ = strata_docker::respond(&operations, request, &mut output).await;
+        });
+        match arrived.await {
+            Ok(head) => head.into_response(),
+            Err(_) => Err(ErrorCode::InternalError(Some("no response".into()))),
+        }
+    }
+}
+
+/// Reads a request with its bounded body.
+async fn read(request: Request) -> Result<strata_docker::Request, ErrorCode> {
+    let method = match request.get_method() {
+        wasi::Method::Get => Method::GET,
+        wasi::Method::Head => Method::HEAD,
+        wasi::Method::Post => Method::POST,
+        wasi::Method::Put => Method::PUT,
+        wasi::Method::Delete => Method::DELETE,
+        wasi::Method::Patch => Method::PATCH,
+        wasi::Method::Options => Method::OPTIONS,
+        wasi::Method::Connect => Method::CONNECT,
+        wasi::Method::Trace => Method::TRACE,
+        wasi::Method::Other(name) => Method::from_bytes(name.as_bytes())
+            .map_err(|_| ErrorCode::HttpRequestMethodInvalid)?,
+    };
+    let path_and_query = request.get_path_with_query().unwrap_or_else(|| "/".into());
+    let headers = lent::header_map(request.get_headers().copy_all());
+    let mut body = Vec::new();
+    if method == Method::POST {
+        let (done, done_reader) = wit_future::new(|| Ok(()));
+        drop(done);
+        let (mut stream, _trailers) = Request::consume_body(request, done_reader);
+        loop {
+            let (result, bytes) = stream.read(Vec::with_capacity(16 * 1024)).await;
+            body.extend_from_slice(&bytes);
+            if body.len() > MAX_BODY {
+                return Err(ErrorCode::HttpRequestBodySize(Some(MAX_BODY as u64)));
+            }
+            if !matches!(result, StreamResult::Complete(_)) {
+                break;
+            }
+        }
+    }
+    Ok(strata_docker::Request {
+        method,
+        path_and_query,
+        headers,
+        body,
+    })
+}
+
+thread_local! {
+    static FACTS: std::cell::OnceCell<Rc<HostFacts>> = const { std::cell::OnceCell::new() };
+}
+
+/// What the Docker face asks, answered by the engine of this instance.
+struct Face {
+    engine: Rc<Engine>,
+    facts: Rc<HostFacts>,
+}
+
+impl Face {
+    fn new() -> Self {
+        Self {
+            engine: engine(),
+            facts: FACTS.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(facts())))),
+        }
+    }
+}
+
+fn facts() -> HostFacts {
+    let configuration = settings::get();
+    HostFacts {
+        id: configuration.id.clone(),
+        hostname: configuration.hostname.clone(),
+        processors: configuration.processors,
+        memory: configuration.memory,
+        kernel: configuration.kernel.clone(),
+        root: configuration.root.clone(),
+        version: configuration.version.clone(),
+        platform: crate::convert::platform_from_wit(configuration.platform.clone()),
+        insecure_registries: configuration.insecure_registries.clone(),
+        mirrors: crate::convert::settings(configuration).mirrors,
+    }
+}
+
+impl Operations for Face {
+    async fn pull(
+        &self,
+        options: &PullOptions,
+        progress: &dyn Progress,
+    ) -> strata_engine::Result<Vec<Completed>> {
+        self.engine.pull(options, progress).await
+    }
+
+    async fn list(&self, options: &ListOptions) -> strata_engine::Result<Vec<ImageSummary>> {
+        self.engine.list(options).await
+    }
+
+    async fn inspect(
+        &self,
+        name: &str,
+        options: &InspectOptions,
+    ) -> strata_engine::Result<ImageDetails> {
+        self.engine.inspect(name, options).await
+    }
+
+    async fn history(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> strata_engine::Result<Vec<HistoryEntry>> {
+        self.engine.history(name, platform).await
+    }
+
+    async fn tag(&self, source: &str, target: &Reference) -> strata_engine::Result<()> {
+        self.engine.tag(source, target).await
+    }
+
+    async fn remove(
+        &self,
+        name: &str,
+        options: &RemoveOptions,
+    ) -> strata_engine::Result<Vec<Removal>> {
+        self.engine.remove(name, options).await
+    }
+
+    async fn prune(&self, filters: &Filters) -> strata_engine::Result<Pruned> {
+        self.engine.prune(filters).await
+    }
+
+    async fn image_count(&self) -> strata_engine::Result<usize> {
+        self.engine.image_count().await
+    }
+
+    fn host(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    fn now(&self) -> (i64, u32) {
+        HostClock.now()
+    }
+}

@@ -1,0 +1,278 @@
+//! The SQLite side of a store: one writer, one reader, and the generation.
+//!
+//! `store.db` holds what must survive a power cut (WAL, `synchronous=FULL`). What need not lives in
+//! `leases.db`, see [`crate::lease`].
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::Error;
+use crate::sync::lock;
+
+const SCHEMA_VERSION: i64 = 1;
+
+// `head.names` is the generation of the last change of names, `head.generation` that of the last
+// change at all: a deletion in several batches does not conflict with itself.
+const SCHEMA: &str = "
+CREATE TABLE head (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    generation INTEGER NOT NULL,
+    names INTEGER NOT NULL,
+    index_before TEXT NOT NULL,
+    index_after TEXT NOT NULL
+) STRICT;
+INSERT INTO head VALUES (0, 1, 1, '', '');
+CREATE TABLE names (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    labels TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    PRIMARY KEY (namespace, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE withdrawn (
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (name, digest)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE facts (
+    digest TEXT PRIMARY KEY,
+    diff_id TEXT NOT NULL,
+    size INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checks (
+    digest TEXT NOT NULL,
+    diff_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'right', 'wrong')),
+    PRIMARY KEY (digest, diff_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX checks_pending ON checks (digest) WHERE state = 'pending';
+";
+
+/// Where the store stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Grows with every change of names or deletion of content, by any process.
+    pub(crate) generation: u64,
+    /// The generation of the last change of names.
+    pub(crate) names: u64,
+}
+
+pub(crate) struct Database {
+    /// `None` in a read-only store.
+    writer: Option<Mutex<Connection>>,
+    reader: Mutex<Reader>,
+}
+
+struct Reader {
+    connection: Connection,
+    /// SQLite's own change counter at the time `head` was read.
+    data_version: i64,
+    head: Head,
+}
+
+impl Database {
+    /// Opens or creates the database. Callers hold the store's opening lock.
+    pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Database, Error> {
+        let mut writer = Connection::open(path)?;
+        configure(&writer, busy_timeout, "FULL")?;
+        create(&mut writer, SCHEMA, SCHEMA_VERSION)?;
+        let reader = Connection::open(path)?;
+        configure(&reader, busy_timeout, "FULL")?;
+        reader.pragma_update(None, "query_only", true)?;
+        Ok(Database {
+            writer: Some(Mutex::new(writer)),
+            reader: Mutex::new(Reader::new(reader)?),
+        })
+    }
+
+    /// Opens the database of a store that cannot be written. `None` if there is none, or its last
+    /// changes cannot be read without writing.
+    pub(crate) fn open_read_only(
+        path: &Path,
+        busy_timeout: Duration,
+    ) -> Result<Option<Database>, Error> {
+        if !path.try_exists().unwrap_or(false) {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let attempt = |uri: &str| -> Result<Reader, Error> {
+            let connection = Connection::open_with_flags(uri, flags)?;
+            connection.busy_timeout(busy_timeout)?;
+            Reader::new(connection)
+        };
+        let uri = file_uri(path);
+        let reader = attempt(&format!("{uri}?mode=ro")).or_else(|error| {
+            // Without a writable directory SQLite cannot create its shared index, and reads a WAL
+            // database only when told that nobody changes it. That skips the log: it must be empty.
+            let mut log = path.as_os_str().to_owned();
+            log.push("-wal");
+            if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+                return Err(error);
+            }
+            attempt(&format!("{uri}?mode=ro&immutable=1"))
+        });
+        match reader {
+            Ok(reader) => Ok(Some(Database {
+                writer: None,
+                reader: Mutex::new(reader),
+            })),
+            Err(error) => {
+                tracing::warn!(%error, "the store's database cannot be read without writing to it");
+                Ok(None)
+            }
+        }
+    }
+
+    /// A database in memory, for a read-only layout that has none. `fill` writes it once.
+    pub(crate) fn in_memory(
+        fill: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
+    ) -> Result<Database, Error> {
+        let mut connection = Connection::open_in_memory()?;
+        create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
+        let transaction = connection.transaction()?;
+        fill(&transaction)?;
+        transaction.commit()?;
+        Ok(Database {
+            writer: None,
+            reader: Mutex::new(Reader::new(connection)?),
+        })
+    }
+
+    /// Where the store stands now, other processes included. Costs microseconds.
+    pub(crate) fn head(&self) -> Result<Head, Error> {
+        lock(&self.reader).head()
+    }
+
+    /// Reads from one consistent state.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection, Head) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut reader = lock(&self.reader);
+        let transaction = reader.connection.transaction()?;
+        let head = read_head(&transaction)?;
+        work(&transaction, head)
+    }
+
+    /// Changes the database, alone among all processes. Commits if `work` succeeds; durable on
+    /// return.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, Head) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(writer) = &self.writer else {
+            return Err(Error::ReadOnly("names and facts cannot be changed".into()));
+        };
+        let mut writer = lock(writer);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let head = read_head(&transaction)?;
+        let result = work(&transaction, head)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}
+
+impl Reader {
+    fn new(connection: Connection) -> Result<Reader, Error> {
+        let data_version = data_version(&connection)?;
+        let head = read_head(&connection)?;
+        Ok(Reader {
+            connection,
+            data_version,
+            head,
+        })
+    }
+
+    fn head(&mut self) -> Result<Head, Error> {
+        // The counter is read before the head: a change in between is only noticed once more.
+        let data_version = data_version(&self.connection)?;
+        if data_version != self.data_version {
+            self.head = read_head(&self.connection)?;
+            self.data_version = data_version;
+        }
+        Ok(self.head)
+    }
+}
+
+/// Counts a change and returns the new generation.
+pub(crate) fn advance(transaction: &Transaction<'_>, names: bool) -> Result<u64, Error> {
+    let sql = if names {
+        "UPDATE head SET generation = generation + 1, names = generation + 1 RETURNING generation"
+    } else {
+        "UPDATE head SET generation = generation + 1 RETURNING generation"
+    };
+    let generation: i64 = transaction
+        .prepare_cached(sql)?
+        .query_row([], |row| row.get(0))?;
+    Ok(generation.cast_unsigned())
+}
+
+/// Settings every connection that may write shares.
+pub(crate) fn configure(
+    connection: &Connection,
+    busy_timeout: Duration,
+    synchronous: &str,
+) -> Result<(), Error> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Creates the tables in a new database, or checks that they are ours.
+pub(crate) fn create(connection: &mut Connection, schema: &str, version: i64) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found == 0 {
+        transaction.execute_batch(schema)?;
+        transaction.pragma_update(None, "user_version", version)?;
+    } else if found != version {
+        return Err(Error::Unsupported(format!(
+            "the store's database has version {found}, this program knows {version}; \
+             use the version of strata that wrote it"
+        )));
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn data_version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection
+        .prepare_cached("PRAGMA data_version")?
+        .query_row([], |row| row.get(0))?)
+}
+
+fn read_head(connection: &Connection) -> Result<Head, Error> {
+    let mut query = connection.prepare_cached("SELECT generation, names FROM head")?;
+    Ok(query.query_row([], |row| {
+        Ok(Head {
+            generation: row.get::<_, i64>(0)?.cast_unsigned(),
+            names: row.get::<_, i64>(1)?.cast_unsigned(),
+        })
+    })?)
+}
+
+/// SQLite's URI form of a path: everything but unreserved bytes and `/` escaped.
+fn file_uri(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut uri = String::from("file:");
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(byte.into());
+        } else {
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
+}

@@ -1,0 +1,343 @@
+//! Facts about layers: what they are uncompressed. Learned once, kept in the database.
+//!
+//! On demand they are computed at once; promised diff-ids are checked by a background thread of low
+//! priority while nothing is being written.
+
+mod decompress;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
+
+use crate::store::Inner;
+use crate::sync::{blocking, lock};
+use crate::{Algorithm, Digest, Error};
+
+/// Layers decompressed at once on demand: a zstd window may take 128 MiB each.
+const PARALLEL: usize = 4;
+/// Pause before trying again after a failure, or while another process does the checks.
+const RETRY: Duration = Duration::from_secs(10);
+/// Niceness of the background thread: only what nobody else wants of the processors.
+const NICE: i32 = 19;
+
+/// What is learned once about a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFacts {
+    /// SHA-256 digest of the uncompressed layer.
+    pub diff_id: Digest,
+    /// Bytes of the uncompressed layer.
+    pub size: u64,
+}
+
+/// The background checks, and what is being computed on demand.
+pub(crate) struct Facts {
+    state: Mutex<State>,
+    changed: Condvar,
+    computing: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    permits: tokio::sync::Semaphore,
+}
+
+struct State {
+    kicked: bool,
+    stop: bool,
+}
+
+impl Default for Facts {
+    fn default() -> Facts {
+        Facts {
+            // What an earlier run left in the queue.
+            state: Mutex::new(State {
+                kicked: true,
+                stop: false,
+            }),
+            changed: Condvar::new(),
+            computing: Mutex::default(),
+            permits: tokio::sync::Semaphore::new(PARALLEL),
+        }
+    }
+}
+
+impl Facts {
+    /// There may be something to do, or time to do it.
+    pub(crate) fn wake(&self) {
+        lock(&self.state).kicked = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn stop(&self) {
+        lock(&self.state).stop = true;
+        self.changed.notify_all();
+    }
+
+    fn stopped(&self) -> bool {
+        lock(&self.state).stop
+    }
+
+    /// Waits for a kick, or `timeout`. False if it is time to stop.
+    fn wait(&self, timeout: Option<Duration>) -> bool {
+        let mut state = lock(&self.state);
+        while !state.kicked && !state.stop {
+            state = match timeout {
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(timeout) => {
+                    let (next, timed_out) = self
+                        .changed
+                        .wait_timeout(state, timeout)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    if timed_out.timed_out() {
+                        return !next.stop;
+                    }
+                    next
+                }
+            };
+        }
+        state.kicked = false;
+        !state.stop
+    }
+
+    /// Waits until nothing is written. False if it is time to stop.
+    fn wait_idle(&self, inner: &Inner) -> bool {
+        while !inner.ingests.idle() {
+            if !self.wait(None) {
+                return false;
+            }
+        }
+        !self.stopped()
+    }
+}
+
+/// Facts of a layer, from the database or computed now.
+pub(crate) async fn on_demand(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
+    if inner.layout.blob_size(digest)?.is_none() {
+        return Err(Error::NotFound(format!(
+            "blob {digest} is not in the store"
+        )));
+    }
+    if let Some(facts) = known(inner, digest).await? {
+        return Ok(facts);
+    }
+    // Of several who ask at once, one computes and the others read its result.
+    let turn = lock(&inner.facts.computing)
+        .entry(digest.clone())
+        .or_default()
+        .clone();
+    let result = {
+        let _turn = turn.lock().await;
+        match known(inner, digest).await {
+            Ok(Some(facts)) => Ok(facts),
+            Ok(None) => compute_and_keep(inner, digest).await,
+            Err(error) => Err(error),
+        }
+    };
+    let mut computing = lock(&inner.facts.computing);
+    // Two: the map's and ours.
+    if Arc::strong_count(&turn) <= 2 {
+        computing.remove(digest);
+    }
+    result
+}
+
+async fn known(inner: &Arc<Inner>, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
+    let (inner, digest) = (inner.clone(), digest.clone());
+    blocking(move || {
+        inner
+            .database
+            .read(|connection, _| look_up(connection, &digest))
+    })
+    .await
+}
+
+async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
+    let _permit = inner.facts.permits.acquire().await;
+    let (inner, digest) = (inner.clone(), digest.clone());
+    blocking(move || {
+        let (file, _) = inner.layout.open_blob(&digest)?;
+        let facts = decompress::facts(&digest, file, &mut || true)?
+            .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
+        if !inner.writable {
+            return Ok(facts);
+        }
+        inner
+            .database
+            .write(|transaction, _| {
+                keep(transaction, &digest, &facts)?;
+                Ok(look_up(transaction, &digest))
+            })??
+            .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
+    })
+    .await
+}
+
+/// Queues checks; those whose facts are known are made at once.
+pub(crate) fn expect(inner: &Inner, layers: &[(Digest, Digest)]) -> Result<(), Error> {
+    inner.database.write(|transaction, _| {
+        for (digest, diff_id) in layers {
+            if diff_id.algorithm() != Algorithm::Sha256 {
+                tracing::debug!(%digest, %diff_id, "not checked: only SHA-256 diff-ids are");
+                continue;
+            }
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO checks VALUES (?, ?, 'pending')")?
+                .execute([digest.as_str(), diff_id.as_str()])?;
+            if let Some(facts) = stored(transaction, digest)? {
+                keep(transaction, digest, &facts)?;
+            }
+        }
+        Ok(())
+    })?;
+    inner.facts.wake();
+    Ok(())
+}
+
+/// Stores facts and settles the checks waiting for them.
+fn keep(transaction: &Transaction<'_>, digest: &Digest, facts: &LayerFacts) -> Result<(), Error> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)")?
+        .execute((
+            digest.as_str(),
+            facts.diff_id.as_str(),
+            facts.size.cast_signed(),
+        ))?;
+    let mut settle = transaction.prepare_cached(
+        "UPDATE checks SET state = CASE diff_id WHEN ?2 THEN 'right' ELSE 'wrong' END
+         WHERE digest = ?1 AND state = 'pending' RETURNING diff_id, state",
+    )?;
+    let mut rows = settle.query([digest.as_str(), facts.diff_id.as_str()])?;
+    while let Some(row) = rows.next()? {
+        let (expected, state): (String, String) = (row.get(0)?, row.get(1)?);
+        if state == "wrong" {
+            tracing::error!(
+                layer = %digest, expected, actual = %facts.diff_id,
+                "a layer is not what its image's config promises; do not run the image"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn stored(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
+    connection
+        .prepare_cached("SELECT diff_id, size FROM facts WHERE digest = ?")?
+        .query_row([digest.as_str()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })
+        .optional()?
+        .map(|(diff_id, size)| {
+            Ok(LayerFacts {
+                diff_id: Digest::parse(&diff_id)?,
+                size: size.cast_unsigned(),
+            })
+        })
+        .transpose()
+}
+
+fn look_up(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
+    let Some(facts) = stored(connection, digest)? else {
+        return Ok(None);
+    };
+    // A layer that one config describes rightly is not at fault when another one lies about it:
+    // otherwise any image could spoil the layers it shares.
+    let wrong: Option<String> = connection
+        .prepare_cached(
+            "SELECT diff_id FROM checks WHERE digest = ?1 AND state = 'wrong' AND NOT EXISTS
+                 (SELECT 1 FROM checks WHERE digest = ?1 AND state = 'right') LIMIT 1",
+        )?
+        .query_row([digest.as_str()], |row| row.get(0))
+        .optional()?;
+    match wrong {
+        Some(expected) => Err(Error::DigestMismatch {
+            expected: Digest::parse(&expected)?,
+            actual: facts.diff_id,
+        }),
+        None => Ok(Some(facts)),
+    }
+}
+
+/// The background thread.
+pub(crate) fn run(inner: &Inner) {
+    // On Linux a thread has its own niceness. Without it the checks are only less polite.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "the checking thread keeps its priority");
+    }
+    let mut timeout = None;
+    while inner.facts.wait(timeout) {
+        timeout = match check_pending(inner) {
+            Ok(done) => (!done).then_some(RETRY),
+            Err(error) => {
+                tracing::warn!(%error, "checking layers failed; trying again");
+                Some(RETRY)
+            }
+        };
+    }
+}
+
+/// Works off the queue. False if another process is doing so.
+fn check_pending(inner: &Inner) -> Result<bool, Error> {
+    let mut locked = None;
+    loop {
+        if !inner.facts.wait_idle(inner) {
+            return Ok(true);
+        }
+        let Some(digest) = next_pending(inner)? else {
+            return Ok(true);
+        };
+        if locked.is_none() {
+            let path = inner.layout.private("facts.lock");
+            let file = File::options()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+            match crate::owner::try_lock(&file) {
+                Ok(true) => locked = Some(file),
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    return Err(Error::io(
+                        format!("locking {}", path.display()),
+                        error.into(),
+                    ));
+                }
+            }
+        }
+        let computed = inner.layout.open_blob(&digest).and_then(|(file, _)| {
+            decompress::facts(&digest, file, &mut || inner.facts.wait_idle(inner))
+        });
+        match computed {
+            Ok(Some(facts)) => {
+                inner
+                    .database
+                    .write(|transaction, _| keep(transaction, &digest, &facts))?;
+            }
+            Ok(None) => return Ok(true),
+            Err(error @ (Error::NotFound(_) | Error::Invalid(_) | Error::Unsupported(_))) => {
+                if !matches!(error, Error::NotFound(_)) {
+                    tracing::error!(layer = %digest, %error, "a layer cannot be checked");
+                }
+                inner.database.write(|transaction, _| {
+                    transaction.execute(
+                        "DELETE FROM checks WHERE digest = ? AND state = 'pending'",
+                        [digest.as_str()],
+                    )?;
+                    Ok(())
+                })?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn next_pending(inner: &Inner) -> Result<Option<Digest>, Error> {
+    let digest: Option<String> = inner.database.read(|connection, _| {
+        Ok(connection
+            .prepare_cached("SELECT digest FROM checks WHERE state = 'pending' LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?)
+    })?;
+    digest.map(|digest| Digest::parse(&digest)).transpose()
+}

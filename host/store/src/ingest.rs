@@ -1,0 +1,303 @@
+//! Blobs being written: the handle, and how bytes get to the thread that hashes and writes them.
+//!
+//! Each open ingest has one worker thread ([`worker`]) behind a bounded queue, so parallel layers
+//! use all cores and a slow disk slows the download instead of filling memory. The queue is a
+//! mutex, a condition variable for the worker and wakers for the senders: that serves `async`
+//! callers and hand-written `poll` functions alike.
+
+mod queue;
+mod worker;
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::error::Doing as _;
+use crate::layout::Layout;
+use crate::owner::{is_still, try_lock};
+use crate::store::Inner;
+use crate::sync::lock;
+use crate::{Digest, Error};
+
+use queue::{Queue, Request};
+
+/// Larger pieces are sent in parts, so that hashing starts before all is queued.
+const PART: usize = 256 * 1024;
+
+/// What [`open_ingest`](crate::Store::open_ingest) found.
+#[derive(Debug)]
+pub enum IngestState {
+    /// The blob is here and now protected by the lease.
+    Present,
+    /// Another operation, in this process or another one, is writing it and has this many bytes.
+    Busy(u64),
+    /// It is yours to write.
+    Open(Ingest),
+}
+
+/// A blob being written. Dropping it keeps what was accepted, so that the next
+/// [`open_ingest`](crate::Store::open_ingest) of the digest continues there.
+pub struct Ingest {
+    queue: Arc<Queue>,
+}
+
+impl std::fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingest")
+            .field("offset", &self.offset())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ingest {
+    /// Bytes accepted so far; where the next [`write`](Ingest::write) continues. After an error it
+    /// is what is in the file.
+    pub fn offset(&self) -> u64 {
+        self.queue.accepted()
+    }
+
+    /// Appends bytes. Waits while about 1 MiB is queued already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] if the blob would become longer than its size; nothing of `bytes` is
+    /// accepted then. [`Error::NoSpace`] or [`Error::Io`] if bytes accepted earlier could not be
+    /// written; that error stays until [`reset`](Ingest::reset) or a new ingest.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.sink().write(bytes).await
+    }
+
+    /// A second handle for code that is polled. It lives as long as this one is not dropped.
+    pub fn sink(&self) -> IngestSink {
+        IngestSink {
+            queue: self.queue.clone(),
+        }
+    }
+
+    /// Verifies size and digest, makes the blob durable and then visible. Goes on if the future is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooShort`] if bytes are missing; what came is kept.
+    /// [`Error::DigestMismatch`] if the bytes have another digest; they are discarded.
+    /// [`Error::NoSpace`], [`Error::Io`] from this or an earlier write.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.queue.request(Request::Commit);
+        std::future::poll_fn(|cx| self.queue.poll_outcome(cx)).await
+    }
+
+    /// Forgets the bytes; the next write starts at 0. Also clears an earlier error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the file cannot be truncated.
+    pub async fn reset(&mut self) -> Result<(), Error> {
+        self.queue.request(Request::Reset);
+        std::future::poll_fn(|cx| self.queue.poll_reset(cx)).await
+    }
+}
+
+impl Drop for Ingest {
+    fn drop(&mut self) {
+        self.queue.request(Request::Close);
+    }
+}
+
+/// Sends bytes into an [`Ingest`] from a `poll` function.
+///
+/// As with `futures::Sink`: [`start_send`](IngestSink::start_send) only after
+/// [`poll_ready`](IngestSink::poll_ready) was ready.
+pub struct IngestSink {
+    queue: Arc<Queue>,
+}
+
+impl std::fmt::Debug for IngestSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IngestSink")
+            .field("offset", &self.offset())
+            .finish_non_exhaustive()
+    }
+}
+
+impl IngestSink {
+    /// See [`Ingest::offset`].
+    pub fn offset(&self) -> u64 {
+        self.queue.accepted()
+    }
+
+    /// Ready when there is room in the queue.
+    ///
+    /// # Errors
+    ///
+    /// The error that stopped the worker, as in [`Ingest::write`].
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.queue.poll_ready(cx)
+    }
+
+    /// Queues bytes. Never waits; a piece of any size is taken whole.
+    ///
+    /// # Errors
+    ///
+    /// As in [`Ingest::write`].
+    pub fn start_send(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.queue.send(bytes)
+    }
+
+    /// As [`Ingest::write`].
+    ///
+    /// # Errors
+    ///
+    /// As in [`Ingest::write`].
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
+        self.queue.check_room(bytes.len() as u64)?;
+        while !bytes.is_empty() {
+            let part = bytes.split_to(bytes.len().min(PART));
+            std::future::poll_fn(|cx| self.queue.poll_ready(cx)).await?;
+            self.queue.send(part)?;
+        }
+        Ok(())
+    }
+
+    /// Ready when everything accepted so far is hashed and in the file. Not yet synced: that is
+    /// done by [`Ingest::commit`].
+    ///
+    /// # Errors
+    ///
+    /// As in [`Ingest::write`].
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.queue.poll_flush(cx)
+    }
+
+    /// Waits until everything accepted so far is hashed and in the file.
+    ///
+    /// # Errors
+    ///
+    /// As in [`Ingest::write`].
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        std::future::poll_fn(|cx| self.queue.poll_flush(cx)).await
+    }
+}
+
+/// The ingests this process has open.
+#[derive(Default)]
+pub(crate) struct Ingests {
+    open: AtomicUsize,
+    queues: Mutex<HashMap<Digest, Arc<Queue>>>,
+}
+
+impl Ingests {
+    /// Whether nothing is being written here.
+    pub(crate) fn idle(&self) -> bool {
+        self.open.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// Opens the one ingest of a digest that is protected already.
+pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<IngestState, Error> {
+    loop {
+        if let Some(found) = inner.layout.blob_size(digest)? {
+            return if found == size {
+                Ok(IngestState::Present)
+            } else {
+                Err(Error::Invalid(format!(
+                    "blob {digest} has {found} bytes, the descriptor asked for says {size}"
+                )))
+            };
+        }
+        let path = path(&inner.layout, digest);
+        let doing = || format!("opening the ingest of {digest}");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .doing(doing)?;
+        if !try_lock(&file).doing(doing)? {
+            // One that was dropped here only has to write its last bytes: wait for it.
+            let queue = lock(&inner.ingests.queues).get(digest).cloned();
+            if queue.is_some_and(|queue| queue.wait_closed()) {
+                continue;
+            }
+            return Ok(IngestState::Busy(file.metadata().doing(doing)?.len()));
+        }
+        // Whoever had the lock before may have published or removed the file.
+        if !is_still(&file, &path) {
+            continue;
+        }
+        let mut length = file.metadata().doing(doing)?.len();
+        if length > size {
+            file.set_len(0).doing(doing)?;
+            length = 0;
+        }
+        return spawn(inner, digest, size, length, file, path).map(IngestState::Open);
+    }
+}
+
+fn spawn(
+    inner: &Arc<Inner>,
+    digest: &Digest,
+    size: u64,
+    length: u64,
+    file: File,
+    path: PathBuf,
+) -> Result<Ingest, Error> {
+    let queue = Arc::new(Queue::new(size, length));
+    let worker = worker::Worker::new(inner.clone(), queue.clone(), digest.clone(), file, path);
+    lock(&inner.ingests.queues).insert(digest.clone(), queue.clone());
+    inner.ingests.open.fetch_add(1, Ordering::Relaxed);
+    let spawned = std::thread::Builder::new()
+        .name("strata-ingest".into())
+        .spawn(move || worker.run(length));
+    if let Err(error) = spawned {
+        closed(inner, digest);
+        return Err(Error::io("starting a thread to write with", error));
+    }
+    Ok(Ingest { queue })
+}
+
+/// The worker of `digest` has ended.
+fn closed(inner: &Inner, digest: &Digest) {
+    lock(&inner.ingests.queues).remove(digest);
+    inner.ingests.open.fetch_sub(1, Ordering::Relaxed);
+    inner.facts.wake();
+}
+
+/// Removes partial downloads nobody is writing, and returns their bytes.
+pub(crate) fn discard(layout: &Layout, prefix: &str) -> Result<u64, Error> {
+    let directory = layout.ingests();
+    let doing = || format!("reading {}", directory.display());
+    let mut bytes = 0;
+    for entry in fs::read_dir(&directory).doing(doing)? {
+        let entry = entry.doing(doing)?;
+        if !entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+        {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
+        if try_lock(&file).doing(doing)? && is_still(&file, &path) {
+            let length = file.metadata().doing(doing)?.len();
+            fs::remove_file(&path).doing(|| format!("removing {}", path.display()))?;
+            bytes += length;
+        }
+    }
+    Ok(bytes)
+}
+
+fn path(layout: &Layout, digest: &Digest) -> PathBuf {
+    layout
+        .ingests()
+        .join(format!("{}-{}", digest.algorithm().name(), digest.hex()))
+}

@@ -1,0 +1,213 @@
+//! The thread behind an ingest: hashes, writes, and finally publishes.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes};
+use rustix::fs::Advice;
+
+use super::queue::{Queue, Work};
+use crate::digest::Hasher;
+use crate::error::Doing as _;
+use crate::store::Inner;
+use crate::{Digest, Error};
+
+/// After this many bytes the kernel is asked to start writing, so that little is left for the sync
+/// at the end.
+const WRITE_BACK: u64 = 8 * 1024 * 1024;
+/// Slices per system call; Linux takes at most 1024.
+const SLICES: usize = 256;
+/// Buffer for hashing again what an earlier run wrote, in bytes.
+const REHASH: usize = 256 * 1024;
+
+pub(super) struct Worker {
+    inner: Arc<Inner>,
+    queue: Arc<Queue>,
+    digest: Digest,
+    file: File,
+    path: PathBuf,
+    hasher: Hasher,
+    /// Bytes in the file, all of them hashed.
+    length: u64,
+    /// Bytes the kernel was asked to write.
+    written_back: u64,
+}
+
+impl Worker {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        queue: Arc<Queue>,
+        digest: Digest,
+        file: File,
+        path: PathBuf,
+    ) -> Worker {
+        let hasher = Hasher::new(digest.algorithm());
+        Worker {
+            inner,
+            queue,
+            digest,
+            file,
+            path,
+            hasher,
+            length: 0,
+            written_back: 0,
+        }
+    }
+
+    /// Works until the handle commits or is dropped. `length` is what the file has from before.
+    pub(super) fn run(mut self, length: u64) {
+        if let Err(error) = self.rehash(length) {
+            self.queue.fail(error, self.length);
+        }
+        let outcome = loop {
+            match self.queue.next() {
+                Work::Write(pieces) => match self.write(pieces) {
+                    Ok(()) => self.queue.written(),
+                    Err(error) => self.queue.fail(error, self.length),
+                },
+                Work::Reset => {
+                    let result = self.truncate(0);
+                    self.queue.was_reset(result);
+                }
+                Work::Commit => break self.commit(),
+                Work::Close => break Ok(()),
+            }
+        };
+        let Worker {
+            inner,
+            queue,
+            digest,
+            file,
+            ..
+        } = self;
+        // In this order: whoever learns of the end finds the lock free.
+        drop(file);
+        super::closed(&inner, &digest);
+        drop(inner);
+        queue.end(outcome);
+    }
+
+    /// Hash states are not kept on disk: a resumed file is read once more.
+    fn rehash(&mut self, length: u64) -> Result<(), Error> {
+        if length == 0 {
+            return Ok(());
+        }
+        let doing = || format!("rereading {}", self.digest);
+        let mut buffer = vec![0; REHASH];
+        let mut left = length;
+        while left > 0 {
+            let part = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            match self.file.read(&mut buffer[..part]) {
+                Ok(0) => return Err(Error::io(doing(), io::ErrorKind::UnexpectedEof.into())),
+                Ok(read) => {
+                    self.hasher.update(&buffer[..read]);
+                    self.length += read as u64;
+                    left -= read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io(doing(), error)),
+            }
+        }
+        self.written_back = self.length;
+        Ok(())
+    }
+
+    fn write(&mut self, pieces: VecDeque<Bytes>) -> Result<(), Error> {
+        // Hashed after writing, from a second handle on the same memory.
+        let hashed = pieces.clone();
+        if let Err(error) = write_all(&mut self.file, pieces) {
+            let error = Error::io(format!("writing {}", self.digest), error);
+            // The hash covers `length`; so must the file. Failing that, start over.
+            if self.file.set_len(self.length).is_err()
+                || self.file.seek(SeekFrom::Start(self.length)).is_err()
+            {
+                let _ = self.truncate(0);
+            }
+            return Err(error);
+        }
+        for piece in hashed {
+            self.hasher.update(&piece);
+            self.length += piece.len() as u64;
+        }
+        let dirty = self.length - self.written_back;
+        if let Some(dirty) = NonZeroU64::new(dirty).filter(|dirty| dirty.get() >= WRITE_BACK) {
+            // On Linux this starts writing dirty pages and does not wait. Only advice: no harm if
+            // it is refused.
+            let _ =
+                rustix::fs::fadvise(&self.file, self.written_back, Some(dirty), Advice::DontNeed);
+            self.written_back = self.length;
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, length: u64) -> Result<(), Error> {
+        self.hasher = Hasher::new(self.digest.algorithm());
+        self.length = 0;
+        self.written_back = 0;
+        self.file
+            .set_len(length)
+            .and_then(|()| self.file.seek(SeekFrom::Start(length)))
+            .doing(|| format!("truncating the ingest of {}", self.digest))?;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        if let Some(error) = self.queue.failure() {
+            return Err(error);
+        }
+        let expected = self.queue.size();
+        if self.length != expected {
+            return Err(Error::TooShort {
+                expected,
+                actual: self.length,
+            });
+        }
+        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.digest.algorithm()));
+        let actual = hasher.finish();
+        if actual != self.digest {
+            // A lying server, or a file torn by a power cut: neither is worth resuming.
+            let _ = fs::remove_file(&self.path);
+            return Err(Error::DigestMismatch {
+                expected: self.digest.clone(),
+                actual,
+            });
+        }
+        if let Err(error) = self.file.sync_data() {
+            // The kernel may have dropped the pages it could not write: do not trust the file.
+            let _ = self.truncate(0);
+            return Err(Error::io(format!("syncing {}", self.digest), error));
+        }
+        self.inner.layout.publish(&self.path, &self.digest)
+    }
+}
+
+fn write_all(file: &mut File, mut pieces: VecDeque<Bytes>) -> io::Result<()> {
+    while !pieces.is_empty() {
+        let slices: Vec<IoSlice<'_>> = pieces
+            .iter()
+            .take(SLICES)
+            .map(|piece| IoSlice::new(piece))
+            .collect();
+        let mut written = match file.write_vectored(&slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        while let Some(first) = pieces.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                break;
+            }
+            written -= first.len();
+            pieces.pop_front();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! The directories of an OCI image layout, and the blobs in it.
+//!
+//! Knows no database: whether a blob may be removed is decided by [`crate::content`].
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::Doing as _;
+use crate::{Algorithm, Digest, Error};
+
+const VERSION: &str = "1.0.0";
+
+/// A layout on disk.
+pub(crate) struct Layout {
+    root: PathBuf,
+    /// `blobs/<alg>`, opened at first use: lookups relative to it are short and quick.
+    directories: [OnceLock<OwnedFd>; Algorithm::ALL.len()],
+}
+
+impl Layout {
+    /// Opens the layout at `root`, and creates it in a missing or empty directory.
+    ///
+    /// Returns whether it can be written, too.
+    pub(crate) fn open(root: &Path, read_only: bool) -> Result<(Layout, bool), Error> {
+        let at = || format!("opening the store {}", root.display());
+        if !read_only {
+            fs::create_dir_all(root).doing(at)?;
+        }
+        let root = fs::canonicalize(root).doing(at)?;
+        let layout = Layout {
+            root,
+            directories: Default::default(),
+        };
+        let found = layout.check_version()?;
+        if !found {
+            layout.check_empty()?;
+            if read_only {
+                return Err(Error::ReadOnly(format!(
+                    "{} is empty, and no store can be created in it",
+                    layout.root.display()
+                )));
+            }
+        }
+        let writable = !read_only
+            && match layout.create(found) {
+                Ok(()) => true,
+                Err(Error::ReadOnly(_)) if found => false,
+                Err(Error::Io { source, .. })
+                    if found && source.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    false
+                }
+                Err(error) => return Err(error),
+            };
+        Ok((layout, writable))
+    }
+
+    /// Whether `oci-layout` is there; an error if it is not ours to read.
+    fn check_version(&self) -> Result<bool, Error> {
+        #[derive(serde::Deserialize)]
+        struct Marker {
+            #[serde(rename = "imageLayoutVersion")]
+            version: String,
+        }
+        let path = self.root.join("oci-layout");
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::io(format!("reading {}", path.display()), error)),
+        };
+        let marker: Marker = serde_json::from_slice(&text)
+            .map_err(|error| Error::Invalid(format!("{}: {error}", path.display())))?;
+        if marker.version != VERSION {
+            return Err(Error::Unsupported(format!(
+                "{} has image layout version {:?}, this program knows {VERSION}",
+                self.root.display(),
+                marker.version
+            )));
+        }
+        Ok(true)
+    }
+
+    fn check_empty(&self) -> Result<(), Error> {
+        let at = || format!("reading {}", self.root.display());
+        for entry in fs::read_dir(&self.root).doing(at)? {
+            let name = entry.doing(at)?.file_name();
+            // A store whose creation was cut short has only `.strata`; a fresh disk `lost+found`.
+            if name != ".strata" && name != "lost+found" {
+                return Err(Error::Invalid(format!(
+                    "{} is neither empty nor an OCI image layout (it has {name:?} but no \
+                     oci-layout); give another directory",
+                    self.root.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the directories, and the marker last but for what it promises.
+    fn create(&self, found: bool) -> Result<(), Error> {
+        for directory in [
+            self.ingests(),
+            self.owners(),
+            self.root.join("blobs/sha256"),
+        ] {
+            fs::create_dir_all(&directory).doing(|| format!("creating {}", directory.display()))?;
+        }
+        if !found {
+            let text = format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}");
+            // Two processes may create the store at once, and only one rename finds the file.
+            if let Err(error) = self.replace("oci-layout", text.as_bytes())
+                && !self.check_version()?
+            {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The store's directory, canonical.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file or directory of our own, beside the layout.
+    pub(crate) fn private(&self, name: &str) -> PathBuf {
+        self.root.join(".strata").join(name)
+    }
+
+    /// Partial downloads.
+    pub(crate) fn ingests(&self) -> PathBuf {
+        self.private("ingest")
+    }
+
+    /// One locked file per process that uses the store.
+    pub(crate) fn owners(&self) -> PathBuf {
+        self.private("owners")
+    }
+
+    /// Replaces a file of the layout atomically and durably. Callers see to it that only one does
+    /// so at a time.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let doing = || format!("writing {name}");
+        let temporary = self.private(&format!("{name}.new"));
+        let written = File::create(&temporary).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            let _ = fs::remove_file(&temporary);
+            return Err(Error::io(doing(), error));
+        }
+        fs::rename(&temporary, self.root.join(name)).doing(doing)?;
+        File::open(&self.root)
+            .and_then(|root| root.sync_all())
+            .doing(doing)
+    }
+
+    /// `blobs/<alg>`, `None` while it does not exist.
+    fn directory(&self, algorithm: Algorithm) -> Result<Option<&OwnedFd>, Error> {
+        let slot = &self.directories[algorithm as usize];
+        if let Some(directory) = slot.get() {
+            return Ok(Some(directory));
+        }
+        let path = self.root.join("blobs").join(algorithm.name());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(directory) => Ok(Some(slot.get_or_init(|| directory))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io(
+                format!("opening {}", path.display()),
+                io::Error::from(error),
+            )),
+        }
+    }
+
+    /// Size of a blob in bytes, `None` if it is not here.
+    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let Some(directory) = self.directory(digest.algorithm())? else {
+            return Ok(None);
+        };
+        match rustix::fs::statat(directory, digest.hex(), AtFlags::empty()) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Ok(Some(stat.st_size.cast_unsigned()))
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io(format!("looking for {digest}"), error.into())),
+        }
+    }
+
+    /// Opens a blob for reading, with its size in bytes.
+    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<(File, u64), Error> {
+        let doing = || format!("opening {digest}");
+        let absent = || Error::NotFound(format!("blob {digest} is not in the store"));
+        let directory = self.directory(digest.algorithm())?.ok_or_else(absent)?;
+        // Not blocking: should a foreign tool leave a pipe here, opening it must not hang.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(directory, digest.hex(), flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => return Err(absent()),
+            Err(error) => return Err(Error::io(doing(), error.into())),
+        };
+        let metadata = file.metadata().doing(doing)?;
+        if !metadata.is_file() {
+            return Err(absent());
+        }
+        Ok((file, metadata.len()))
+    }
+
+    /// Makes a complete, synced file visible as a blob, durably.
+    pub(crate) fn publish(&self, file: &Path, digest: &Digest) -> Result<(), Error> {
+        let doing = || format!("publishing {digest}");
+        let parent = self.root.join("blobs").join(digest.algorithm().name());
+        if self.directory(digest.algorithm())?.is_none() {
+            fs::create_dir_all(&parent).doing(doing)?;
+            File::open(self.root.join("blobs"))
+                .and_then(|blobs| blobs.sync_all())
+                .doing(doing)?;
+        }
+        fs::rename(file, parent.join(digest.hex())).doing(doing)?;
+        self.sync(digest.algorithm())
+    }
+
+    /// Unlinks a blob and returns its size, `None` if it was not here. Durable after [`sync`].
+    ///
+    /// [`sync`]: Layout::sync
+    pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let Some(size) = self.blob_size(digest)? else {
+            return Ok(None);
+        };
+        let Some(directory) = self.directory(digest.algorithm())? else {
+            return Ok(None);
+        };
+        match rustix::fs::unlinkat(directory, digest.hex(), AtFlags::empty()) {
+            Ok(()) => Ok(Some(size)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io(format!("removing {digest}"), error.into())),
+        }
+    }
+
+    /// Makes creations and removals of blobs durable.
+    pub(crate) fn sync(&self, algorithm: Algorithm) -> Result<(), Error> {
+        match self.directory(algorithm)? {
+            Some(directory) => {
+                rustix::fs::fsync(directory).doing(|| format!("syncing blobs/{}", algorithm.name()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Every blob with its size in bytes, in no order. Files with other names are not blobs.
+    pub(crate) fn blobs(&self) -> Result<Vec<(Digest, u64)>, Error> {
+        let mut blobs = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let path = self.root.join("blobs").join(algorithm.name());
+            let entries = match fs::read_dir(&path) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io(format!("reading {}", path.display()), error)),
+            };
+            for entry in entries {
+                let entry = entry.doing(|| format!("reading {}", path.display()))?;
+                let name = entry.file_name();
+                let Some(hex) = name.to_str() else { continue };
+                let Ok(digest) = Digest::parse(&format!("{}:{hex}", algorithm.name())) else {
+                    continue;
+                };
+                // One removed meanwhile is simply not listed.
+                if let Some(size) = self.blob_size(&digest)? {
+                    blobs.push((digest, size));
+                }
+            }
+        }
+        Ok(blobs)
+    }
+}

@@ -1,0 +1,334 @@
+//! Leases: content in use is not deleted, and one operation of a kind runs at a time.
+//!
+//! They live in a database of their own, `leases.db`: other processes must see them, but no lease
+//! outlives a power cut, because its owner does not. So nothing here waits for the disk
+//! (`synchronous=NORMAL` in WAL mode syncs only at checkpoints), while a pull protects dozens of
+//! blobs.
+//!
+//! The rule that makes deletion safe: protect first, then look. A deletion holds the write lock of
+//! `leases.db` from reading the leases to unlinking the last file. Whoever protects either comes
+//! before, and is seen, or after, and sees the absence.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use crate::owner::{Dead, Owner, find_dead};
+use crate::sync::lock;
+use crate::{Digest, Error, database};
+
+/// Longest name of a lock in bytes; as long as the names of images they are made from.
+const MAX_LOCK_NAME: usize = 4096;
+
+const SCHEMA: &str = "
+CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL) STRICT;
+CREATE TABLE protections (
+    lease INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (lease, digest)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE locks (name TEXT PRIMARY KEY, lease INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX leases_owner ON leases (owner);
+CREATE INDEX locks_lease ON locks (lease);
+";
+
+pub(crate) struct Leases {
+    /// `None` in a read-only store: nothing can be protected there.
+    shared: Option<Shared>,
+    own: Mutex<Own>,
+}
+
+struct Shared {
+    connection: Mutex<Connection>,
+    owner: Owner,
+    owners: PathBuf,
+}
+
+/// This process's leases: what is protected already costs no SQL.
+#[derive(Default)]
+struct Own {
+    live: HashMap<u64, HashSet<Digest>>,
+    /// Released, but still in the database.
+    released: Vec<u64>,
+    /// Lease numbers of a read-only store.
+    last: u64,
+}
+
+impl Leases {
+    /// Opens or creates the database at `path`. Callers hold the store's opening lock.
+    pub(crate) fn open(
+        path: &Path,
+        owners: PathBuf,
+        owner: Owner,
+        busy_timeout: Duration,
+    ) -> Result<Leases, Error> {
+        let mut connection = Connection::open(path)?;
+        database::configure(&connection, busy_timeout, "NORMAL")?;
+        database::create(&mut connection, SCHEMA, 1)?;
+        let shared = Shared {
+            connection: Mutex::new(connection),
+            owner,
+            owners,
+        };
+        // Best effort: a full disk must not keep a store from opening.
+        if let Err(error) = shared.change(|transaction| shared.prune(transaction)) {
+            tracing::warn!(%error, "leases of dead processes stay for now");
+        }
+        shared.sweep_owners();
+        Ok(Leases {
+            shared: Some(shared),
+            own: Mutex::default(),
+        })
+    }
+
+    /// Leases of a store nobody here can delete from: they protect nothing.
+    pub(crate) fn read_only() -> Leases {
+        Leases {
+            shared: None,
+            own: Mutex::default(),
+        }
+    }
+
+    /// Starts a lease.
+    pub(crate) fn acquire(&self) -> Result<u64, Error> {
+        let id = match &self.shared {
+            None => {
+                let mut own = lock(&self.own);
+                own.last += 1;
+                own.last
+            }
+            Some(shared) => shared.change(|transaction| {
+                drop(shared.prune(transaction)?);
+                transaction
+                    .prepare_cached("INSERT INTO leases (owner) VALUES (?)")?
+                    .execute([shared.owner.id()])?;
+                Ok(transaction.last_insert_rowid().cast_unsigned())
+            })?,
+        };
+        lock(&self.own).live.insert(id, HashSet::new());
+        Ok(id)
+    }
+
+    /// Whether the lease is live and protects the digest already.
+    pub(crate) fn protects(&self, lease: u64, digest: &Digest) -> Result<bool, Error> {
+        match lock(&self.own).live.get(&lease) {
+            Some(protected) => Ok(self.shared.is_none() || protected.contains(digest)),
+            None => Err(unknown(lease)),
+        }
+    }
+
+    /// Protects digests, here or not yet here, until the lease ends.
+    pub(crate) fn protect(&self, lease: u64, digests: &[Digest]) -> Result<(), Error> {
+        let new: Vec<&Digest> = {
+            let own = lock(&self.own);
+            let protected = own.live.get(&lease).ok_or_else(|| unknown(lease))?;
+            digests
+                .iter()
+                .filter(|digest| !protected.contains(*digest))
+                .collect()
+        };
+        let Some(shared) = self.shared.as_ref().filter(|_| !new.is_empty()) else {
+            return Ok(());
+        };
+        shared.change(|transaction| {
+            let mut insert =
+                transaction.prepare_cached("INSERT OR IGNORE INTO protections VALUES (?, ?)")?;
+            for digest in &new {
+                insert.execute((lease.cast_signed(), digest.as_str()))?;
+            }
+            Ok(())
+        })?;
+        let mut own = lock(&self.own);
+        match own.live.get_mut(&lease) {
+            Some(protected) => {
+                protected.extend(new.into_iter().cloned());
+                Ok(())
+            }
+            None => {
+                // Released in between: the rows just written have to go, too.
+                own.released.push(lease);
+                Err(unknown(lease))
+            }
+        }
+    }
+
+    /// Ends a lease at once for this process. True if [`Leases::settle`] has work to do.
+    pub(crate) fn release(&self, lease: u64) -> bool {
+        let mut own = lock(&self.own);
+        let was_live = own.live.remove(&lease).is_some();
+        if was_live && self.shared.is_some() {
+            own.released.push(lease);
+            return true;
+        }
+        false
+    }
+
+    /// Removes released leases from the database.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let released = lock(&self.own).released.clone();
+        if released.is_empty() {
+            return Ok(());
+        }
+        shared.change(|transaction| {
+            for &lease in &released {
+                forget(transaction, lease.cast_signed())?;
+            }
+            Ok(())
+        })?;
+        lock(&self.own)
+            .released
+            .retain(|lease| !released.contains(lease));
+        Ok(())
+    }
+
+    /// Takes the lock `name` for as long as the lease lives. False if another lease has it.
+    pub(crate) fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
+        if name.is_empty() || name.len() > MAX_LOCK_NAME {
+            return Err(Error::Invalid(format!(
+                "the name of a lock must have 1 to {MAX_LOCK_NAME} bytes, this has {}",
+                name.len()
+            )));
+        }
+        if !lock(&self.own).live.contains_key(&lease) {
+            return Err(unknown(lease));
+        }
+        let Some(shared) = &self.shared else {
+            return Err(Error::ReadOnly(format!("{name} cannot be locked")));
+        };
+        self.settle()?;
+        shared.change(|transaction| {
+            let holder = |transaction: &Transaction<'_>| -> Result<Option<i64>, Error> {
+                Ok(transaction
+                    .prepare_cached("SELECT lease FROM locks WHERE name = ?")?
+                    .query_row([name], |row| row.get(0))
+                    .optional()?)
+            };
+            let mut found = holder(transaction)?;
+            if found.is_some_and(|found| found != lease.cast_signed()) {
+                drop(shared.prune(transaction)?);
+                found = holder(transaction)?;
+            }
+            match found {
+                Some(found) => Ok(found == lease.cast_signed()),
+                None => {
+                    transaction
+                        .prepare_cached("INSERT INTO locks VALUES (?, ?)")?
+                        .execute((name, lease.cast_signed()))?;
+                    Ok(true)
+                }
+            }
+        })
+    }
+
+    /// Runs `work` with every leased digest, while no process can protect more.
+    pub(crate) fn exclude<T>(
+        &self,
+        work: impl FnOnce(&HashSet<String>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(shared) = &self.shared else {
+            return Err(Error::ReadOnly("content cannot be deleted".into()));
+        };
+        // Best effort, as deleting must work on a full disk: what cannot be removed from the
+        // database is left out below.
+        if let Err(error) = self.settle() {
+            tracing::warn!(%error, "released leases stay in the database for now");
+        }
+        if let Err(error) = shared.change(|transaction| shared.prune(transaction)) {
+            tracing::warn!(%error, "leases of dead processes stay in the database for now");
+        }
+        let mut connection = lock(&shared.connection);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let released = lock(&self.own).released.clone();
+        let mut leased = HashSet::new();
+        {
+            let mut query = transaction.prepare_cached(
+                "SELECT lease, digest FROM protections JOIN leases ON leases.id = lease",
+            )?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                if !released.contains(&row.get::<_, i64>(0)?.cast_unsigned()) {
+                    leased.insert(row.get(1)?);
+                }
+            }
+        }
+        // Nothing was written, so the end of the transaction cannot fail.
+        work(&leased)
+    }
+}
+
+impl Shared {
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut connection = lock(&self.connection);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Drops what dead owners left. Keep the result until the transaction is committed: with it go
+    /// the owners' files.
+    fn prune(&self, transaction: &Transaction<'_>) -> Result<Vec<Dead>, Error> {
+        let mut dead = Vec::new();
+        let owners: Vec<String> = {
+            let mut query =
+                transaction.prepare_cached("SELECT DISTINCT owner FROM leases WHERE owner != ?")?;
+            let rows = query.query_map([self.owner.id()], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for owner in owners {
+            let Some(proof) = find_dead(&self.owners, &owner) else {
+                continue;
+            };
+            let mut query = transaction.prepare_cached("SELECT id FROM leases WHERE owner = ?")?;
+            let leases: Vec<i64> = query
+                .query_map([&owner], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for lease in leases {
+                forget(transaction, lease)?;
+            }
+            dead.push(proof);
+        }
+        Ok(dead)
+    }
+
+    /// Removes the files of dead owners that held no lease.
+    fn sweep_owners(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.owners) else {
+            return;
+        };
+        for id in entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+        {
+            if id != self.owner.id() {
+                drop(find_dead(&self.owners, &id));
+            }
+        }
+    }
+}
+
+fn forget(transaction: &Transaction<'_>, lease: i64) -> Result<(), Error> {
+    for sql in [
+        "DELETE FROM protections WHERE lease = ?",
+        "DELETE FROM locks WHERE lease = ?",
+        "DELETE FROM leases WHERE id = ?",
+    ] {
+        transaction.prepare_cached(sql)?.execute([lease])?;
+    }
+    Ok(())
+}
+
+fn unknown(lease: u64) -> Error {
+    Error::Invalid(format!(
+        "lease {lease} is not held by this process; acquire one"
+    ))
+}

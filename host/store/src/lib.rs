@@ -1,0 +1,59 @@
+//! The native content store of strata: content, names and leases on a local disk.
+//!
+//! On disk a store *is* an OCI image layout (`oci-layout`, `index.json`, `blobs/<alg>/<hex>`), so
+//! skopeo, crane or umoci read it while strata serves. Everything a layout has no place for lives
+//! beside it in `.strata/`: partial downloads, and SQLite databases with names, labels, layer facts
+//! and leases. SQLite is the truth for names; `index.json` is a projection of name space
+//! [`IMAGES`] written shortly after each change.
+//!
+//! What it promises:
+//!
+//! - A blob is visible only after size and digest matched and file and directory were fsynced.
+//! - Any number of processes may use one store. Whatever a killed process held is free again.
+//! - A failure, a full disk included, leaves a valid layout and keeps partial downloads for resume.
+//! - Memory does not depend on blob sizes: an ingest buffers at most about 1 MiB.
+//!
+//! What it deliberately does not know: manifests, tags, platforms, or which blobs belong together.
+//! Its callers decide what is garbage; [`Store::delete`] only makes that decision safe.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), strata_store::Error> {
+//! use strata_store::{Digest, IngestState, Options, Store};
+//!
+//! let store = Store::open("/var/lib/strata".as_ref(), Options::default())?;
+//! let lease = store.acquire_lease().await?;
+//! let digest = Digest::of(b"hello");
+//! if let IngestState::Open(mut ingest) = store.open_ingest(&digest, 5, lease).await? {
+//!     ingest.write("hello".into()).await?;
+//!     ingest.commit().await?;
+//! }
+//! assert_eq!(store.stat(&digest, None).await?, Some(5));
+//! store.release_lease(lease);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Layout specification:
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
+
+mod content;
+mod database;
+mod digest;
+mod error;
+mod facts;
+mod index;
+mod ingest;
+mod layout;
+mod lease;
+mod name;
+mod owner;
+mod store;
+mod sync;
+
+pub use digest::{Algorithm, Digest};
+pub use error::Error;
+pub use facts::LayerFacts;
+pub use index::IMAGES;
+pub use ingest::{Ingest, IngestSink, IngestState};
+pub use name::{Change, Descriptor, Expectation, Name};
+pub use store::{Options, Store};

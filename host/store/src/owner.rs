@@ -1,0 +1,111 @@
+//! Who uses a store: one locked file per open store, so that the kernel tells who died.
+//!
+//! A process that is killed cannot clean up, but its file locks go with it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::FlockOperation;
+
+use crate::Error;
+use crate::error::Doing as _;
+
+/// This user of a store. Dropping it gives up all it owned.
+pub(crate) struct Owner {
+    id: String,
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Owner {
+    /// Registers in `directory`.
+    pub(crate) fn register(directory: &Path) -> Result<Owner, Error> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let time = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |t| t.as_nanos());
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{}-{time:x}-{count}", std::process::id());
+            let path = directory.join(&id);
+            let doing = || format!("registering in {}", directory.display());
+            let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(Error::io(doing(), error)),
+            };
+            // Between creation and lock another process may have taken the file for a dead one's.
+            if try_lock(&file).doing(doing)? && is_still(&file, &path) {
+                return Ok(Owner {
+                    id,
+                    path,
+                    _locked: file,
+                });
+            }
+        }
+    }
+
+    /// Unique among all users this store ever had.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Proof that an owner is gone. Dropping it removes the owner's file.
+pub(crate) struct Dead {
+    path: PathBuf,
+    _locked: Option<File>,
+}
+
+impl Drop for Dead {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Tells whether the owner `id` is gone.
+pub(crate) fn find_dead(directory: &Path, id: &str) -> Option<Dead> {
+    let path = directory.join(id);
+    match File::open(&path) {
+        Ok(file) => match try_lock(&file) {
+            Ok(true) => Some(Dead {
+                path,
+                _locked: Some(file),
+            }),
+            // In doubt it lives: a lease too many only keeps content for longer.
+            _ => None,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Dead {
+            path,
+            _locked: None,
+        }),
+        Err(_) => None,
+    }
+}
+
+/// Takes the one lock of an open file. False if somebody else has it.
+pub(crate) fn try_lock(file: &File) -> rustix::io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `path` still is the file that was opened, and not its successor.
+pub(crate) fn is_still(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(theirs)) => (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()),
+        _ => false,
+    }
+}

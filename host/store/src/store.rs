@@ -1,0 +1,559 @@
+//! The store as its users see it.
+//!
+//! Each method checks its arguments, moves what may wait for the disk off the caller's thread, and
+//! leaves the rest to the module that knows.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::database::Database;
+use crate::error::Doing as _;
+use crate::facts::{self, Facts, LayerFacts};
+use crate::index;
+use crate::ingest::{self, IngestState, Ingests};
+use crate::layout::Layout;
+use crate::lease::Leases;
+use crate::name::{self, Change, Name, Snapshots};
+use crate::owner::Owner;
+use crate::sync::{blocking, lock};
+use crate::{Digest, Error, content, database};
+
+/// Blobs up to this many bytes are read on the caller's thread: handing the work over costs more.
+const INLINE_READ: u64 = 256 * 1024;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Never write, even where it were possible. Default: false.
+    pub read_only: bool,
+    /// How long to wait for another process's database transaction before [`Error::Locked`].
+    /// Default: 10 s, far longer than any of them takes.
+    pub busy_timeout: Duration,
+    /// How long `index.json` may lag behind the names. Default: 50 ms.
+    pub projection_delay: Duration,
+    /// Whether queued diff-ids are checked in the background. Default: true.
+    pub background_checks: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            read_only: false,
+            busy_timeout: Duration::from_secs(10),
+            projection_delay: Duration::from_millis(50),
+            background_checks: true,
+        }
+    }
+}
+
+/// A content store on a local disk. Clones share it.
+///
+/// Methods that are `async` need a tokio runtime.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    // Last: when the last clone goes, the background threads are stopped and joined.
+    _background: Arc<Background>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("root", &self.root())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What clones, ingests and background threads share.
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) database: Database,
+    pub(crate) leases: Leases,
+    pub(crate) names: Snapshots,
+    pub(crate) ingests: Ingests,
+    pub(crate) index: index::Signal,
+    pub(crate) facts: Facts,
+    pub(crate) writable: bool,
+    owner_id: String,
+    counter: AtomicU64,
+}
+
+impl Inner {
+    /// A name for a temporary file no other user of this store has.
+    pub(crate) fn unique(&self) -> String {
+        format!(
+            "{}-{}",
+            self.owner_id,
+            self.counter.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+
+    fn check_writable(&self, what: impl std::fmt::Display) -> Result<(), Error> {
+        if self.writable {
+            return Ok(());
+        }
+        Err(Error::ReadOnly(format!(
+            "{what} cannot be written to {}",
+            self.layout.root().display()
+        )))
+    }
+}
+
+struct Background {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.inner.index.stop();
+        self.inner.facts.stop();
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in the directory `path`, and creates it if there is nothing.
+    ///
+    /// Where writing is not possible the store opens read-only; every change then fails with
+    /// [`Error::ReadOnly`]. Blocks while it does so, for milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the directory has other content; [`Error::Unsupported`] if another
+    /// version wrote it; [`Error::Io`] and [`Error::NoSpace`].
+    pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
+        let (layout, writable) = Layout::open(path, options.read_only)?;
+        let inner = if writable {
+            match Owner::register(&layout.owners()) {
+                Ok(owner) => Store::open_writable(layout, owner, &options)?,
+                Err(error) if is_refused(&error) => Store::open_read_only(layout, &options)?,
+                Err(error) => return Err(error),
+            }
+        } else {
+            Store::open_read_only(layout, &options)?
+        };
+        let inner = Arc::new(inner);
+        let background = Background {
+            inner: inner.clone(),
+            threads: Mutex::default(),
+        };
+        if inner.writable {
+            background.start(&options)?;
+        }
+        Ok(Store {
+            inner,
+            _background: Arc::new(background),
+        })
+    }
+
+    fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inner, Error> {
+        let path = layout.private("open.lock");
+        let locked = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .doing(|| format!("opening {}", path.display()))?;
+        // One at a time: SQLite does not wait while another process creates a database.
+        rustix::fs::flock(&locked, rustix::fs::FlockOperation::LockExclusive)
+            .doing(|| format!("locking {}", path.display()))?;
+        let owner_id = owner.id().to_owned();
+        let timeout = options.busy_timeout;
+        let database = Database::open(&layout.private("store.db"), timeout)?;
+        let leases = Leases::open(
+            &layout.private("leases.db"),
+            layout.owners(),
+            owner,
+            timeout,
+        )?;
+        let inner = Inner {
+            layout,
+            database,
+            leases,
+            names: Snapshots::default(),
+            ingests: Ingests::default(),
+            index: index::Signal::default(),
+            facts: Facts::default(),
+            writable: true,
+            owner_id,
+            counter: AtomicU64::new(0),
+        };
+        // A full disk must not keep anybody from opening the store to free space.
+        if let Err(error) = ingest::discard(&inner.layout, content::PUT_PREFIX) {
+            tracing::warn!(%error, "temporary files of dead processes stay");
+        }
+        match index::synchronize(&inner) {
+            Ok(()) => {}
+            Err(error @ (Error::NoSpace(_) | Error::Invalid(_))) => {
+                tracing::warn!(%error, "index.json is out of date");
+                inner.index.mark();
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(inner)
+    }
+
+    fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
+        let path = layout.private("store.db");
+        let database = match Database::open_read_only(&path, options.busy_timeout)? {
+            Some(database) => database,
+            None => Database::in_memory(|tx| index::names_from_layout(&layout, tx))?,
+        };
+        Ok(Inner {
+            layout,
+            database,
+            leases: Leases::read_only(),
+            names: Snapshots::default(),
+            ingests: Ingests::default(),
+            index: index::Signal::default(),
+            facts: Facts::default(),
+            writable: false,
+            owner_id: String::new(),
+            counter: AtomicU64::new(0),
+        })
+    }
+
+    /// The store's directory, absolute and without symbolic links.
+    pub fn root(&self) -> &Path {
+        self.inner.layout.root()
+    }
+
+    /// Whether every change fails with [`Error::ReadOnly`].
+    pub fn read_only(&self) -> bool {
+        !self.inner.writable
+    }
+
+    // ---- content ----
+
+    /// Size of a blob in bytes, `None` if it is not here. Under a lease it is protected from then
+    /// on, whether it is here or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the lease is not a live one of this store; [`Error::NoSpace`],
+    /// [`Error::Io`], [`Error::Database`].
+    pub async fn stat(&self, digest: &Digest, lease: Option<u64>) -> Result<Option<u64>, Error> {
+        self.protect(std::slice::from_ref(digest), lease).await?;
+        self.inner.layout.blob_size(digest)
+    }
+
+    /// [`stat`](Store::stat) for many, in the order asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`stat`](Store::stat).
+    pub async fn stat_all(
+        &self,
+        digests: &[Digest],
+        lease: Option<u64>,
+    ) -> Result<Vec<Option<u64>>, Error> {
+        self.protect(digests, lease).await?;
+        digests
+            .iter()
+            .map(|digest| self.inner.layout.blob_size(digest))
+            .collect()
+    }
+
+    /// Protects first, so that a deletion either sees the lease or its result is seen.
+    async fn protect(&self, digests: &[Digest], lease: Option<u64>) -> Result<(), Error> {
+        let Some(lease) = lease else { return Ok(()) };
+        let mut new = Vec::new();
+        for digest in digests {
+            if !self.inner.leases.protects(lease, digest)? {
+                new.push(digest.clone());
+            }
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        let inner = self.inner.clone();
+        blocking(move || inner.leases.protect(lease, &new)).await
+    }
+
+    /// Reads a whole small blob and checks its digest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; [`Error::TooLarge`] if it has more than `limit` bytes;
+    /// [`Error::DigestMismatch`] if it is damaged.
+    pub async fn get(&self, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
+        match content::get(&self.inner.layout, digest, limit.min(INLINE_READ)) {
+            Err(Error::TooLarge { size, .. }) if size <= limit => {
+                let (inner, digest) = (self.inner.clone(), digest.clone());
+                blocking(move || content::get(&inner.layout, &digest, limit)).await
+            }
+            Err(Error::TooLarge { digest, size, .. }) => Err(Error::TooLarge {
+                digest,
+                size,
+                limit,
+            }),
+            other => other,
+        }
+    }
+
+    /// Opens a blob for streaming, with its size in bytes. It stays readable when it is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Io`].
+    pub fn open_blob(&self, digest: &Digest) -> Result<(File, u64), Error> {
+        self.inner.layout.open_blob(digest)
+    }
+
+    /// Stores a small blob whose bytes are at hand, durably. Does nothing but protect it if it is
+    /// here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DigestMismatch`] if the bytes have another digest; [`Error::NoSpace`],
+    /// [`Error::ReadOnly`]; those of [`stat`](Store::stat).
+    pub async fn put(&self, digest: &Digest, data: Bytes, lease: u64) -> Result<(), Error> {
+        self.inner.check_writable(digest)?;
+        let (inner, digest) = (self.inner.clone(), digest.clone());
+        blocking(move || {
+            inner.leases.protect(lease, std::slice::from_ref(&digest))?;
+            content::put(&inner, &digest, &data)
+        })
+        .await
+    }
+
+    /// Opens the one ingest of a blob of `size` bytes, at what is there of it already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the blob is here and has another size; [`Error::NoSpace`],
+    /// [`Error::ReadOnly`]; those of [`stat`](Store::stat).
+    pub async fn open_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: u64,
+    ) -> Result<IngestState, Error> {
+        self.inner.check_writable(digest)?;
+        let (inner, digest) = (self.inner.clone(), digest.clone());
+        blocking(move || {
+            inner.leases.protect(lease, std::slice::from_ref(&digest))?;
+            ingest::open(&inner, &digest, size)
+        })
+        .await
+    }
+
+    /// Facts about a layer, computed at first need and kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; [`Error::Invalid`] if it does not decompress, or to far too much;
+    /// [`Error::Unsupported`] if it is compressed with bzip2 or xz; [`Error::DigestMismatch`] if it
+    /// is not what was promised through [`expect_diff_ids`](Store::expect_diff_ids).
+    pub async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts, Error> {
+        facts::on_demand(&self.inner, digest).await
+    }
+
+    /// Queues layers, as (blob, diff-id), for a check in the background. Durable on return.
+    ///
+    /// Diff-ids of other algorithms than SHA-256 are not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Database`].
+    pub async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<(), Error> {
+        self.inner.check_writable("diff-ids")?;
+        let (inner, layers) = (self.inner.clone(), layers.to_vec());
+        blocking(move || facts::expect(&inner, &layers)).await
+    }
+
+    /// Every blob with its size in bytes, in no order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub async fn blobs(&self) -> Result<Vec<(Digest, u64)>, Error> {
+        let inner = self.inner.clone();
+        blocking(move || inner.layout.blobs()).await
+    }
+
+    /// Removes partial downloads nobody is writing, and returns their bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`], [`Error::ReadOnly`].
+    pub async fn discard_ingests(&self) -> Result<u64, Error> {
+        self.inner.check_writable("partial downloads")?;
+        let inner = self.inner.clone();
+        blocking(move || ingest::discard(&inner.layout, "")).await
+    }
+
+    /// Removes blobs if no name changed since `generation`; deletions in between do not matter.
+    /// Leased and absent ones are skipped. Returns what is gone, with sizes in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if a name changed; nothing is removed then. [`Error::Io`] if a file
+    /// cannot be removed; others may be gone.
+    pub async fn delete(
+        &self,
+        digests: &[Digest],
+        generation: u64,
+    ) -> Result<Vec<(Digest, u64)>, Error> {
+        self.inner.check_writable("deletions")?;
+        let (inner, digests) = (self.inner.clone(), digests.to_vec());
+        blocking(move || content::delete(&inner, &digests, generation)).await
+    }
+
+    // ---- names ----
+
+    /// A number that grows with every change of names or deletion of content, by any process.
+    /// Costs microseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub fn generation(&self) -> Result<u64, Error> {
+        Ok(self.inner.database.head()?.generation)
+    }
+
+    /// Every name of a name space in name order (by bytes), and the generation read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn names(&self, namespace: &str) -> Result<(u64, Arc<Vec<Name>>), Error> {
+        let head = self.inner.database.head()?;
+        if let Some(names) = self.inner.names.current(namespace, head) {
+            return Ok((head.generation, names));
+        }
+        let (inner, namespace) = (self.inner.clone(), namespace.to_owned());
+        blocking(move || {
+            let (head, names) = inner.names.load(&inner.database, &namespace)?;
+            Ok((head.generation, names))
+        })
+        .await
+    }
+
+    /// Applies all changes or none, in order: later ones see earlier ones. Durable on return.
+    /// Returns the new generation.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if an expectation does not hold or `generation` is given and not current;
+    /// [`Error::NotFound`] if a target is not in the store; [`Error::Invalid`] if a name breaks the
+    /// bounds given at [`Change`]; [`Error::NoSpace`], [`Error::ReadOnly`].
+    pub async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64, Error> {
+        self.inner.check_writable("names")?;
+        let inner = self.inner.clone();
+        blocking(move || {
+            let (generation, applied) = inner.database.write(|transaction, head| {
+                if generation.is_some_and(|expected| expected != head.generation) {
+                    return Err(Error::Conflict(format!(
+                        "the store changed: it is at generation {}; read again",
+                        head.generation
+                    )));
+                }
+                let applied = name::apply(transaction, &inner.layout, &changes)?;
+                let generation = if applied.any {
+                    database::advance(transaction, true)?
+                } else {
+                    head.generation
+                };
+                Ok((generation, applied))
+            })?;
+            if applied.images {
+                inner.index.mark();
+            }
+            Ok(generation)
+        })
+        .await
+    }
+
+    // ---- leases ----
+
+    /// Starts a lease. What it protects is not deleted until it is released, or this store is
+    /// dropped, or the process ends. In a read-only store leases protect nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`], [`Error::Database`].
+    pub async fn acquire_lease(&self) -> Result<u64, Error> {
+        let inner = self.inner.clone();
+        blocking(move || inner.leases.acquire()).await
+    }
+
+    /// Ends a lease, and the locks taken with it. Idempotent. Does not wait for the disk.
+    pub fn release_lease(&self, lease: u64) {
+        if !self.inner.leases.release(lease) {
+            return;
+        }
+        let inner = self.inner.clone();
+        let settle = move || {
+            if let Err(error) = inner.leases.settle() {
+                tracing::warn!(%error, "a released lease stays in the database for now");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(settle)),
+            Err(_) => settle(),
+        }
+    }
+
+    /// Takes the lock `name` for as long as the lease lives, across processes. False if another
+    /// lease has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the lease is not a live one of this store or the name is not 1 to 4096
+    /// bytes long; [`Error::NoSpace`], [`Error::ReadOnly`].
+    pub async fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        blocking(move || inner.leases.lock(&name, lease)).await
+    }
+
+    /// Brings `index.json` up to date. Also happens shortly after each change, and when the last
+    /// clone of the store is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Database`].
+    pub async fn flush(&self) -> Result<(), Error> {
+        if !self.inner.writable {
+            return Ok(());
+        }
+        let inner = self.inner.clone();
+        blocking(move || index::synchronize(&inner)).await
+    }
+}
+
+impl Background {
+    fn start(&self, options: &Options) -> Result<(), Error> {
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| -> Result<(), Error> {
+            let thread = std::thread::Builder::new()
+                .name(name.into())
+                .spawn(run)
+                .doing(|| format!("starting thread {name}"))?;
+            lock(&self.threads).push(thread);
+            Ok(())
+        };
+        let (inner, delay) = (self.inner.clone(), options.projection_delay);
+        spawn("strata-index", Box::new(move || index::run(&inner, delay)))?;
+        if options.background_checks {
+            let inner = self.inner.clone();
+            spawn("strata-facts", Box::new(move || facts::run(&inner)))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_refused(error: &Error) -> bool {
+    match error {
+        Error::ReadOnly(_) => true,
+        Error::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}

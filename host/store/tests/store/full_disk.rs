@@ -1,0 +1,119 @@
+//! A full disk: nothing half-visible, nothing lost, and room can be made.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use strata_store::{Digest, Error, Options, Store};
+
+use super::{blob, noise, opened};
+
+/// A small file system in memory, unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(path: &Path, options: &str) -> Option<SmallDisk> {
+        std::fs::create_dir(path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(path)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("skipped: mounting a tmpfs is not allowed here");
+            return None;
+        }
+        Some(SmallDisk(path.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[tokio::test]
+async fn an_ingest_on_a_full_disk_keeps_what_was_written() {
+    let outside = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=8m") else {
+        return;
+    };
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    let old = blob(&store, &noise(3_000_000)).await;
+    let bytes = Bytes::from(noise(6_000_000));
+    let digest = Digest::of(&bytes);
+    let lease = store.acquire_lease().await.unwrap();
+    let mut ingest = opened(store.open_ingest(&digest, 6_000_000, lease).await.unwrap());
+    let error = async {
+        for chunk in bytes.chunks(100_000) {
+            ingest.write(Bytes::copy_from_slice(chunk)).await?;
+        }
+        ingest.sink().flush().await
+    }
+    .await;
+    assert!(matches!(error, Err(Error::NoSpace(_))), "{error:?}");
+    let kept = usize::try_from(ingest.offset()).unwrap();
+    assert!(kept > 1_000_000 && kept < 6_000_000, "{kept}");
+    let again = ingest.write(bytes.slice(kept..=kept)).await;
+    assert!(
+        matches!(again, Err(Error::NoSpace(_))),
+        "the error stays until reset"
+    );
+    assert!(matches!(ingest.commit().await, Err(Error::NoSpace(_))));
+    assert_eq!(store.stat(&digest, None).await.unwrap(), None);
+
+    // The disk is still full: deleting must work, and afterwards the rest of the download.
+    let generation = store.generation().unwrap();
+    let gone = store
+        .delete(std::slice::from_ref(&old), generation)
+        .await
+        .unwrap();
+    assert_eq!(gone, [(old, 3_000_000)]);
+    let mut ingest = opened(store.open_ingest(&digest, 6_000_000, lease).await.unwrap());
+    assert_eq!(ingest.offset(), kept as u64);
+    ingest.write(bytes.slice(kept..)).await.unwrap();
+    ingest.commit().await.unwrap();
+    assert_eq!(store.get(&digest, 6_000_000).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
+    let outside = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=4m") else {
+        return;
+    };
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    blob(&store, b"a").await;
+    let lease = store.acquire_lease().await.unwrap();
+    let filler = disk.0.join(".strata/filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    let bytes = Bytes::from(noise(50_000));
+    let put = store.put(&Digest::of(&bytes), bytes.clone(), lease).await;
+    assert!(matches!(put, Err(Error::NoSpace(_))), "{put:?}");
+    let mut full = None;
+    for i in 0..2000 {
+        match store
+            .apply(vec![super::set(&format!("name-{i}"), b"a")], None)
+            .await
+        {
+            Ok(_) => {}
+            Err(error) => {
+                full = Some((i, error));
+                break;
+            }
+        }
+    }
+    if let Some((_, error)) = &full {
+        assert!(matches!(error, Error::NoSpace(_)), "{error:?}");
+    }
+    std::fs::remove_file(&filler).unwrap();
+    drop(file);
+    drop(store);
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    let names = super::images(&store).await;
+    assert_eq!(names.len(), full.map_or(2000, |(count, _)| count));
+    let lease = store.acquire_lease().await.unwrap();
+    store.put(&Digest::of(&bytes), bytes, lease).await.unwrap();
+}

@@ -1,0 +1,269 @@
+//! Streaming in: back-pressure, resume, sharing, lies.
+
+use std::fs;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use strata_store::{Digest, Error, IngestState};
+
+use super::{Fixture, noise, opened};
+
+#[tokio::test]
+async fn a_streamed_blob_is_visible_only_after_commit() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let bytes = Bytes::from(noise(5_000_000));
+    let digest = Digest::of(&bytes);
+    let mut ingest = opened(
+        f.store
+            .open_ingest(&digest, 5_000_000, lease)
+            .await
+            .unwrap(),
+    );
+    for chunk in bytes.chunks(10_000) {
+        ingest.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+    }
+    assert_eq!(ingest.offset(), 5_000_000);
+    assert_eq!(f.store.stat(&digest, None).await.unwrap(), None);
+    ingest.commit().await.unwrap();
+    assert_eq!(f.store.get(&digest, 5_000_000).await.unwrap(), bytes);
+    let state = f
+        .store
+        .open_ingest(&digest, 5_000_000, lease)
+        .await
+        .unwrap();
+    assert!(matches!(state, IngestState::Present));
+    assert_eq!(
+        fs::read_dir(f.directory.path().join(".strata/ingest"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn an_empty_blob_can_be_ingested() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"");
+    let ingest = opened(f.store.open_ingest(&digest, 0, lease).await.unwrap());
+    ingest.commit().await.unwrap();
+    assert_eq!(f.store.get(&digest, 0).await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_dropped_ingest_resumes_where_it_was() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let bytes = Bytes::from(noise(3_000_000));
+    let digest = Digest::of(&bytes);
+    let mut ingest = opened(
+        f.store
+            .open_ingest(&digest, 3_000_000, lease)
+            .await
+            .unwrap(),
+    );
+    ingest.write(bytes.slice(..1_234_567)).await.unwrap();
+    drop(ingest);
+    let mut ingest = opened(
+        f.store
+            .open_ingest(&digest, 3_000_000, lease)
+            .await
+            .unwrap(),
+    );
+    assert_eq!(ingest.offset(), 1_234_567);
+    ingest
+        .write(bytes.slice(1_234_567..2_000_000))
+        .await
+        .unwrap();
+    let short = ingest.commit().await;
+    assert!(matches!(
+        short,
+        Err(Error::TooShort {
+            expected: 3_000_000,
+            actual: 2_000_000
+        })
+    ));
+    let f = f.reopen();
+    let lease = f.lease().await;
+    let mut ingest = opened(
+        f.store
+            .open_ingest(&digest, 3_000_000, lease)
+            .await
+            .unwrap(),
+    );
+    assert_eq!(ingest.offset(), 2_000_000);
+    ingest.write(bytes.slice(2_000_000..)).await.unwrap();
+    ingest.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_ingest_of_a_blob_is_busy() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"hello");
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    ingest.write(Bytes::from_static(b"hel")).await.unwrap();
+    ingest.sink().flush().await.unwrap();
+    let other = f.store.open_ingest(&digest, 5, lease).await.unwrap();
+    assert!(matches!(other, IngestState::Busy(3)), "{other:?}");
+}
+
+#[tokio::test]
+async fn too_many_bytes_are_refused_and_the_rest_stays_good() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"hello");
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    ingest.write(Bytes::from_static(b"hell")).await.unwrap();
+    let long = ingest.write(Bytes::from_static(b"o world")).await;
+    assert!(matches!(long, Err(Error::TooLong { expected: 5 })));
+    assert_eq!(ingest.offset(), 4);
+    ingest.write(Bytes::from_static(b"o")).await.unwrap();
+    ingest.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_with_another_digest_are_discarded() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"hello");
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    ingest.write(Bytes::from_static(b"hallo")).await.unwrap();
+    let lie = ingest.commit().await;
+    assert!(matches!(lie, Err(Error::DigestMismatch { .. })), "{lie:?}");
+    assert_eq!(f.store.stat(&digest, None).await.unwrap(), None);
+    let ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    assert_eq!(ingest.offset(), 0);
+}
+
+#[tokio::test]
+async fn a_resumed_file_torn_by_a_power_cut_is_discarded() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"hello");
+    let path = f
+        .directory
+        .path()
+        .join(format!(".strata/ingest/sha256-{}", digest.hex()));
+    fs::write(&path, b"\0\0\0").unwrap();
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    assert_eq!(ingest.offset(), 3);
+    ingest.write(Bytes::from_static(b"lo")).await.unwrap();
+    assert!(matches!(
+        ingest.commit().await,
+        Err(Error::DigestMismatch { .. })
+    ));
+    assert!(!path.exists());
+    // Longer than the blob: nothing to resume either.
+    fs::write(&path, b"hello world").unwrap();
+    let ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    assert_eq!(ingest.offset(), 0);
+}
+
+#[tokio::test]
+async fn reset_starts_over() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"hello");
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    ingest.write(Bytes::from_static(b"xyz")).await.unwrap();
+    ingest.reset().await.unwrap();
+    assert_eq!(ingest.offset(), 0);
+    ingest.write(Bytes::from_static(b"hello")).await.unwrap();
+    ingest.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_size_of_a_present_blob_is_told() {
+    let f = Fixture::new();
+    let digest = f.blob(b"hello").await;
+    let lease = f.lease().await;
+    let state = f.store.open_ingest(&digest, 6, lease).await;
+    assert!(matches!(state, Err(Error::Invalid(_))), "{state:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_bounds_what_is_queued() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let bytes = Bytes::from(noise(64 << 20));
+    let digest = Digest::of(&bytes);
+    let mut ingest = opened(f.store.open_ingest(&digest, 64 << 20, lease).await.unwrap());
+    let mut sink = ingest.sink();
+    let file = f
+        .directory
+        .path()
+        .join(format!(".strata/ingest/sha256-{}", digest.hex()));
+    let mut rest = bytes.clone();
+    let mut waited = false;
+    while !rest.is_empty() {
+        std::future::poll_fn(|cx| {
+            let ready = sink.poll_ready(cx);
+            waited |= ready.is_pending();
+            ready
+        })
+        .await
+        .unwrap();
+        sink.start_send(rest.split_to(rest.len().min(64 << 10)))
+            .unwrap();
+        let written = fs::metadata(&file).unwrap().len();
+        assert!(sink.offset() - written <= (1 << 20) + (64 << 10));
+    }
+    assert!(waited, "the sender never had to wait");
+    sink.flush().await.unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().len(), 64 << 20);
+    ingest.write(Bytes::new()).await.unwrap();
+    ingest.commit().await.unwrap();
+    assert!(sink.start_send(Bytes::from_static(b"late")).is_err());
+    let ready = std::future::poll_fn(|cx| Poll::Ready(sink.poll_ready(cx))).await;
+    assert!(matches!(ready, Poll::Ready(Err(Error::Conflict(_)))));
+}
+
+#[tokio::test]
+async fn a_slow_download_gets_to_the_file() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let digest = Digest::of(b"hello");
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    ingest.write(Bytes::from_static(b"he")).await.unwrap();
+    let file = f
+        .directory
+        .path()
+        .join(format!(".strata/ingest/sha256-{}", digest.hex()));
+    for _ in 0..100 {
+        if fs::metadata(&file).unwrap().len() == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("two bytes are still not in the file");
+}
+
+#[tokio::test]
+async fn discarding_leaves_open_ingests_alone() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let (kept, dropped) = (Digest::of(b"hello"), Digest::of(b"world"));
+    for digest in [&kept, &dropped] {
+        let mut ingest = opened(f.store.open_ingest(digest, 5, lease).await.unwrap());
+        ingest.write(Bytes::from_static(b"he")).await.unwrap();
+        ingest.sink().flush().await.unwrap();
+    }
+    let ingest = opened(f.store.open_ingest(&kept, 5, lease).await.unwrap());
+    // The other one's worker may still be on its way out.
+    drop(opened(
+        f.store.open_ingest(&dropped, 5, lease).await.unwrap(),
+    ));
+    let mut discarded = 0;
+    for _ in 0..100 {
+        discarded += f.store.discard_ingests().await.unwrap();
+        if discarded > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(discarded, 2);
+    assert_eq!(ingest.offset(), 2);
+}

@@ -1,0 +1,135 @@
+//! The promises of the store, one test each, on a real disk.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod content;
+mod facts;
+mod full_disk;
+mod index;
+mod ingest;
+mod names;
+mod open;
+mod processes;
+
+use bytes::Bytes;
+use strata_store::{Change, Descriptor, Digest, Expectation, Ingest, IngestState, Options, Store};
+use tempfile::TempDir;
+
+/// A store in a directory of its own, which goes with it.
+struct Fixture {
+    store: Store,
+    directory: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let directory = tempfile::tempdir().unwrap();
+        Fixture {
+            store: open(&directory),
+            directory,
+        }
+    }
+
+    /// Closes the store and opens it again.
+    fn reopen(self) -> Fixture {
+        let Fixture { store, directory } = self;
+        drop(store);
+        Fixture {
+            store: open(&directory),
+            directory,
+        }
+    }
+
+    /// Stores a blob without lasting protection.
+    async fn blob(&self, bytes: &[u8]) -> Digest {
+        blob(&self.store, bytes).await
+    }
+
+    async fn lease(&self) -> u64 {
+        self.store.acquire_lease().await.unwrap()
+    }
+
+    /// Names of name space `images` with their targets.
+    async fn images(&self) -> Vec<(String, Digest)> {
+        images(&self.store).await
+    }
+}
+
+fn open(directory: &TempDir) -> Store {
+    Store::open(directory.path(), Options::default()).unwrap()
+}
+
+async fn images(store: &Store) -> Vec<(String, Digest)> {
+    let (_, names) = store.names("images").await.unwrap();
+    names
+        .iter()
+        .map(|name| (name.name.clone(), name.target.digest.clone()))
+        .collect()
+}
+
+async fn blob(store: &Store, bytes: &[u8]) -> Digest {
+    let digest = Digest::of(bytes);
+    let lease = store.acquire_lease().await.unwrap();
+    store
+        .put(&digest, Bytes::copy_from_slice(bytes), lease)
+        .await
+        .unwrap();
+    store.release_lease(lease);
+    digest
+}
+
+fn descriptor(bytes: &[u8]) -> Descriptor {
+    Descriptor {
+        media_type: "application/vnd.oci.image.manifest.v1+json".into(),
+        digest: Digest::of(bytes),
+        size: bytes.len() as u64,
+    }
+}
+
+fn set(name: &str, bytes: &[u8]) -> Change {
+    set_if(name, bytes, Expectation::Any)
+}
+
+fn set_if(name: &str, bytes: &[u8], expected: Expectation) -> Change {
+    Change::Set {
+        namespace: "images".into(),
+        name: name.into(),
+        target: descriptor(bytes),
+        labels: vec![],
+        expected,
+    }
+}
+
+fn remove(name: &str) -> Change {
+    Change::Remove {
+        namespace: "images".into(),
+        name: name.into(),
+        expected: Expectation::Any,
+    }
+}
+
+fn opened(state: IngestState) -> Ingest {
+    match state {
+        IngestState::Open(ingest) => ingest,
+        other => panic!("expected an open ingest, found {other:?}"),
+    }
+}
+
+/// Bytes that compress badly and do not repeat.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}

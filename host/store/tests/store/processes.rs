@@ -1,0 +1,224 @@
+//! Several processes on one store, and what is left of a killed one.
+//!
+//! The other process is this test program, started with [`child`] as its only test and a role in
+//! its environment.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use strata_store::{Digest, Error, Expectation, IngestState, Options, Store};
+
+use super::{Fixture, noise, opened, remove, set, set_if};
+
+const ROLE: &str = "STRATA_STORE_TEST_ROLE";
+const ROOT: &str = "STRATA_STORE_TEST_ROOT";
+const SIZE: usize = 3_000_000;
+
+/// Does what its role says, when it is a child at all.
+#[tokio::test]
+async fn child() {
+    let Ok(role) = std::env::var(ROLE) else {
+        return;
+    };
+    let root = std::env::var(ROOT).unwrap();
+    let store = Store::open(root.as_ref(), Options::default()).unwrap();
+    match role.as_str() {
+        "hold" => hold(&store).await,
+        "count" => count(&store).await,
+        other => panic!("{other}"),
+    }
+}
+
+/// Holds an ingest, a lease and a lock until it is killed.
+async fn hold(store: &Store) {
+    let lease = store.acquire_lease().await.unwrap();
+    let bytes = Bytes::from(noise(SIZE));
+    let digest = Digest::of(&bytes);
+    let mut ingest = opened(
+        store
+            .open_ingest(&digest, SIZE as u64, lease)
+            .await
+            .unwrap(),
+    );
+    ingest.write(bytes.slice(..SIZE / 2)).await.unwrap();
+    ingest.sink().flush().await.unwrap();
+    store
+        .stat(&Digest::of(b"leased"), Some(lease))
+        .await
+        .unwrap();
+    assert!(store.lock("operation", lease).await.unwrap());
+    println!("ready");
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Sets 100 names of its own, and counts a shared one up 50 times by compare-and-swap.
+async fn count(store: &Store) {
+    println!("ready");
+    std::io::stdin().lines().next();
+    let own = std::process::id();
+    for i in 0..100 {
+        store
+            .apply(vec![set(&format!("own-{own}-{i}"), b"0")], None)
+            .await
+            .unwrap();
+    }
+    let mut done = 0;
+    while done < 50 {
+        let (_, names) = store.names("images").await.unwrap();
+        let shared = names.iter().find(|name| name.name == "shared").unwrap();
+        let bytes = store.get(&shared.target.digest, 100).await.unwrap();
+        let next = (str::from_utf8(&bytes).unwrap().parse::<u32>().unwrap() + 1).to_string();
+        super::blob(store, next.as_bytes()).await;
+        let guard = Expectation::Target(shared.target.digest.clone());
+        match store
+            .apply(vec![set_if("shared", next.as_bytes(), guard)], None)
+            .await
+        {
+            Ok(_) => done += 1,
+            Err(Error::Conflict(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A child that is killed when dropped.
+struct Other {
+    child: Child,
+    stdin: ChildStdin,
+}
+
+impl Other {
+    fn start(role: &str, root: &Path) -> Other {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "processes::child", "--nocapture"])
+            .env(ROLE, role)
+            .env(ROOT, root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // The test harness prints, too, and on the same line.
+        assert!(
+            lines.any(|line| line.unwrap().ends_with("ready")),
+            "the child did not start"
+        );
+        std::thread::spawn(move || lines.for_each(drop));
+        Other { child, stdin }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_its_download_and_nothing_else() {
+    let f = Fixture::new();
+    let leased = f.blob(b"leased").await;
+    let mut other = Other::start("hold", f.directory.path());
+    let bytes = Bytes::from(noise(SIZE));
+    let digest = Digest::of(&bytes);
+    let lease = f.lease().await;
+
+    let state = f
+        .store
+        .open_ingest(&digest, SIZE as u64, lease)
+        .await
+        .unwrap();
+    assert!(
+        matches!(state, IngestState::Busy(n) if n == SIZE as u64 / 2),
+        "{state:?}"
+    );
+    assert!(!f.store.lock("operation", lease).await.unwrap());
+    let generation = f.store.generation().unwrap();
+    let kept = f
+        .store
+        .delete(std::slice::from_ref(&leased), generation)
+        .await
+        .unwrap();
+    assert!(kept.is_empty());
+    assert_eq!(f.store.discard_ingests().await.unwrap(), 0);
+
+    other.kill();
+    assert!(f.store.lock("operation", lease).await.unwrap());
+    let gone = f
+        .store
+        .delete(std::slice::from_ref(&leased), generation)
+        .await
+        .unwrap();
+    assert_eq!(gone, [(leased, 6)]);
+    let mut ingest = opened(
+        f.store
+            .open_ingest(&digest, SIZE as u64, lease)
+            .await
+            .unwrap(),
+    );
+    assert_eq!(ingest.offset(), SIZE as u64 / 2);
+    ingest.write(bytes.slice(SIZE / 2..)).await.unwrap();
+    ingest.commit().await.unwrap();
+    let owners = std::fs::read_dir(f.directory.path().join(".strata/owners")).unwrap();
+    assert_eq!(owners.count(), 1);
+}
+
+#[tokio::test]
+async fn two_processes_change_one_store() {
+    let f = Fixture::new();
+    f.blob(b"0").await;
+    let start = f
+        .store
+        .apply(vec![set("shared", b"0")], None)
+        .await
+        .unwrap();
+    let mut others = [(); 2].map(|()| Other::start("count", f.directory.path()));
+    for other in &mut others {
+        other.stdin.write_all(b"go\n").unwrap();
+    }
+    for other in &mut others {
+        assert!(other.child.wait().unwrap().success());
+    }
+    let (generation, names) = f.store.names("images").await.unwrap();
+    assert_eq!(generation, start + 300, "each change is seen here, once");
+    assert_eq!(names.len(), 201);
+    let shared = names.iter().find(|name| name.name == "shared").unwrap();
+    assert_eq!(
+        f.store.get(&shared.target.digest, 100).await.unwrap(),
+        "100"
+    );
+    f.store
+        .apply(vec![remove("shared")], Some(generation))
+        .await
+        .unwrap();
+    f.store.flush().await.unwrap();
+    let index = std::fs::read_to_string(f.directory.path().join("index.json")).unwrap();
+    assert_eq!(index.matches("own-").count(), 400);
+    assert!(!index.contains("shared"));
+}
+
+#[tokio::test]
+async fn stores_opened_at_once_create_it_once() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let path = directory.path().to_owned();
+                std::thread::spawn(move || Store::open(&path, Options::default()).unwrap())
+            })
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap().generation().unwrap(), 1);
+        }
+    }
+}

@@ -1,1 +1,47 @@
+//! strata: a container-image engine that is a WebAssembly component, hosted by
+//! wasmtime.
+//!
+//! An [`Engine`] is the compiled component with the [`Capabilities`] it is lent:
+//! a store, the registries it may talk to, limits. Its methods are the typed
+//! operations of `wit/`; [`Engine::serve`] serves the Docker image API.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), strata::Error> {
+//! use strata::{Capabilities, Engine, types};
+//!
+//! let engine = Engine::new(
+//!     None,
+//!     Capabilities { store: "/var/lib/images".into(), ..Capabilities::default() },
+//! )
+//! .await?;
+//! let options = types::PullOptions {
+//!     reference: "docker.io/library/alpine:3".into(),
+//!     all_tags: false,
+//!     platform: None,
+//!     auth: types::RegistryAuth::Anonymous,
+//! };
+//! for image in engine.pull(options, |event| eprintln!("{event:?}")).await? {
+//!     println!("{} is {}", image.reference, image.digest);
+//! }
+//! engine.close().await
+//! # }
+//! ```
+//!
+//! This crate knows no OCI JSON and depends on no guest crate: what an image is,
+//! only the component knows.
 
+mod bindings;
+mod capabilities;
+mod engine;
+mod error;
+mod instance;
+mod lent;
+mod outgoing;
+mod serve;
+mod typed;
+pub mod types;
+
+pub use capabilities::{Capabilities, Limits};
+pub use engine::Engine;
+pub use error::{Error, Result};
+pub use serve::{Bound, Listener, bind};

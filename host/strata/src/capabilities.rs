@@ -1,0 +1,65 @@
+//! What an embedder lends to the component.
+
+use std::path::PathBuf;
+
+/// Everything the component may use. Without it, nothing.
+#[derive(Clone, Debug)]
+pub struct Capabilities {
+    /// Folder of the store: an OCI image layout, created when missing.
+    pub store: PathBuf,
+    /// `os/architecture[/variant]` images are chosen for; `None` is this
+    /// machine's.
+    pub platform: Option<String>,
+    /// Registry host and base URL of mirrors, tried in order before the registry
+    /// itself, pulls only.
+    pub mirrors: Vec<(String, String)>,
+    /// `host` or `host:port` of registries that may be reached by plain HTTP.
+    /// Loopback ones always may.
+    pub insecure_registries: Vec<String>,
+    /// PEM files with further certificate authorities.
+    pub certificate_authorities: Vec<PathBuf>,
+    /// `host` or `host:port` the component may connect to; `None` is any. Token
+    /// servers and blob storage count: list them too.
+    pub allowed_registries: Option<Vec<String>>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            store: PathBuf::from("strata-store"),
+            platform: None,
+            mirrors: Vec::new(),
+            insecure_registries: Vec::new(),
+            certificate_authorities: Vec::new(),
+            allowed_registries: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what the component uses.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Linear memory of one instance in bytes. A listing of 2,000 images needs
+    /// about 32 MiB.
+    pub memory: u64,
+    /// Layers one pull fetches at once, 1 to 64.
+    pub parallel_layers: u8,
+    /// Check diff-ids before a pull ends instead of right after it.
+    pub verify_diff_ids_first: bool,
+    /// Client connections served at once; further ones wait to be accepted.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 512 << 20,
+            parallel_layers: 4,
+            verify_diff_ids_first: false,
+            connections: 4096,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What `--help` teaches below the options: examples first, then what is not obvious.
+
+/// `strata --help`
+pub(crate) const STRATA: &str = "\
+Examples:
+  strata pull alpine                      fetch an image
+  strata images                           see what is here
+  strata serve                            let the docker CLI use it:
+  DOCKER_HOST=tcp://127.0.0.1:2375 docker pull alpine
+
+Settings:
+  Each setting can be given in three places; the first that has it wins:
+    1. an option                          --parallel-layers 8
+    2. an environment variable            STRATA_PARALLEL_LAYERS=8
+    3. the settings file                  parallel-layers = 8
+  The name is the same everywhere. Lists are repeated options, commas in the environment, and
+  arrays in the file; a list replaces the one of a lower place as a whole. An unknown name in the
+  file is an error.
+
+  # ~/.config/strata/config.toml, every key optional
+  store = \"/srv/strata\"
+  listen = [\"tcp://127.0.0.1:2375\", \"unix:///run/user/1000/strata.sock\"]
+  platform = \"linux/amd64\"
+  mirror = [\"docker.io=http://127.0.0.1:5000\"]
+  insecure-registry = [\"registry.lan:5000\"]
+  ca = [\"/etc/ssl/lan.pem\"]
+  allow-registry = [\"docker.io\", \"ghcr.io\", \"registry.lan:5000\"]
+  parallel-layers = 8
+  verify-diff-ids-first = false
+  memory-limit = \"512MiB\"
+  connections = 2048
+  component = \"/opt/strata/engine.wasm\"
+  log = \"info\"
+
+Exit codes:
+  0 done   1 failed   2 wrong usage or settings   130, 143 ended by SIGINT, SIGTERM
+  A server that a signal stopped in good order ends with 0.
+
+`strata COMMAND --help` has examples for each command.";
+
+/// `strata serve --help`
+pub(crate) const SERVE: &str = "\
+Examples:
+  strata serve
+  strata serve --listen tcp://127.0.0.1:0 --store /srv/strata
+  strata serve --listen unix:///run/strata.sock --mirror docker.io=http://127.0.0.1:5000
+  DOCKER_HOST=unix:///run/strata.sock docker pull alpine
+
+Once it answers requests it prints one line per address on stdout:
+  listening on tcp://127.0.0.1:2375
+
+SIGTERM or SIGINT ends it: no new connections, up to 10 seconds for running requests, then the
+store is closed. A pull that does not finish in time continues where it was next time. A second
+signal ends it at once; what is complete is safe then, too.";
+
+/// `strata pull --help`
+pub(crate) const PULL: &str = "\
+Examples:
+  strata pull alpine
+  strata pull ghcr.io/org/app:1.2 --platform linux/arm64
+  strata pull alpine@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1
+  strata pull --all-tags localhost:5000/app
+  echo \"$TOKEN\" | strata pull --username me --password-stdin registry.lan/app
+
+An interrupted pull is continued by the next one. What is already here is never fetched again.
+
+Credentials are those of `docker login`: $DOCKER_CONFIG/config.json or ~/.docker/config.json,
+with its credential helpers.
+
+With --format json every line on stdout is one object with one key: `resolved`, `blob`, `retry`,
+`warning`, `completed`; the last line is `result`, an array of what was pulled, or `error`. A pull
+that a signal ended has neither.";
+
+/// `strata images --help`
+pub(crate) const IMAGES: &str = "\
+Examples:
+  strata images
+  strata images 'ghcr.io/org/*'
+  strata images --filter dangling=true --quiet
+  strata images --filter label=team=web --filter until=24h
+  strata images --format json
+
+Filters; all given must hold:
+  reference=PATTERN     names that match; several: any of them
+  label=KEY[=VALUE]     with this label
+  label!=KEY[=VALUE]    without this label
+  dangling=BOOL         true: without a name; false: with one
+  before=IMAGE          built before that image
+  since=IMAGE           built after that image
+  until=TIME            here since before: 24h, 1h30m, 2026-01-31, 2026-01-31T12:00:00Z or seconds
+                        since 1970; a time without a zone is UTC
+
+With --format json the output is one array with an object per image, newest first.";
+
+/// `strata inspect --help`
+pub(crate) const INSPECT: &str = "\
+Examples:
+  strata inspect alpine
+  strata inspect alpine ghcr.io/org/app:1.2
+  strata inspect --platform linux/arm64 alpine
+  strata inspect alpine | jq -r '.[0].Config.Env[]'
+
+The output is one JSON array in the shape of `docker image inspect`. Images that are missing are
+named on stderr and make the command fail; the others are shown nevertheless.";
+
+/// `strata history --help`
+pub(crate) const HISTORY: &str = "\
+Examples:
+  strata history alpine
+  strata history --no-trunc --format json alpine
+
+The newest step comes first. `<missing>` stands for the ID of a step that was built elsewhere.";
+
+/// `strata tag --help`
+pub(crate) const TAG: &str = "\
+Examples:
+  strata tag alpine:3.22 alpine:stable
+  strata tag 4bcff63911fc registry.lan/base:1";
+
+/// `strata rmi --help`
+pub(crate) const RMI: &str = "\
+Examples:
+  strata rmi alpine:3.22
+  strata rmi --force 4bcff63911fc
+  strata rmi $(strata images --quiet --filter dangling=true)
+
+Removing a name removes the image only when it was the last one. The space of its layers is freed
+by `strata prune`.";
+
+/// `strata prune --help`
+pub(crate) const PRUNE: &str = "\
+Examples:
+  strata prune
+  strata prune --all --force
+  strata prune --all --filter until=720h --filter label!=keep
+
+Removes images without a name (with --all: every image no container uses), then every layer and
+partial download that nothing refers to. Filters: label, label!, until, dangling; see
+`strata images --help`.
+
+It asks first. Where nobody can answer, as in a script, --force is required.";

@@ -1,0 +1,251 @@
+//! The command line of strata.
+//!
+//! Reading order: [`arguments`] (what can be said), [`settings`] (where values come from), then
+//! one module per command. Commands print through a [`terminal::Terminal`], never by `println!`,
+//! so that their output can be tested.
+
+mod age;
+mod arguments;
+mod bars;
+mod credential_helper;
+mod credentials;
+mod filter;
+mod history;
+mod images;
+mod inspect;
+mod instant;
+mod json;
+mod machine;
+mod manual;
+mod platform;
+mod progress;
+mod prune;
+mod pull;
+mod reference;
+mod remove;
+mod serve;
+mod settings;
+mod settings_file;
+mod signals;
+mod size;
+mod surroundings;
+mod table;
+mod tag;
+mod terminal;
+
+use std::future::Future;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use strata::Engine;
+
+use arguments::{Arguments, Command};
+use settings::Settings;
+use signals::{Signal, Signals};
+use surroundings::Surroundings;
+use terminal::Terminal;
+
+/// The command line or the settings file makes no sense; clap uses the same number.
+const EXIT_USAGE: u8 = 2;
+/// What shells report for a program that signal `n` ended is this plus `n`.
+const EXIT_SIGNAL: u8 = 128;
+
+/// What a command that ran to its end has to say about its success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Everything asked for was done.
+    Done,
+    /// Some of it was not; the command has already said why.
+    Failed,
+}
+
+/// What was asked for makes no sense, which only became clear after the words were parsed.
+#[derive(Debug)]
+struct Usage(anyhow::Error);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&sentence(&self.0))
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// A signal ended the command.
+#[derive(Debug)]
+struct Interrupted(Signal);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted; what was fetched is kept, and the next pull continues there")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Runs the command the process was started with.
+pub(crate) fn run() -> ExitCode {
+    let terminal = Terminal::standard();
+    let arguments = Arguments::from_command_line();
+    let started = Settings::resolve(&arguments.options, &Surroundings::of_process())
+        .and_then(|settings| start_log(&settings.log).map(|()| settings))
+        .map_err(|error| Usage(error).into());
+    let outcome = started.and_then(|settings| {
+        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        let outcome = runtime.block_on(dispatch(arguments, settings, &terminal));
+        // A thread that waits for an answer on stdin must not keep the process alive.
+        runtime.shutdown_background();
+        outcome
+    });
+    exit_code(outcome, &terminal)
+}
+
+/// Diagnostics go to stderr: stdout belongs to the command's own output.
+fn start_log(filter: &str) -> anyhow::Result<()> {
+    let Ok(levels) = tracing_subscriber::EnvFilter::try_new(filter) else {
+        // The parser's own message repeats itself.
+        anyhow::bail!("`{filter}` is not a log filter, such as info or warn,strata_store=debug");
+    };
+    // <https://no-color.org>
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(levels)
+        .with_ansi(io::stderr().is_terminal() && !plain)
+        .with_writer(io::stderr)
+        .init();
+    Ok(())
+}
+
+async fn dispatch(
+    arguments: Arguments,
+    settings: Settings,
+    terminal: &Terminal,
+) -> anyhow::Result<Outcome> {
+    let mut signals = Signals::install().context("cannot watch for signals")?;
+    let command = match arguments.command {
+        Command::Serve(_) => return serve::run(settings, terminal, &mut signals).await,
+        command => command,
+    };
+    let engine = until_signal(&mut signals, async {
+        Ok(Engine::new(settings.component.as_deref(), settings.capabilities).await?)
+    })
+    .await?;
+    let exact = settings.exact_platform;
+    let outcome = until_signal(&mut signals, async {
+        match command {
+            // Answered above, where it can drain instead of being dropped.
+            Command::Serve(_) => Ok(Outcome::Done),
+            Command::Pull(pull) => {
+                let credentials = settings.docker_settings.as_deref();
+                pull::run(&engine, pull, exact, credentials, terminal).await
+            }
+            Command::Images(images) => images::run(&engine, images, terminal).await,
+            Command::Inspect(inspect) => inspect::run(&engine, inspect, exact, terminal).await,
+            Command::History(history) => history::run(&engine, history, exact, terminal).await,
+            Command::Tag(tag) => tag::run(&engine, tag).await,
+            Command::Rmi(remove) => remove::run(&engine, remove, terminal).await,
+            Command::Prune(prune) => prune::run(&engine, prune, terminal).await,
+        }
+    })
+    .await;
+    // An interrupted operation was dropped, which cancels it; closing makes what it had durable.
+    let closed = until_signal(&mut signals, async { Ok(engine.close().await?) }).await;
+    let outcome = outcome?;
+    closed?;
+    Ok(outcome)
+}
+
+/// Runs `work` unless a signal comes first.
+async fn until_signal<T>(
+    signals: &mut Signals,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done,
+        signal = signals.next() => Err(Interrupted(signal).into()),
+    }
+}
+
+fn exit_code(outcome: anyhow::Result<Outcome>, terminal: &Terminal) -> ExitCode {
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        // Whoever read our output has seen enough (`strata images | head`).
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal.notice(format_args!("strata: {}", sentence(&error)));
+            if let Some(Interrupted(signal)) = error.downcast_ref() {
+                return ExitCode::from(EXIT_SIGNAL + signal.number());
+            }
+            match error.is::<Usage>() {
+                true => ExitCode::from(EXIT_USAGE),
+                false => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// An error with its causes, leaving out those that the text before them already ends with.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.ends_with(&cause) {
+            sentence.push_str(": ");
+            sentence.push_str(&cause);
+        }
+    }
+    sentence
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || io::Error::other("no such file");
+        let error = anyhow::Error::new(cause()).context("cannot read the component: no such file");
+        assert_eq!(sentence(&error), "cannot read the component: no such file");
+        let error = anyhow::Error::new(cause()).context("cannot read the settings");
+        assert_eq!(sentence(&error), "cannot read the settings: no such file");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let (terminal, captured) = terminal::tests::captured();
+        let error = anyhow::Error::new(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(exit_code(Err(error), &terminal), ExitCode::SUCCESS);
+        assert_eq!(captured.remarks(), "");
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_help() {
+        let (terminal, captured) = terminal::tests::captured();
+        let code = |error: anyhow::Error| exit_code(Err(error), &terminal);
+        assert_eq!(code(anyhow::anyhow!("broken")), ExitCode::FAILURE);
+        assert_eq!(
+            code(Usage(anyhow::anyhow!("odd")).into()),
+            ExitCode::from(2)
+        );
+        assert_eq!(
+            code(Interrupted(Signal::Interrupt).into()),
+            ExitCode::from(130)
+        );
+        assert_eq!(
+            code(Interrupted(Signal::Terminate).into()),
+            ExitCode::from(143)
+        );
+        assert!(
+            captured
+                .remarks()
+                .starts_with("strata: broken\nstrata: odd\n")
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The settings in force: each from the option, else the environment, else the settings file,
+//! else its default.
+//!
+//! The first two are already one when they come here: clap reads the environment.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use strata::types::Platform;
+use strata::{Capabilities, Limits, Listener};
+
+use super::arguments::Options;
+use super::platform;
+use super::settings_file::SettingsFile;
+use super::surroundings::Surroundings;
+
+/// The port docker uses for an API without TLS.
+const PORT: u16 = 2375;
+
+/// Everything a command needs to start.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// What the engine is lent.
+    pub(crate) capabilities: Capabilities,
+    /// Where `serve` listens.
+    pub(crate) listen: Vec<Listener>,
+    /// A component to run instead of the built-in one.
+    pub(crate) component: Option<PathBuf>,
+    /// The platform a command asks for by name; `None` for the best of what there is.
+    pub(crate) exact_platform: Option<Platform>,
+    /// The docker CLI's settings, which hold credentials.
+    pub(crate) docker_settings: Option<PathBuf>,
+    /// What to log.
+    pub(crate) log: String,
+}
+
+impl Settings {
+    /// Resolves every setting.
+    ///
+    /// # Errors
+    ///
+    /// If the settings file is bad, or a setting has no value and no default.
+    pub(crate) fn resolve(
+        options: &Options,
+        surroundings: &Surroundings,
+    ) -> anyhow::Result<Settings> {
+        let file = match (&options.config, surroundings.settings_file()) {
+            (Some(path), _) => SettingsFile::read(path, true)?,
+            (None, Some(path)) => SettingsFile::read(&path, false)?,
+            (None, None) => SettingsFile::default(),
+        };
+        Self::merge(options.clone(), file, surroundings)
+    }
+
+    fn merge(
+        options: Options,
+        file: SettingsFile,
+        surroundings: &Surroundings,
+    ) -> anyhow::Result<Settings> {
+        let store = options
+            .store
+            .or(file.store)
+            .or_else(|| surroundings.store());
+        let store = store.context("there is no home folder to keep images in; set --store DIR")?;
+        let platform = options.platform.or(file.platform);
+        let platform = platform.as_deref().map(platform::parse).transpose()?;
+        let defaults = Limits::default();
+        let limits = Limits {
+            memory: (options.memory_limit.or(file.memory_limit))
+                .map_or(defaults.memory, |bytes| bytes.0),
+            parallel_layers: (options.parallel_layers.or(file.parallel_layers))
+                .unwrap_or(defaults.parallel_layers),
+            verify_diff_ids_first: (options.verify_diff_ids_first)
+                .or(file.verify_diff_ids_first)
+                .unwrap_or(defaults.verify_diff_ids_first),
+            connections: (options.connections.or(file.connections))
+                .map_or(defaults.connections, |count| count as usize),
+        };
+        let mirrors = options.mirror.or(file.mirror).unwrap_or_default();
+        let listen = options.listen.or(file.listen);
+        let listen = listen.unwrap_or_else(|| default_listeners(surroundings));
+        Ok(Settings {
+            capabilities: Capabilities {
+                store,
+                platform: platform.as_ref().map(platform::text),
+                mirrors: mirrors.into_iter().map(|m| (m.host, m.url)).collect(),
+                insecure_registries: (options.insecure_registry)
+                    .or(file.insecure_registry)
+                    .unwrap_or_default(),
+                certificate_authorities: options.ca.or(file.ca).unwrap_or_default(),
+                allowed_registries: options.allow_registry.or(file.allow_registry),
+                limits,
+            },
+            listen,
+            component: options.component.or(file.component),
+            exact_platform: platform.filter(|_| options.platform_is_typed),
+            docker_settings: surroundings.docker_settings(),
+            log: options.log.or(file.log).unwrap_or_else(|| "warn".into()),
+        })
+    }
+}
+
+fn default_listeners(surroundings: &Surroundings) -> Vec<Listener> {
+    let tcp = Listener::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
+    let unix = surroundings.socket().map(Listener::Unix);
+    [tcp].into_iter().chain(unix).collect()
+}
+
+/// A registry to try before another, written `docker.io=http://127.0.0.1:5000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mirror {
+    /// Registry host as written in references.
+    pub(crate) host: String,
+    /// Base URL of the mirror.
+    pub(crate) url: String,
+}
+
+impl FromStr for Mirror {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').filter(|(host, url)| {
+            let address = url.strip_prefix("http://").or(url.strip_prefix("https://"));
+            !host.is_empty() && !host.contains('/') && address.is_some_and(|a| !a.is_empty())
+        });
+        let (host, url) = parts.ok_or_else(|| {
+            format!("`{text}` is not REGISTRY=URL, such as docker.io=http://127.0.0.1:5000")
+        })?;
+        Ok(Mirror {
+            host: host.into(),
+            url: url.trim_end_matches('/').into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

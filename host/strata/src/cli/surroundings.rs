@@ -1,0 +1,123 @@
+//! What the command learns from the environment beyond its own variables, in one value so that
+//! tests can bring their own.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Folders of the user, as the XDG base directory specification names them.
+///
+/// <https://specifications.freedesktop.org/basedir-spec/latest/>
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Surroundings {
+    home: Option<PathBuf>,
+    data_home: Option<PathBuf>,
+    config_home: Option<PathBuf>,
+    runtime: Option<PathBuf>,
+    docker_config: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(crate) fn of_process() -> Surroundings {
+        let names = [
+            "HOME",
+            "XDG_DATA_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_RUNTIME_DIR",
+        ]
+        .into_iter()
+        .chain(["DOCKER_CONFIG"]);
+        Surroundings::of(
+            &names
+                .filter_map(|name| Some((name, std::env::var_os(name)?.into())))
+                .collect(),
+        )
+    }
+
+    /// Those that these variables describe. The specification says to ignore relative folders.
+    pub(crate) fn of(variables: &HashMap<&str, PathBuf>) -> Surroundings {
+        let absolute = |name| {
+            variables
+                .get(name)
+                .filter(|path| path.is_absolute())
+                .cloned()
+        };
+        Surroundings {
+            home: absolute("HOME"),
+            data_home: absolute("XDG_DATA_HOME"),
+            config_home: absolute("XDG_CONFIG_HOME"),
+            runtime: absolute("XDG_RUNTIME_DIR"),
+            docker_config: variables
+                .get("DOCKER_CONFIG")
+                .filter(|path| !path.as_os_str().is_empty())
+                .cloned(),
+        }
+    }
+
+    /// The store people get who name none.
+    pub(crate) fn store(&self) -> Option<PathBuf> {
+        let data = self.data_home.clone();
+        let data = data.or_else(|| Some(self.home.as_ref()?.join(".local/share")))?;
+        Some(data.join("strata"))
+    }
+
+    /// The settings file that is read when it exists.
+    pub(crate) fn settings_file(&self) -> Option<PathBuf> {
+        let config = self.config_home.clone();
+        let config = config.or_else(|| Some(self.home.as_ref()?.join(".config")))?;
+        Some(config.join("strata/config.toml"))
+    }
+
+    /// The socket to listen on, where the session has a place for sockets.
+    pub(crate) fn socket(&self) -> Option<PathBuf> {
+        Some(self.runtime.as_ref()?.join("strata.sock"))
+    }
+
+    /// The docker CLI's own settings, which hold the credentials of registries.
+    pub(crate) fn docker_settings(&self) -> Option<PathBuf> {
+        let folder = self.docker_config.clone();
+        let folder = folder.or_else(|| Some(self.home.as_ref()?.join(".docker")))?;
+        Some(folder.join("config.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xdg_folders_win_over_home_and_relative_ones_are_ignored() {
+        let mut variables = HashMap::from([("HOME", PathBuf::from("/home/u"))]);
+        let plain = Surroundings::of(&variables);
+        assert_eq!(plain.store(), Some("/home/u/.local/share/strata".into()));
+        assert_eq!(
+            plain.settings_file(),
+            Some("/home/u/.config/strata/config.toml".into())
+        );
+        assert_eq!(plain.socket(), None);
+        assert_eq!(
+            plain.docker_settings(),
+            Some("/home/u/.docker/config.json".into())
+        );
+
+        variables.insert("XDG_DATA_HOME", "/data".into());
+        variables.insert("XDG_CONFIG_HOME", "relative".into());
+        variables.insert("XDG_RUNTIME_DIR", "/run/user/1".into());
+        variables.insert("DOCKER_CONFIG", "/ci/docker".into());
+        let set = Surroundings::of(&variables);
+        assert_eq!(set.store(), Some("/data/strata".into()));
+        assert_eq!(
+            set.settings_file(),
+            Some("/home/u/.config/strata/config.toml".into())
+        );
+        assert_eq!(set.socket(), Some("/run/user/1/strata.sock".into()));
+        assert_eq!(set.docker_settings(), Some("/ci/docker/config.json".into()));
+    }
+
+    #[test]
+    fn without_a_home_there_are_no_default_places() {
+        let none = Surroundings::default();
+        assert_eq!(none.store(), None);
+        assert_eq!(none.settings_file(), None);
+    }
+}

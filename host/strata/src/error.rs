@@ -1,0 +1,116 @@
+//! The embedder's error.
+
+use std::path::PathBuf;
+
+use crate::types;
+
+/// `Result` with strata's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call into strata failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine refused or failed: the case says why, see `wit/types.wit`.
+    #[error("{}", text(.0))]
+    Image(types::Error),
+    /// The store cannot be opened or written.
+    #[error(transparent)]
+    Store(#[from] strata_store::Error),
+    /// The component cannot be read.
+    #[error("cannot read the component {path}: {source}")]
+    Component {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// This build carries no component.
+    #[error("this build of strata carries no component: build with `cargo xtask build`, or name one with --component")]
+    NoComponent,
+    /// A setting does not parse.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// Which.
+        setting: &'static str,
+        /// What is wrong with it and what is expected.
+        reason: String,
+    },
+    /// A listener cannot be bound, or would be open to the network.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The outgoing HTTP client cannot be set up.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(String),
+    /// The component trapped or does not fit this host: a fault of strata.
+    #[error("the component failed: {0:#}")]
+    Host(wasmtime::Error),
+}
+
+impl From<wasmtime::Error> for Error {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<types::Error> for Error {
+    fn from(error: types::Error) -> Self {
+        Self::Image(error)
+    }
+}
+
+/// What the engine says, for people.
+fn text(error: &types::Error) -> String {
+    use types::Error as E;
+    match error {
+        E::InvalidArgument(text)
+        | E::NotFound(text)
+        | E::Conflict(text)
+        | E::Unauthorized(text)
+        | E::Denied(text)
+        | E::ManifestInvalid(text)
+        | E::PlatformMismatch(text)
+        | E::Unsupported(text)
+        | E::NoSpace(text)
+        | E::QuotaExceeded(text)
+        | E::Unavailable(text)
+        | E::Internal(text) => text.clone(),
+        E::RateLimited(limit) => match limit.retry_after {
+            Some(seconds) => format!("{} (try again in {seconds} s)", limit.message),
+            None => limit.message.clone(),
+        },
+        E::DigestMismatch(mismatch) => format!(
+            "content does not match its digest: expected {}, received {}",
+            mismatch.expected, mismatch.actual
+        ),
+        E::Cancelled => "cancelled; what was fetched is kept, run it again to continue".to_owned(),
+    }
+}
+
+/// Store failures as the guest sees them.
+impl From<strata_store::Error> for types::Error {
+    fn from(error: strata_store::Error) -> Self {
+        use strata_store::Error as E;
+        let text = error.to_string();
+        match error {
+            E::NotFound(_) => Self::NotFound(text),
+            E::Conflict(_) => Self::Conflict(text),
+            E::Invalid(_) => Self::ManifestInvalid(text),
+            E::TooLong { .. } | E::TooShort { .. } => Self::InvalidArgument(text),
+            E::TooLarge { .. } => Self::QuotaExceeded(text),
+            E::DigestMismatch { expected, actual } => Self::DigestMismatch(types::DigestMismatch {
+                expected: expected.to_string(),
+                actual: actual.to_string(),
+            }),
+            E::NoSpace(_) => Self::NoSpace(text),
+            E::ReadOnly(_) => Self::Denied(text),
+            E::Unsupported(_) => Self::Unsupported(text),
+            _ => Self::Unavailable(text),
+        }
+    }
+}

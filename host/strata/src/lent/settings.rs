@@ -1,0 +1,135 @@
+//! `strata:image/settings`.
+
+use std::fs;
+
+use strata_store::{Digest, Store};
+use wasmtime::component::Access;
+
+use crate::{
+    Capabilities, Error,
+    bindings::strata::image::settings::{Configuration, Host, HostWithStore, Mirror},
+    instance::{HasLent, Lent},
+    types::Platform,
+};
+
+impl Host for Lent<'_> {}
+
+impl<T: 'static> HostWithStore<T> for HasLent {
+    fn get(mut access: Access<'_, T, Self>) -> wasmtime::Result<Configuration> {
+        Ok(access.get().shared.configuration.clone())
+    }
+}
+
+/// What the engine is told.
+///
+/// # Errors
+/// [`Error::Setting`] if the platform or a mirror does not parse.
+pub(crate) fn configuration(
+    capabilities: &Capabilities,
+    store: &Store,
+) -> Result<Configuration, Error> {
+    let limits = &capabilities.limits;
+    if !(1..=64).contains(&limits.parallel_layers) {
+        return Err(Error::Setting {
+            setting: "parallel layers",
+            reason: format!("{} is outside 1 to 64", limits.parallel_layers),
+        });
+    }
+    let root = store.root().display().to_string();
+    Ok(Configuration {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        // Stable for the store's place, and no secret.
+        id: Digest::of(root.as_bytes()).hex().chars().take(32).collect(),
+        platform: match &capabilities.platform {
+            Some(text) => platform(text)?,
+            None => this_machine(),
+        },
+        mirrors: capabilities
+            .mirrors
+            .iter()
+            .map(|(host, url)| mirror(host, url))
+            .collect::<Result<_, _>>()?,
+        insecure_registries: capabilities.insecure_registries.clone(),
+        parallel_layers: limits.parallel_layers,
+        verify_diff_ids_first: limits.verify_diff_ids_first,
+        hostname: line("/proc/sys/kernel/hostname"),
+        processors: std::thread::available_parallelism()
+            .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        memory: total_memory(),
+        kernel: line("/proc/sys/kernel/osrelease"),
+        root,
+    })
+}
+
+fn mirror(host: &str, url: &str) -> Result<Mirror, Error> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        Ok(Mirror {
+            host: host.to_owned(),
+            url: url.trim_end_matches('/').to_owned(),
+        })
+    } else {
+        Err(Error::Setting {
+            setting: "mirror",
+            reason: format!("{url:?} is no URL; write {host}=http://HOST:PORT or https://HOST"),
+        })
+    }
+}
+
+/// `os/architecture[/variant]`; the engine normalises it.
+fn platform(text: &str) -> Result<Platform, Error> {
+    let mut parts = text.split('/').map(str::to_owned);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(os), Some(architecture), variant, None)
+            if !os.is_empty() && !architecture.is_empty() =>
+        {
+            Ok(Platform {
+                os,
+                architecture,
+                variant,
+                os_version: None,
+            })
+        }
+        _ => Err(Error::Setting {
+            setting: "platform",
+            reason: format!("{text:?} is not os/architecture[/variant], for example linux/arm64"),
+        }),
+    }
+}
+
+/// Images run in Linux containers whatever this host is; Go names the
+/// architectures.
+fn this_machine() -> Platform {
+    let (architecture, variant) = match std::env::consts::ARCH {
+        "x86_64" => ("amd64", None),
+        "x86" => ("386", None),
+        "aarch64" => ("arm64", Some("v8")),
+        "arm" => ("arm", Some("v7")),
+        "powerpc64" => ("ppc64le", None),
+        "loongarch64" => ("loong64", None),
+        other => (other, None),
+    };
+    Platform {
+        os: "linux".to_owned(),
+        architecture: architecture.to_owned(),
+        variant: variant.map(str::to_owned),
+        os_version: None,
+    }
+}
+
+/// The one line of a kernel file; empty where there is none.
+fn line(path: &str) -> String {
+    fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Physical memory in bytes; 0 where the kernel does not say.
+fn total_memory() -> u64 {
+    fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+            kibibytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+        })
+        .map_or(0, |kibibytes| kibibytes * 1024)
+}

@@ -1,0 +1,399 @@
+//! `strata:image/store` over the native store.
+
+use std::{
+    io::{Seek as _, SeekFrom},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use bytes::Bytes;
+use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Name, Store};
+use tokio::sync::oneshot;
+use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
+
+use super::{
+    append::{Appender, CancelOnDrop},
+    read::BlobProducer,
+};
+use crate::{
+    bindings::strata::image::store as wit,
+    instance::{HasLent, Lent},
+    types,
+};
+
+/// A blob being written, behind the guest's `store.ingest`.
+pub struct Ingest {
+    digest: Digest,
+    size: u64,
+    lease: u64,
+    /// `None` once committed or failed.
+    open: Option<strata_store::Ingest>,
+}
+
+type Outcome<R> = wasmtime::Result<Result<R, types::Error>>;
+
+/// A digest the guest gave. The store checks it again before it names a file.
+fn digest(text: &str) -> Result<Digest, types::Error> {
+    Digest::parse(text)
+        .map_err(|error| types::Error::InvalidArgument(format!("digest {text:?}: {error}")))
+}
+
+fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
+    texts.iter().map(|text| digest(text)).collect()
+}
+
+fn native<T: 'static>(accessor: &Accessor<T, HasLent>) -> Store {
+    accessor.with(|mut access| access.get().shared.store.clone())
+}
+
+/// Parses, then asks the store: the shape of almost every function here. The
+/// inner result is the guest's, the outer one would trap it.
+macro_rules! ask {
+    ($($outcome:tt)*) => {
+        Ok(async { Ok::<_, types::Error>({ $($outcome)* }) }.await)
+    };
+}
+
+impl wit::Host for Lent<'_> {}
+impl wit::HostIngest for Lent<'_> {}
+
+impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
+    fn offset(mut access: Access<'_, T, Self>, this: Resource<Ingest>) -> wasmtime::Result<u64> {
+        let ingest = access.get().table.get(&this)?;
+        Ok(ingest
+            .open
+            .as_ref()
+            .map_or(0, strata_store::Ingest::offset))
+    }
+
+    async fn append(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Ingest>,
+        data: StreamReader<u8>,
+    ) -> Outcome<u64> {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let started = accessor.with(|mut access| {
+            let sinks = access
+                .get()
+                .table
+                .get(&this)?
+                .open
+                .as_ref()
+                .map(|open| (open.sink(), open.sink()));
+            let mut data = data;
+            let Some((sink, flush)) = sinks else {
+                data.close(&mut access)?;
+                return wasmtime::error::Ok(None);
+            };
+            let (done, finished) = oneshot::channel();
+            data.pipe(
+                &mut access,
+                Appender::new(sink, Arc::clone(&cancelled), done),
+            )?;
+            Ok(Some((flush, finished)))
+        })?;
+        let Some((mut flush, finished)) = started else {
+            return Ok(Err(spent()));
+        };
+        let _cancel = CancelOnDrop(cancelled);
+        // A consumer dropped without a word ended like any stream.
+        let result = finished.await.unwrap_or(Ok(()));
+        if let Err(error) = result {
+            return Ok(Err(error.into()));
+        }
+        match flush.flush().await {
+            Ok(()) => Ok(Ok(flush.offset())),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn commit(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
+        let open =
+            accessor.with(|mut access| wasmtime::error::Ok(access.get().table.get_mut(&this)?.open.take()))?;
+        match open {
+            Some(open) => Ok(open.commit().await.map_err(Into::into)),
+            None => Ok(Err(spent())),
+        }
+    }
+
+    async fn reset(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
+        let (store, open, digest, size, lease) = accessor.with(|mut access| {
+            let lent = access.get();
+            let store = lent.shared.store.clone();
+            let ingest = lent.table.get_mut(&this)?;
+            wasmtime::error::Ok((
+                store,
+                ingest.open.take(),
+                ingest.digest.clone(),
+                ingest.size,
+                ingest.lease,
+            ))
+        })?;
+        let outcome = async {
+            let mut open = match open {
+                Some(open) => open,
+                // A failed commit spent it: open it once more.
+                None => match store.open_ingest(&digest, size, lease).await? {
+                    IngestState::Open(open) => open,
+                    IngestState::Present | IngestState::Busy(_) => {
+                        return Err(types::Error::Conflict(format!(
+                            "{digest} is being written by another operation, try again"
+                        )));
+                    }
+                },
+            };
+            open.reset().await?;
+            Ok(open)
+        }
+        .await;
+        match outcome {
+            Ok(open) => {
+                accessor.with(|mut access| {
+                    access.get().table.get_mut(&this)?.open = Some(open);
+                    wasmtime::error::Ok(())
+                })?;
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn drop(mut access: Access<'_, T, Self>, this: Resource<Ingest>) -> wasmtime::Result<()> {
+        access.get().table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// What a spent ingest answers.
+fn spent() -> types::Error {
+    types::Error::Conflict("this ingest was committed or has failed, open it again".to_owned())
+}
+
+impl<T: 'static> wit::HostWithStore<T> for HasLent {
+    async fn stat(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        lease: Option<u64>,
+    ) -> Outcome<Option<u64>> {
+        let store = native(accessor);
+        ask! { store.stat(&digest(&name)?, lease).await? }
+    }
+
+    async fn stat_all(
+        accessor: &Accessor<T, Self>,
+        names: Vec<String>,
+        lease: Option<u64>,
+    ) -> Outcome<Vec<Option<u64>>> {
+        let store = native(accessor);
+        ask! { store.stat_all(&digests(&names)?, lease).await? }
+    }
+
+    async fn get(accessor: &Accessor<T, Self>, name: String, limit: u64) -> Outcome<Vec<u8>> {
+        let store = native(accessor);
+        ask! { store.get(&digest(&name)?, limit).await?.to_vec() }
+    }
+
+    async fn read(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        offset: u64,
+    ) -> Outcome<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
+        let store = native(accessor);
+        let opened = digest(&name).and_then(|digest| {
+            let (mut file, size) = store.open_blob(&digest)?;
+            file.seek(SeekFrom::Start(offset.min(size)))
+                .map_err(|error| {
+                    types::Error::Unavailable(format!("cannot read {digest}: {error}"))
+                })?;
+            Ok((file, size.saturating_sub(offset)))
+        });
+        let (file, length) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Err(error)),
+        };
+        accessor.with(|mut access| {
+            let (verdict, result) = oneshot::channel();
+            let stream =
+                StreamReader::new(&mut access, BlobProducer::new(file, length, verdict))?;
+            let result = FutureReader::new(&mut access, async move {
+                wasmtime::error::Ok(result.await.unwrap_or(Ok(())))
+            })?;
+            Ok(Ok((stream, result)))
+        })
+    }
+
+    async fn put(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        data: Vec<u8>,
+        lease: u64,
+    ) -> Outcome<()> {
+        let store = native(accessor);
+        ask! { store.put(&digest(&name)?, Bytes::from(data), lease).await? }
+    }
+
+    async fn open_ingest(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        size: u64,
+        lease: u64,
+    ) -> Outcome<wit::IngestState> {
+        let store = native(accessor);
+        let digest = match digest(&name) {
+            Ok(digest) => digest,
+            Err(error) => return Ok(Err(error)),
+        };
+        match store.open_ingest(&digest, size, lease).await {
+            Ok(IngestState::Present) => Ok(Ok(wit::IngestState::Present)),
+            Ok(IngestState::Busy(current)) => Ok(Ok(wit::IngestState::Busy(current))),
+            Ok(IngestState::Open(open)) => accessor.with(|mut access| {
+                let ingest = access.get().table.push(Ingest {
+                    digest,
+                    size,
+                    lease,
+                    open: Some(open),
+                })?;
+                Ok(Ok(wit::IngestState::Open(ingest)))
+            }),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn learn_layer(
+        accessor: &Accessor<T, Self>,
+        name: String,
+    ) -> Outcome<wit::LayerFacts> {
+        let store = native(accessor);
+        ask! {
+            let facts = store.layer_facts(&digest(&name)?).await?;
+            wit::LayerFacts { diff_id: facts.diff_id.to_string(), size: facts.size }
+        }
+    }
+
+    async fn expect_diff_ids(
+        accessor: &Accessor<T, Self>,
+        layers: Vec<(String, String)>,
+    ) -> Outcome<()> {
+        let store = native(accessor);
+        ask! {
+            let layers = layers
+                .iter()
+                .map(|(layer, diff_id)| Ok((digest(layer)?, digest(diff_id)?)))
+                .collect::<Result<Vec<_>, types::Error>>()?;
+            store.expect_diff_ids(&layers).await?
+        }
+    }
+
+    async fn blobs(accessor: &Accessor<T, Self>) -> Outcome<Vec<(String, u64)>> {
+        let store = native(accessor);
+        ask! { sized(store.blobs().await?) }
+    }
+
+    async fn discard_ingests(accessor: &Accessor<T, Self>) -> Outcome<u64> {
+        let store = native(accessor);
+        ask! { store.discard_ingests().await? }
+    }
+
+    async fn delete(
+        accessor: &Accessor<T, Self>,
+        names: Vec<String>,
+        generation: u64,
+    ) -> Outcome<Vec<(String, u64)>> {
+        let store = native(accessor);
+        ask! { sized(store.delete(&digests(&names)?, generation).await?) }
+    }
+
+    fn generation(mut access: Access<'_, T, Self>) -> Outcome<u64> {
+        Ok(access.get().shared.store.generation().map_err(Into::into))
+    }
+
+    async fn names(
+        accessor: &Accessor<T, Self>,
+        namespace: String,
+    ) -> Outcome<(u64, Vec<wit::Name>)> {
+        let store = native(accessor);
+        ask! {
+            let (generation, names) = store.names(&namespace).await?;
+            (generation, names.iter().map(name).collect())
+        }
+    }
+
+    async fn apply(
+        accessor: &Accessor<T, Self>,
+        changes: Vec<wit::Change>,
+        generation: Option<u64>,
+    ) -> Outcome<u64> {
+        let store = native(accessor);
+        ask! {
+            let changes = changes
+                .into_iter()
+                .map(change)
+                .collect::<Result<Vec<_>, types::Error>>()?;
+            store.apply(changes, generation).await?
+        }
+    }
+
+    async fn acquire_lease(accessor: &Accessor<T, Self>) -> Outcome<u64> {
+        let store = native(accessor);
+        ask! { store.acquire_lease().await? }
+    }
+
+    fn release_lease(mut access: Access<'_, T, Self>, lease: u64) -> wasmtime::Result<()> {
+        access.get().shared.store.release_lease(lease);
+        Ok(())
+    }
+
+    async fn lock(accessor: &Accessor<T, Self>, name: String, lease: u64) -> Outcome<bool> {
+        let store = native(accessor);
+        ask! { store.lock(&name, lease).await? }
+    }
+}
+
+fn sized(blobs: Vec<(Digest, u64)>) -> Vec<(String, u64)> {
+    blobs
+        .into_iter()
+        .map(|(digest, size)| (digest.to_string(), size))
+        .collect()
+}
+
+fn name(name: &Name) -> wit::Name {
+    wit::Name {
+        name: name.name.clone(),
+        target: types::Descriptor {
+            media_type: name.target.media_type.clone(),
+            digest: name.target.digest.to_string(),
+            size: name.target.size,
+        },
+        labels: name.labels.clone(),
+        created: name.created,
+        updated: name.updated,
+    }
+}
+
+fn expectation(expected: wit::Expectation) -> Result<Expectation, types::Error> {
+    Ok(match expected {
+        wit::Expectation::Any => Expectation::Any,
+        wit::Expectation::Absent => Expectation::Absent,
+        wit::Expectation::Target(target) => Expectation::Target(digest(&target)?),
+    })
+}
+
+fn change(change: wit::Change) -> Result<Change, types::Error> {
+    Ok(match change {
+        wit::Change::Set(set) => Change::Set {
+            namespace: set.namespace,
+            name: set.name,
+            target: Descriptor {
+                digest: digest(&set.target.digest)?,
+                media_type: set.target.media_type,
+                size: set.target.size,
+            },
+            labels: set.labels,
+            expected: expectation(set.expected)?,
+        },
+        wit::Change::Remove(remove) => Change::Remove {
+            namespace: remove.namespace,
+            name: remove.name,
+            expected: expectation(remove.expected)?,
+        },
+    })
+}

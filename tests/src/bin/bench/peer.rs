@@ -1,0 +1,165 @@
+//! The programs strata is measured beside, and how a run of one is timed.
+
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use strata_tests::image::small;
+use strata_tests::registry::Registry;
+use strata_tests::{client, server, workspace};
+use tokio::process::Command;
+
+/// Wall time and peak memory of one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) wall: Duration,
+    pub(crate) peak: u64,
+}
+
+/// Which peers can run here.
+pub(crate) struct Peers {
+    /// podman's storage driver.
+    podman: Option<&'static str>,
+    absent: Vec<String>,
+}
+
+impl Peers {
+    /// Tries each peer on a small image.
+    pub(crate) async fn find(registry: &Registry) -> Result<Self> {
+        let reference = registry.push("bench/trial", "1", &small("trial")?).await?;
+        let mut absent = Vec::new();
+        let mut podman = None;
+        let mut reason = String::new();
+        for driver in ["overlay", "vfs"] {
+            let place = place()?;
+            match measure(podman_pull(driver, place.path(), &reference)).await {
+                Ok(_) => {
+                    podman = Some(driver);
+                    break;
+                }
+                Err(error) => reason = format!("podman cannot run here: {error:#}"),
+            }
+        }
+        if podman.is_none() {
+            absent.push(reason);
+        }
+        Ok(Self { podman, absent })
+    }
+
+    /// Why a peer is missing from the table.
+    pub(crate) fn absent(&self) -> &[String] {
+        &self.absent
+    }
+
+    /// `podman pull` into `place`, where podman can run.
+    pub(crate) fn podman(&self, place: &Path, reference: &str) -> Option<Command> {
+        Some(podman_pull(self.podman?, place, reference))
+    }
+}
+
+fn podman_pull(driver: &str, place: &Path, reference: &str) -> Command {
+    let mut podman = Command::new("podman");
+    podman
+        .arg("--root")
+        .arg(place.join("root"))
+        .arg("--runroot")
+        .arg(place.join("run"));
+    podman.args([
+        "--storage-driver",
+        driver,
+        "pull",
+        "--quiet",
+        "--tls-verify=false",
+        reference,
+    ]);
+    podman
+}
+
+/// `skopeo copy` into an OCI layout in `place`.
+pub(crate) fn skopeo(place: &Path, reference: &str) -> Command {
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args([
+        "--insecure-policy",
+        "copy",
+        "--quiet",
+        "--src-tls-verify=false",
+    ]);
+    skopeo
+        .arg(format!("docker://{reference}"))
+        .arg(format!("oci:{}:tag", place.join("layout").display()));
+    skopeo
+}
+
+/// `strata pull` into a store in `place`.
+pub(crate) fn strata(place: &Path, reference: &str) -> Result<Command> {
+    let mut strata = server::command(&workspace::strata()?, &client::home()?);
+    strata
+        .arg("pull")
+        .arg("--store")
+        .arg(place.join("store"))
+        .arg(reference);
+    Ok(strata)
+}
+
+/// A fresh folder on the disk the target folder is on: where /tmp is memory, syncing would cost nothing.
+pub(crate) fn place() -> Result<tempfile::TempDir> {
+    Ok(tempfile::tempdir_in(workspace::cache("bench-cache")?)?)
+}
+
+/// Writes out what earlier runs left, so that no run pays for another's dirty pages.
+pub(crate) async fn settle() -> Result<()> {
+    Command::new("sync").status().await?;
+    Ok(())
+}
+
+/// Runs a command to its successful end.
+pub(crate) async fn measure(mut command: Command) -> Result<Run> {
+    let shown = format!("{:?}", command.as_std().get_program());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let start = Instant::now();
+    let child = command
+        .spawn()
+        .with_context(|| format!("could not start {shown}"))?;
+    let pid = child.id().context("it ended at once")?;
+    let mut peak = 0;
+    let end = child.wait_with_output();
+    tokio::pin!(end);
+    let output = loop {
+        tokio::select! {
+            output = &mut end => break output?,
+            // The kernel keeps the high-water mark: looking now and then misses only the last moments.
+            () = tokio::time::sleep(Duration::from_millis(5)) => peak = peak_memory(pid).unwrap_or(peak),
+        }
+    };
+    let wall = start.elapsed();
+    if !output.status.success() {
+        bail!(
+            "{shown} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(Run { wall, peak })
+}
+
+/// `VmHWM` of a process, in bytes.
+pub(crate) fn peak_memory(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib << 10)
+}
+
+/// Sets the high-water mark back to what is used now.
+pub(crate) fn reset_peak_memory(pid: u32) -> Result<()> {
+    // 5: see proc_pid_clear_refs(5).
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5")
+        .context("could not reset the peak memory")
+}

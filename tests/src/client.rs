@@ -1,0 +1,140 @@
+//! The real clients: the docker CLI with a configuration of its own, and skopeo.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// What a client printed, and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The command line, for messages.
+    pub command: String,
+    /// Exit status; -1 when a signal ended it.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Standard output without its last line break, if the command succeeded.
+    ///
+    /// # Errors
+    /// When it failed: the text holds everything it printed.
+    pub fn ok(self) -> Result<String> {
+        if self.status != 0 {
+            bail!(
+                "`{}` ended with {}:\n{}{}",
+                self.command,
+                self.status,
+                self.stdout,
+                self.stderr
+            );
+        }
+        Ok(self.stdout.trim_end_matches('\n').to_owned())
+    }
+
+    /// Standard error, trimmed, if the command failed.
+    ///
+    /// # Errors
+    /// When it succeeded.
+    pub fn failed(self) -> Result<String> {
+        if self.status == 0 {
+            bail!("`{}` succeeded:\n{}", self.command, self.stdout);
+        }
+        Ok(self.stderr.trim().to_owned())
+    }
+}
+
+/// The docker CLI, talking to one server.
+#[derive(Debug)]
+pub struct Docker {
+    host: String,
+    config: TempDir,
+}
+
+impl Docker {
+    /// A CLI for `DOCKER_HOST=host`, with an empty configuration.
+    ///
+    /// # Errors
+    /// When its configuration folder cannot be made.
+    pub fn new(host: &str) -> Result<Self> {
+        Ok(Self {
+            host: host.to_owned(),
+            config: tempfile::tempdir()?,
+        })
+    }
+
+    /// Its configuration folder (`DOCKER_CONFIG`).
+    #[must_use]
+    pub fn config(&self) -> &Path {
+        self.config.path()
+    }
+
+    /// Runs `docker ARGS`.
+    ///
+    /// # Errors
+    /// When docker is not installed.
+    pub async fn run(&self, args: &[&str]) -> Result<Output> {
+        let mut docker = Command::new("docker");
+        docker
+            .args(args)
+            .env("DOCKER_HOST", &self.host)
+            .env("DOCKER_CONFIG", self.config.path());
+        // Set by a developer's shell, these would change what is printed or sent.
+        for name in [
+            "DOCKER_API_VERSION",
+            "DOCKER_CONTEXT",
+            "DOCKER_DEFAULT_PLATFORM",
+            "DOCKER_CONTENT_TRUST",
+        ] {
+            docker.env_remove(name);
+        }
+        output(docker.env("DOCKER_CLI_HINTS", "false")).await
+    }
+}
+
+/// Runs `skopeo ARGS` without a trust policy file.
+///
+/// # Errors
+/// When skopeo is not installed.
+pub async fn skopeo(args: &[&str]) -> Result<Output> {
+    output(Command::new("skopeo").arg("--insecure-policy").args(args)).await
+}
+
+/// Runs `strata ARGS`, without a server, in a home of its own.
+///
+/// # Errors
+/// When the binary is not built.
+pub async fn strata(args: &[&str]) -> Result<Output> {
+    output(crate::server::command(&crate::workspace::strata()?, &home()?).args(args)).await
+}
+
+/// A home folder without anyone's settings in it, shared by runs so that compile caches stay warm.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn home() -> Result<PathBuf> {
+    crate::workspace::cache("test-cache/home")
+}
+
+async fn output(command: &mut Command) -> Result<Output> {
+    let shown = std::iter::once(command.as_std().get_program())
+        .chain(command.as_std().get_args())
+        .map(|arg| arg.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = crate::poll::within(&shown, output)
+        .await?
+        .with_context(|| format!("could not start `{shown}`"))?;
+    Ok(Output {
+        command: shown,
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

@@ -1,0 +1,191 @@
+//! What to do wrong, where, and how often.
+
+use super::Seen;
+use crate::image::Blob;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// `GET /v2/`.
+    Ping,
+    /// The token server.
+    Token,
+    /// `HEAD` of a manifest.
+    Head,
+    /// `GET` of a manifest or index.
+    Manifest,
+    /// `GET` of a blob that is an image config.
+    Config,
+    /// `GET` of any other blob.
+    Layer,
+    /// `HEAD` of a blob.
+    BlobHead,
+    /// The list of tags.
+    Tags,
+    /// Anything else.
+    Other,
+}
+
+/// One way of answering wrongly. Lengths count body bytes.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Another status, with headers and a body.
+    Status(u16, Vec<(&'static str, String)>, String),
+    /// Closes the connection without an answer.
+    HangUp,
+    /// Declares the full length, sends this much, closes the connection.
+    Cut(usize),
+    /// Right length, wrong bytes.
+    Corrupt,
+    /// A well-formed answer with only this much of the body.
+    Short(usize),
+    /// A well-formed answer with bytes after the true end.
+    Long(usize),
+    /// Declares a length that is off by this much; the body is whole.
+    LyingLength(i64),
+    /// Sends this much, then waits for the gate to open.
+    Hold(usize, Gate),
+    /// `Location`, with this status.
+    Redirect(u16, String),
+    /// A redirect to this path on this server.
+    RedirectToSelf,
+    /// Answers 200 with the whole body, whatever the `Range`.
+    IgnoreRange,
+    /// Answers 416 to any `Range`.
+    RefuseRange,
+    /// Answers 206 from byte 0 under a `Content-Range` that says so, whatever was asked.
+    WrongRange,
+    /// Leaves a header out.
+    Without(&'static str),
+    /// Adds or replaces a header.
+    With(&'static str, String),
+    /// Answers with this document.
+    Instead(Blob),
+    /// Answers in chunks, without a length.
+    Chunked,
+}
+
+impl Fault {
+    /// An OCI error answer.
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
+        Self::Status(
+            status,
+            vec![("Content-Type", "application/json".to_owned())],
+            body,
+        )
+    }
+
+    /// A bare status.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self::Status(status, Vec::new(), String::new())
+    }
+
+    /// 429, with or without `Retry-After`.
+    #[must_use]
+    pub fn too_many_requests(retry_after: Option<&str>) -> Self {
+        let mut headers = vec![("Content-Type", "application/json".to_owned())];
+        headers.extend(retry_after.map(|value| ("Retry-After", value.to_owned())));
+        let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"too many requests"}]}"#;
+        Self::Status(429, headers, body.to_owned())
+    }
+}
+
+/// A fault, the requests it meets, and how many of them.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    phase: Phase,
+    about: Option<String>,
+    left: usize,
+    fault: Fault,
+}
+
+impl Rule {
+    /// Every request of a phase.
+    #[must_use]
+    pub fn new(phase: Phase, fault: Fault) -> Self {
+        Self {
+            phase,
+            about: None,
+            left: usize::MAX,
+            fault,
+        }
+    }
+
+    /// Only the next `count` requests.
+    #[must_use]
+    pub fn times(mut self, count: usize) -> Self {
+        self.left = count;
+        self
+    }
+
+    /// Only requests whose path contains `part`: a repository, tag or digest.
+    #[must_use]
+    pub fn about(mut self, part: &str) -> Self {
+        self.about = Some(part.to_owned());
+        self
+    }
+
+    /// The fault for a request, counting it.
+    pub(super) fn take(&mut self, seen: &Seen) -> Option<Fault> {
+        let about = self
+            .about
+            .as_ref()
+            .is_none_or(|part| seen.path.contains(part.as_str()));
+        if self.phase != seen.phase || !about || self.left == 0 {
+            return None;
+        }
+        self.left = self.left.saturating_sub(1);
+        Some(self.fault.clone())
+    }
+}
+
+/// A point a test waits for and holds: whoever arrives says so, and waits until the gate is opened.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    arrived: Arc<watch::Sender<usize>>,
+    opened: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            arrived: Arc::new(watch::Sender::new(0)),
+            opened: Arc::new(watch::Sender::new(false)),
+        }
+    }
+}
+
+impl Gate {
+    /// A closed gate.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits until `count` answers stand at the gate, or have.
+    ///
+    /// # Errors
+    /// When they do not come.
+    pub async fn reached(&self, count: usize) -> anyhow::Result<()> {
+        let mut arrived = self.arrived.subscribe();
+        let there = arrived.wait_for(|there| *there >= count);
+        crate::poll::within("an answer to reach the gate", there).await??;
+        Ok(())
+    }
+
+    /// Lets all pass, now and later.
+    pub fn open(&self) {
+        self.opened.send_replace(true);
+    }
+
+    pub(super) async fn pass(&self) {
+        self.arrived.send_modify(|there| *there += 1);
+        // The sender is ours: waiting can end only by opening.
+        let _ = self.opened.subscribe().wait_for(|open| *open).await;
+    }
+}

@@ -1,0 +1,173 @@
+//! The disk's part: full, read-only, or shared with another strata.
+
+use anyhow::{Result, ensure};
+use std::path::Path;
+use std::process::Command;
+use strata_tests::client::strata;
+use strata_tests::fault::FaultRegistry;
+use strata_tests::image::{Image, Schema, small};
+use strata_tests::layer::Layer;
+use strata_tests::server::Server;
+use strata_tests::store;
+use tempfile::TempDir;
+
+/// A small file system of its own; unmounted when dropped. Needs root and the right to mount.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Result<Option<Self>> {
+        let disk = Self(tempfile::tempdir()?);
+        if !disk.run("mount", &["-t", "tmpfs", "-o", "size=24m", "tmpfs"]) {
+            eprintln!("skipped: this user cannot mount a small file system");
+            return Ok(None);
+        }
+        Ok(Some(disk))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, program: &str, args: &[&str]) -> bool {
+        let done = Command::new(program)
+            .args(args)
+            .arg(self.path())
+            .stderr(std::process::Stdio::null())
+            .status();
+        done.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.run("umount", &["-l"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_fails_the_pull_and_nothing_else() -> Result<()> {
+    let Some(disk) = SmallDisk::mount()? else {
+        return Ok(());
+    };
+    let registry = FaultRegistry::start().await?;
+    let server = Server::start(disk.path(), &[]).await?;
+    let first = registry.add("fits", "1", &small("fits")?);
+    server.pull(&first).await?.ok()?;
+
+    let image = Image::builder(Schema::Oci)
+        .layer(Layer::noise(1, 40 << 20)?, "COPY much /")
+        .build();
+    let error = server
+        .pull(&registry.add("much", "1", &image))
+        .await?
+        .failed()?;
+    ensure!(error.to_lowercase().contains("space"), "{error}");
+    store::check(disk.path())?;
+    server.answers().await?;
+    server
+        .http
+        .get(&format!("/images/{first}/json"))
+        .await?
+        .expect_status(&[200])?;
+
+    // Once there is room again, everything works, on this server and the next.
+    server
+        .http
+        .post("/images/prune")
+        .await?
+        .expect_status(&[200])?;
+    server
+        .pull(&registry.add("later", "1", &small("later")?))
+        .await?
+        .ok()?;
+    server.terminate().await?;
+    let server = Server::start(disk.path(), &[]).await?;
+    server
+        .http
+        .get(&format!("/images/{first}/json"))
+        .await?
+        .expect_status(&[200])?;
+    store::check(disk.path())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_store_is_read_or_refused_in_clear_words() -> Result<()> {
+    let Some(disk) = SmallDisk::mount()? else {
+        return Ok(());
+    };
+    let registry = FaultRegistry::start().await?;
+    let server = Server::start(disk.path(), &[]).await?;
+    let reference = registry.add("read/only", "1", &small("read only")?);
+    server.pull(&reference).await?.ok()?;
+    server.terminate().await?;
+    ensure!(
+        disk.run("mount", &["-o", "remount,ro"]),
+        "could not make the disk read-only"
+    );
+
+    let folder = disk.path().display().to_string();
+    let listed = strata(&["images", "--store", &folder]).await?;
+    let text = format!("{}{}", listed.stdout, listed.stderr).to_lowercase();
+    ensure!(
+        listed.status == 0 || text.contains("read-only") || text.contains("read only"),
+        "{text}"
+    );
+    let pulled = strata(&["pull", "--store", &folder, &reference]).await?;
+    let text = pulled.stderr.to_lowercase();
+    let clear = text.contains("read-only") || text.contains("read only");
+    // A pull of what is already there may well succeed: it has nothing to write.
+    ensure!(pulled.status == 0 || clear, "{text}");
+    ensure!(!text.contains("panic") && !text.contains("wasm"), "{text}");
+    store::check(disk.path())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_share_one_store() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let registry = FaultRegistry::start().await?;
+    let (one, two) = (
+        Server::start(folder.path(), &[]).await?,
+        Server::start(folder.path(), &[]).await?,
+    );
+    let shared = Layer::noise(1, 4 << 20)?;
+    let mut references = Vec::new();
+    for number in 0..6 {
+        let own = Layer::noise(10 + number, 100_000)?;
+        let image = Image::builder(Schema::Oci)
+            .layer(shared.clone(), "shared")
+            .layer(own, "own")
+            .build();
+        references.push(registry.add(&format!("image/{number}"), "1", &image));
+    }
+    let (one, two) = (&one, &two);
+    let pulls = references
+        .iter()
+        .enumerate()
+        .map(|(n, reference)| async move {
+            let server = if n % 2 == 0 { one } else { two };
+            server.pull(reference).await?.ok()
+        });
+    futures::future::try_join_all(pulls).await?;
+    for server in [&one, &two] {
+        for reference in &references {
+            server
+                .http
+                .get(&format!("/images/{reference}/json"))
+                .await?
+                .expect_status(&[200])?;
+        }
+    }
+    one.http
+        .delete(&format!("/images/{}", references[0]))
+        .await?
+        .expect_status(&[200])?;
+    two.http
+        .get(&format!("/images/{}/json", references[0]))
+        .await?
+        .expect_status(&[404])?;
+    two.http
+        .get(&format!("/images/{}/json", references[1]))
+        .await?
+        .expect_status(&[200])?;
+    store::check(folder.path())
+}

@@ -1,0 +1,165 @@
+//! SIGKILL at random moments of pull, tag, rmi and prune: whatever was being done, the store holds.
+
+use anyhow::{Context, Result, ensure};
+use std::path::Path;
+use std::time::Duration;
+use strata_tests::client::home;
+use strata_tests::image::{Image, Schema};
+use strata_tests::layer::Layer;
+use strata_tests::registry::Registry;
+use strata_tests::server::{Server, command, escape, pull_path};
+use strata_tests::{store, workspace};
+
+const ROUNDS: u64 = 50;
+/// A different seed is a different series of moments; a failing one is named in the failure.
+const SEED: u64 = 20_260_101;
+/// What a store without images may weigh: its own small files, the database not counted.
+const EMPTY_STORE: u64 = 64 << 10;
+
+/// xorshift64*: the same moments in every run, as far as the machine allows.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+    }
+}
+
+fn images() -> Result<Vec<Image>> {
+    // Layers are shared in part, so that removing one image must spare what another uses.
+    let shared = Layer::noise(100, 1 << 20)?;
+    (0..4)
+        .map(|seed| {
+            let own = Layer::noise(seed, 2 << 20)?;
+            Ok(Image::builder(Schema::Oci)
+                .layer(shared.clone(), "shared")
+                .layer(own, "own")
+                .build())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_survives_fifty_kills() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let registry = Registry::start().await?;
+    let mut references = Vec::new();
+    for (number, image) in images()?.iter().enumerate() {
+        references.push(registry.push(&format!("kill/{number}"), "1", image).await?);
+    }
+    let mut dice = Dice(SEED);
+    for round in 0..ROUNDS {
+        let server = Server::start(folder.path(), &[]).await?;
+        let reference = &references[usize::try_from(dice.below(4))?];
+        // Something to tag, remove and prune, in most rounds.
+        if dice.below(3) > 0 {
+            server.pull(reference).await?.ok()?;
+        }
+        let request = match dice.below(6) {
+            0 | 1 => (
+                "POST",
+                pull_path(&references[usize::try_from(dice.below(4))?]),
+            ),
+            2 => (
+                "POST",
+                format!("/images/{reference}/tag?repo=mine&tag=t{}", dice.below(3)),
+            ),
+            3 => ("DELETE", format!("/images/{reference}?force=1")),
+            4 => ("DELETE", format!("/images/mine:t{}", dice.below(3))),
+            _ => (
+                "POST",
+                format!(
+                    "/images/prune?filters={}",
+                    escape(r#"{"dangling":["false"]}"#)
+                ),
+            ),
+        };
+        let (http, path) = (server.http.clone(), request.1.clone());
+        let method = request.0.parse()?;
+        let running = tokio::spawn(async move { http.send(method, &path, &[], "").await });
+        // The moment is the point here, not a condition to wait for: any of them must be survived.
+        tokio::time::sleep(Duration::from_micros(dice.below(40_000))).await;
+        server.kill().await?;
+        let _ = running.await;
+
+        let what = || {
+            format!(
+                "round {round} of seed {SEED}, killed in {} {}",
+                request.0, request.1
+            )
+        };
+        let server = Server::start(folder.path(), &[]).await.with_context(what)?;
+        store::check_with_skopeo(folder.path())
+            .await
+            .with_context(what)?;
+        listed_images_can_be_inspected(&server)
+            .await
+            .with_context(what)?;
+        server.kill().await?;
+    }
+    prune_gives_all_back(folder.path()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_command_leaves_a_store_that_holds() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let registry = Registry::start().await?;
+    let reference = registry.push("kill/command", "1", &images()?[0]).await?;
+    let mut dice = Dice(SEED + 1);
+    for round in 0..10 {
+        let mut pull = command(&workspace::strata()?, &home()?)
+            .args(["pull", "--store"])
+            .arg(folder.path())
+            .arg(&reference)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        tokio::time::sleep(Duration::from_micros(dice.below(200_000))).await;
+        pull.kill().await?;
+        let server = Server::start(folder.path(), &[]).await?;
+        store::check_with_skopeo(folder.path())
+            .await
+            .with_context(|| format!("round {round}"))?;
+        server.kill().await?;
+    }
+    let server = Server::start(folder.path(), &[]).await?;
+    server.pull(&reference).await?.ok()?;
+    server.kill().await?;
+    prune_gives_all_back(folder.path()).await
+}
+
+async fn listed_images_can_be_inspected(server: &Server) -> Result<()> {
+    let list = server.http.get("/images/json?all=1").await?.json()?;
+    for image in list.as_array().context("the list is no array")? {
+        let id = image["Id"].as_str().context("an image without an Id")?;
+        server
+            .http
+            .get(&format!("/images/{id}/json"))
+            .await?
+            .expect_status(&[200])?;
+    }
+    Ok(())
+}
+
+async fn prune_gives_all_back(folder: &Path) -> Result<()> {
+    let server = Server::start(folder, &[]).await?;
+    let filters = escape(r#"{"dangling":["false"]}"#);
+    server
+        .http
+        .post(&format!("/images/prune?filters={filters}"))
+        .await?
+        .expect_status(&[200])?;
+    server.terminate().await?;
+    ensure!(
+        store::blobs(folder)?.is_empty(),
+        "left after prune: {:?}",
+        store::blobs(folder)?
+    );
+    let left = store::content_size(folder)?;
+    ensure!(left <= EMPTY_STORE, "{left} bytes left after prune");
+    Ok(())
+}

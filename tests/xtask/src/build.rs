@@ -1,0 +1,67 @@
+//! The wasm target, the component, and the host binary that carries the component inside it.
+
+use crate::cargo::{cargo, command, output, run, target_dir};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+/// The triple the component is built for.
+pub(crate) const WASM: &str = "wasm32-wasip2";
+
+/// Adds the wasm target to the toolchain in use, when its library is not there.
+pub(crate) fn wasm_target() -> Result<()> {
+    let libdir = output(command("rustc").args(["--print", "target-libdir", "--target", WASM]))?;
+    if Path::new(libdir.trim()).is_dir() {
+        return Ok(());
+    }
+    eprintln!("adding the Rust target {WASM} (rustup target add {WASM})");
+    run(command("rustup").args(["target", "add", WASM])).with_context(|| {
+        format!("the component needs the Rust target {WASM}; add it to this toolchain (`rustup target add {WASM}`) and run the task again")
+    })
+}
+
+/// Where [`all`] puts the component.
+pub(crate) fn component(target: &Path) -> PathBuf {
+    target.join(WASM).join("release/strata_component.wasm")
+}
+
+/// Builds the component, then the binary around it. Returns the binary's path.
+pub(crate) fn all() -> Result<PathBuf> {
+    wasm_target()?;
+    let target = target_dir()?;
+    // Alone, for one target: built beside the host, cargo would give the guest the host's features.
+    run(cargo().args([
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "strata-component",
+        "--target",
+        WASM,
+    ]))?;
+    let component = component(&target);
+    if !component.is_file() {
+        bail!(
+            "cargo built strata-component but left nothing at {}",
+            component.display()
+        );
+    }
+    run(cargo()
+        .args(["build", "--release", "--locked", "-p", "strata"])
+        .env("STRATA_COMPONENT", &component))?;
+    Ok(target.join("release/strata"))
+}
+
+/// Builds, then becomes `strata serve`, so that signals reach the server itself.
+pub(crate) fn serve(args: Vec<OsString>) -> Result<()> {
+    let binary = all()?;
+    let args = args.into_iter().skip_while(|arg| arg == "--");
+    let directory = std::env::current_dir().context("no current directory")?;
+    let error = command(&binary)
+        .current_dir(directory)
+        .arg("serve")
+        .args(args)
+        .exec();
+    Err(error).with_context(|| format!("could not start {}", binary.display()))
+}

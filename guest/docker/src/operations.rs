@@ -1,5 +1,7 @@
 //! What this face asks of the engine and its host.
 
+use std::rc::Rc;
+
 use strata_engine::{
     Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions, ListOptions,
     Mirror, Progress, Pruned, PullOptions, Removal, RemoveOptions, Result,
@@ -35,7 +37,7 @@ pub struct HostFacts {
 #[expect(missing_docs, reason = "the engine documents each operation")]
 pub trait Operations {
     async fn pull(&self, options: &PullOptions, progress: &dyn Progress) -> Result<Vec<Completed>>;
-    async fn list(&self, options: &ListOptions) -> Result<Vec<ImageSummary>>;
+    async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>>;
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails>;
     async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>>;
     async fn tag(&self, source: &str, target: &Reference) -> Result<()>;

@@ -4,7 +4,7 @@ mod output;
 
 use std::rc::Rc;
 
-use futures::channel::oneshot;
+use futures::{channel::oneshot, future::select, pin_mut};
 use http::Method;
 use strata_docker::{HostFacts, Operations};
 use strata_engine::{
@@ -35,8 +35,11 @@ impl wasip3::exports::http::handler::Guest for Served {
         spawn_local(async move {
             let operations = Face::new();
             let mut output = WasiOutput::new(head);
-            // A client that went away ended the operation; there is nobody to tell.
-            let _ = strata_docker::respond(&operations, request, &mut output).await;
+            let gone = output.watch().gone();
+            let work = strata_docker::respond(&operations, request, &mut output);
+            // A client that went away ends the operation; there is nobody to tell.
+            pin_mut!(gone, work);
+            let _ = select(work, gone).await;
         });
         match arrived.await {
             Ok(head) => head.into_response(),
@@ -130,7 +133,7 @@ impl Operations for Face {
         self.engine.pull(options, progress).await
     }
 
-    async fn list(&self, options: &ListOptions) -> strata_engine::Result<Vec<ImageSummary>> {
+    async fn list(&self, options: &ListOptions) -> strata_engine::Result<Vec<Rc<ImageSummary>>> {
         self.engine.list(options).await
     }
 

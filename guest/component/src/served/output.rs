@@ -1,13 +1,18 @@
 //! One response, as the Docker face writes it.
 
-use futures::channel::oneshot;
+use std::{rc::Rc, time::Duration};
+
+use futures::{channel::oneshot, lock::Mutex};
 use http::{HeaderMap, StatusCode};
 use strata_docker::{Gone, Output};
+use strata_engine::Clock as _;
 use wasip3::{
     http::types::{ErrorCode, Fields, Response},
     wit_future, wit_stream,
 };
-use wit_bindgen::{StreamReader, StreamWriter};
+use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
+
+use crate::lent::HostClock;
 
 /// What `handle` returns to the host.
 pub(super) struct Head {
@@ -35,25 +40,57 @@ impl Head {
     }
 }
 
+/// How often a silent response looks whether its client is still there.
+const PROBE: Duration = Duration::from_millis(500);
+
 /// Sends the head to `handle`, then the body to the client.
 pub(super) struct WasiOutput {
     head: Option<oneshot::Sender<Head>>,
-    body: Option<StreamWriter<u8>>,
+    /// Locked while a write or a probe is under way; `None` before the head.
+    body: Rc<Mutex<Option<StreamWriter<u8>>>>,
+}
+
+/// Watches a response's client.
+pub(super) struct Watch(Rc<Mutex<Option<StreamWriter<u8>>>>);
+
+impl Watch {
+    /// Resolves when the client has gone away. A write learns that by itself; this
+    /// is for work that is silent, a registry that hangs for example.
+    pub(super) async fn gone(self) {
+        loop {
+            HostClock.sleep(PROBE).await;
+            // Locked: a write is under way and will see it.
+            let Some(mut body) = self.0.try_lock() else {
+                continue;
+            };
+            if let Some(writer) = body.as_mut() {
+                let (result, _) = writer.write(Vec::new()).await;
+                if result == StreamResult::Dropped {
+                    return;
+                }
+            }
+        }
+    }
 }
 
 impl WasiOutput {
     pub(super) fn new(head: oneshot::Sender<Head>) -> Self {
         Self {
             head: Some(head),
-            body: None,
+            body: Rc::default(),
         }
+    }
+
+    /// See [`Watch`].
+    pub(super) fn watch(&self) -> Watch {
+        Watch(Rc::clone(&self.body))
     }
 }
 
 impl Output for WasiOutput {
     async fn head(&mut self, status: StatusCode, headers: HeaderMap) -> Result<(), Gone> {
         let (writer, reader) = wit_stream::new();
-        self.body = Some(writer);
+        *self.body.lock().await = Some(writer);
         let head = Head {
             status,
             headers,
@@ -64,10 +101,9 @@ impl Output for WasiOutput {
     }
 
     async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
-        let Some(body) = &mut self.body else {
-            return Err(Gone);
-        };
-        if body.write_all(bytes).await.is_empty() {
+        let mut body = self.body.lock().await;
+        let writer = body.as_mut().ok_or(Gone)?;
+        if writer.write_all(bytes).await.is_empty() {
             Ok(())
         } else {
             Err(Gone)

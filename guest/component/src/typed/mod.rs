@@ -2,6 +2,8 @@
 
 mod pull;
 
+use std::rc::Rc;
+
 use strata_engine::{InspectOptions, ListOptions, RemoveOptions};
 use strata_oci::Reference;
 use wit_bindgen::{FutureReader, StreamReader};
@@ -26,7 +28,10 @@ impl catalog::Guest for Typed {
             manifests: false,
         };
         match engine().list(&options).await {
-            Ok(images) => Ok(images.into_iter().map(convert::summary_to_wit).collect()),
+            Ok(images) => Ok(images
+                .into_iter()
+                .map(|image| convert::summary_to_wit(Rc::unwrap_or_clone(image)))
+                .collect()),
             Err(error) => Err(convert::error_to_wit(error)),
         }
     }

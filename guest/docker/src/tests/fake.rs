@@ -1,6 +1,7 @@
 //! A scripted engine and a client that remembers what it is sent.
 
 use std::{
+    rc::Rc,
     cell::{Cell, RefCell},
     collections::VecDeque,
     future::{Future, poll_fn},
@@ -148,8 +149,9 @@ impl Operations for Fake {
         Ok(Vec::new())
     }
 
-    async fn list(&self, options: &ListOptions) -> Result<Vec<ImageSummary>> {
-        self.answer(format!("list {options:?}"), &self.images)
+    async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
+        let images = self.answer(format!("list {options:?}"), &self.images)?;
+        Ok(images.into_iter().map(Rc::new).collect())
     }
 
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {

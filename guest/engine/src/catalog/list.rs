@@ -8,16 +8,6 @@ use super::{Image, ImageName, Snapshot, View, documents::descriptor};
 use crate::{Engine, ImageSummary, ListOptions, Result, Store};
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// Lists images as [`Engine::list_shared`] does, for callers who want to own
-    /// the entries.
-    ///
-    /// # Errors
-    /// As [`Engine::list_shared`].
-    pub async fn list(&self, options: &ListOptions) -> Result<Vec<ImageSummary>> {
-        let summaries = self.list_shared(options).await?.into_iter();
-        Ok(summaries.map(Rc::unwrap_or_clone).collect())
-    }
-
     /// Lists images, the youngest first (those of one age by ID), one entry per
     /// target. Entries that need no more than a name and its image are kept from one
     /// call to the next: cloning thousands costs more than finding them.
@@ -25,7 +15,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// # Errors
     /// [`crate::Error::NotFound`] if an image named by `before` or `since` is not
     /// here; [`crate::Error::InvalidArgument`] if such a name does not parse.
-    pub async fn list_shared(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
+    pub async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
         let snapshot = self.snapshot().await?;
         let selection = self.selection(&snapshot, &options.filters).await?;
         let views = self.views(&snapshot).await?;

@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use futures::executor::block_on;
 use serde_json::json;
 use strata_oci::{Digest, media_type};
@@ -12,7 +14,7 @@ mod inspect;
 mod list;
 mod resolve;
 
-fn list(engine: &TestEngine, filters: Filters) -> Vec<ImageSummary> {
+fn list(engine: &TestEngine, filters: Filters) -> Vec<Rc<ImageSummary>> {
     let options = ListOptions {
         filters,
         shared_size: true,
@@ -23,7 +25,7 @@ fn list(engine: &TestEngine, filters: Filters) -> Vec<ImageSummary> {
 
 fn tags(engine: &TestEngine, filters: Filters) -> Vec<Vec<String>> {
     let summaries = list(engine, filters).into_iter();
-    summaries.map(|summary| summary.tags).collect()
+    summaries.map(|summary| summary.tags.clone()).collect()
 }
 
 fn strings(list: &[&str]) -> Vec<String> {

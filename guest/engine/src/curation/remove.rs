@@ -31,7 +31,8 @@ enum Fate {
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Removes a name, and the image when that was its last one; by ID every name.
-    /// Then the content that only this image needed.
+    /// Then the content that only this image needed. `no_prune` changes nothing yet:
+    /// only the classic builder records parents.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] if `name` is blank or does not parse, or platforms

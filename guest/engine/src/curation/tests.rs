@@ -14,6 +14,7 @@ const FORCE: RemoveOptions = RemoveOptions {
 };
 
 mod prune;
+mod race;
 mod remove;
 mod tag;
 

@@ -75,21 +75,3 @@ fn tag_refuses() {
     engine.store.lose(&target.digest);
     assert!(matches!(tag(&engine, "a:1", "c"), Err(Error::NotFound(_))));
 }
-
-#[test]
-fn tag_tries_again_when_names_change_meanwhile() {
-    let engine = engine();
-    let store = &engine.store;
-    let one = store.named("docker.io/library/a:1", &with_layers(&["1"]));
-    let two = store.image(&with_layers(&["2"]));
-    let other = two.clone();
-    store.before("apply", move |store| {
-        store.name("images", "docker.io/library/a:1", &other, &[])
-    });
-    tag(&engine, "a:1", "b").unwrap();
-    assert_eq!(
-        store.target_of("docker.io/library/b:latest"),
-        Some(two.digest)
-    );
-    assert!(store.has(&one.digest));
-}

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::error::Doing as _;
 use crate::layout::Layout;
-use crate::store::Inner;
-use crate::{Algorithm, Digest, Error, database, digest, owner};
+use crate::open::Inner;
+use crate::{Algorithm, Digest, Error, database, digest, owner, trash};
 
 /// Prefix of temporary files of [`put`], which cannot be the name of an ingest.
 pub(crate) const PUT_PREFIX: &str = "put-";
@@ -77,56 +77,73 @@ pub(crate) fn delete(
     digests: &[Digest],
     generation: u64,
 ) -> Result<Vec<(Digest, u64)>, Error> {
-    inner
-        .database
-        .write(|transaction, head| {
-            if generation < head.names || generation > head.generation {
-                return Err(Error::Conflict(format!(
-                    "names changed since generation {generation}, it is {} now; \
+    let (removed, failure) = inner.database.write(|transaction, head| {
+        if generation < head.names || generation > head.generation {
+            return Err(Error::Conflict(format!(
+                "names changed since generation {generation}, it is {} now; \
                  find out again what is unused",
-                    head.generation
-                )));
+                head.generation
+            )));
+        }
+        let (removed, failure) = inner
+            .leases
+            .exclude(|leased| Ok(remove_unleased(inner, digests, leased)))?;
+        if !removed.is_empty() {
+            // After unlinking, as on a full disk there is no room for a commit before.
+            database::advance(transaction, false)?;
+            forget(transaction, &removed)?;
+        }
+        Ok((removed, failure))
+    })?;
+    if digests.len() > trash::FEW {
+        inner.trash.empty(&inner.layout);
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(removed),
+    }
+}
+
+/// Removes what it can. What is gone is returned even after a failure: the other processes have to
+/// be told.
+fn remove_unleased(
+    inner: &Inner,
+    digests: &[Digest],
+    leased: &HashSet<String>,
+) -> (Vec<(Digest, u64)>, Option<Error>) {
+    let small = if digests.len() > trash::FEW {
+        trash::LARGE
+    } else {
+        0
+    };
+    let mut removed = Vec::new();
+    let mut failure = None;
+    let mut algorithms = HashSet::new();
+    for digest in digests
+        .iter()
+        .filter(|digest| !leased.contains(digest.as_str()))
+    {
+        match inner.layout.remove_blob(digest, small) {
+            Ok(Some(size)) => {
+                algorithms.insert(digest.algorithm());
+                removed.push((digest.clone(), size));
             }
-            let mut removed = Vec::new();
-            let mut failure = None;
-            inner.leases.exclude(|leased| {
-                let mut algorithms = HashSet::new();
-                for digest in digests
-                    .iter()
-                    .filter(|digest| !leased.contains(digest.as_str()))
-                {
-                    match inner.layout.remove_blob(digest) {
-                        Ok(Some(size)) => {
-                            algorithms.insert(digest.algorithm());
-                            removed.push((digest.clone(), size));
-                        }
-                        Ok(None) => {}
-                        // What is gone is gone, and has to be told to the other processes first.
-                        Err(error) => {
-                            failure = Some(error);
-                            break;
-                        }
-                    }
-                }
-                for algorithm in Algorithm::ALL
-                    .into_iter()
-                    .filter(|a| algorithms.contains(a))
-                {
-                    inner.layout.sync(algorithm)?;
-                }
-                Ok(())
-            })?;
-            if !removed.is_empty() {
-                // After unlinking, as on a full disk there is no room for a commit before.
-                database::advance(transaction, false)?;
-                forget(transaction, &removed)?;
+            Ok(None) => {}
+            Err(error) => {
+                failure = Some(error);
+                break;
             }
-            Ok((removed, failure))
-        })
-        .and_then(|(removed, failure)| match failure {
-            Some(failure) => Err(failure),
-            None => Ok(removed),
-        })
+        }
+    }
+    for algorithm in Algorithm::ALL
+        .into_iter()
+        .filter(|a| algorithms.contains(a))
+    {
+        if let Err(error) = inner.layout.sync(algorithm) {
+            failure.get_or_insert(error);
+        }
+    }
+    (removed, failure)
 }
 
 /// Drops what was known about removed layers.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use crate::store::Inner;
+use crate::open::Inner;
 use crate::sync::{blocking, lock};
 use crate::{Algorithm, Digest, Error};
 

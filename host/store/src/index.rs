@@ -10,22 +10,21 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>
 
+mod projector;
+
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
 
 use rusqlite::{Transaction, params};
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Doing as _;
 use crate::layout::Layout;
-use crate::store::Inner;
-use crate::sync::lock;
+use crate::open::Inner;
 use crate::{Change, Descriptor, Digest, Error, Expectation, database, digest, name};
+
+pub(crate) use projector::{Signal, run};
 
 /// The name space `index.json` shows.
 pub const IMAGES: &str = "images";
@@ -41,10 +40,6 @@ const MEDIA_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const MAX_INDEX: u64 = 64 * 1024 * 1024;
 /// Largest adopted target, in bytes; registries accept manifests up to 4 MiB.
 const MAX_TARGET: u64 = 16 * 1024 * 1024;
-/// How often to look whether another tool changed `index.json`.
-const WATCH: Duration = Duration::from_secs(2);
-/// Pause after a projection that did not succeed.
-const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -66,98 +61,13 @@ struct Entry {
     annotations: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// Tells the projecting thread what to do.
-#[derive(Default)]
-pub(crate) struct Signal {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    dirty: bool,
-    stop: bool,
-    /// The `index.json` last seen: its inode, modification time and length.
-    seen: Option<(u64, i64, i64, u64)>,
-}
-
-impl Signal {
-    /// Names changed: project soon.
-    pub(crate) fn mark(&self) {
-        lock(&self.state).dirty = true;
-        self.changed.notify_all();
-    }
-
-    pub(crate) fn stop(&self) {
-        lock(&self.state).stop = true;
-        self.changed.notify_all();
-    }
-}
-
-/// The projecting thread: coalesces changes, and notices those of other tools.
-pub(crate) fn run(inner: &Arc<Inner>, delay: Duration) {
-    let signal = &inner.index;
-    loop {
-        let state = lock(&signal.state);
-        let (state, _) = signal
-            .changed
-            .wait_timeout_while(state, WATCH, |state| !state.dirty && !state.stop)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (dirty, stop, seen) = (state.dirty, state.stop, state.seen);
-        drop(state);
-        if stop {
-            break;
-        }
-        if !dirty && stamp(&inner.layout) == seen {
-            continue;
-        }
-        // First wait: what changes in this time goes into the same projection.
-        if !wait(signal, delay) {
-            break;
-        }
-        if let Err(error) = synchronize(inner) {
-            tracing::warn!(%error, "index.json is out of date; trying again");
-            lock(&signal.state).dirty = true;
-            if !wait(signal, RETRY) {
-                break;
-            }
-        }
-    }
-    if lock(&signal.state).dirty
-        && let Err(error) = synchronize(inner)
-    {
-        tracing::warn!(%error, "index.json is out of date; the next start brings it up to date");
-    }
-}
-
-/// Waits, but not beyond a stop. False if it is time to stop.
-fn wait(signal: &Signal, time: Duration) -> bool {
-    let end = Instant::now() + time;
-    let mut state = lock(&signal.state);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if state.stop || left.is_zero() {
-            return !state.stop;
-        }
-        state = signal
-            .changed
-            .wait_timeout(state, left)
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .0;
-    }
-}
-
 /// Adopts what another tool added, then writes the projection if it differs.
 pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
     let layout = &inner.layout;
-    let lock_path = layout.private("index.lock");
-    let locked = File::options().create(true).append(true).open(&lock_path);
-    let locked = locked.doing(|| format!("opening {}", lock_path.display()))?;
     // One process at a time, from reading the names to the rename: an older projection must not
     // replace a newer one.
-    rustix::fs::flock(&locked, FlockOperation::LockExclusive)
-        .doing(|| format!("locking {}", lock_path.display()))?;
-    lock(&inner.index.state).dirty = false;
+    let _locked = layout.lock("index.lock")?;
+    inner.index.begin();
 
     let current = read(layout)?;
     let current_hash = current
@@ -207,7 +117,7 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
             Ok(())
         })?;
     }
-    lock(&inner.index.state).seen = stamp(layout);
+    inner.index.done(layout);
     Ok(())
 }
 
@@ -383,14 +293,4 @@ fn read(layout: &Layout) -> Result<Option<Vec<u8>>, Error> {
         )));
     }
     Ok(Some(bytes))
-}
-
-fn stamp(layout: &Layout) -> Option<(u64, i64, i64, u64)> {
-    let metadata = fs::metadata(layout.root().join("index.json")).ok()?;
-    Some((
-        metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.len(),
-    ))
 }

@@ -19,8 +19,8 @@ use bytes::Bytes;
 
 use crate::error::Doing as _;
 use crate::layout::Layout;
+use crate::open::Inner;
 use crate::owner::{is_still, try_lock};
-use crate::store::Inner;
 use crate::sync::lock;
 use crate::{Digest, Error};
 

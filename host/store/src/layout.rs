@@ -10,13 +10,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::Doing as _;
 use crate::{Algorithm, Digest, Error};
 
 const VERSION: &str = "1.0.0";
+
+/// The lock of whoever creates a store or its databases.
+pub(crate) const OPENING: &str = "open.lock";
 
 /// A layout on disk.
 pub(crate) struct Layout {
@@ -39,15 +42,19 @@ impl Layout {
             root,
             directories: Default::default(),
         };
-        let found = layout.check_version()?;
-        if !found {
-            layout.check_empty()?;
-            if read_only {
-                return Err(Error::ReadOnly(format!(
-                    "{} is empty, and no store can be created in it",
-                    layout.root.display()
-                )));
+        let mut found = layout.check_version()?;
+        if !found && let Err(error) = layout.check_empty() {
+            // Unless another process creates it just now.
+            found = layout.check_version()?;
+            if !found {
+                return Err(error);
             }
+        }
+        if !found && read_only {
+            return Err(Error::ReadOnly(format!(
+                "{} is empty, and no store can be created in it",
+                layout.root.display()
+            )));
         }
         let writable = !read_only
             && match layout.create(found) {
@@ -104,25 +111,35 @@ impl Layout {
         Ok(())
     }
 
-    /// Makes the directories, and the marker last but for what it promises.
+    /// Makes the directories, and the marker before any that make a directory look foreign.
     fn create(&self, found: bool) -> Result<(), Error> {
-        for directory in [
-            self.ingests(),
-            self.owners(),
-            self.root.join("blobs/sha256"),
-        ] {
-            fs::create_dir_all(&directory).doing(|| format!("creating {}", directory.display()))?;
-        }
+        let make = |directory: PathBuf| {
+            fs::create_dir_all(&directory).doing(|| format!("creating {}", directory.display()))
+        };
+        make(self.ingests())?;
+        make(self.owners())?;
+        make(self.trash())?;
         if !found {
-            let text = format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}");
-            // Two processes may create the store at once, and only one rename finds the file.
-            if let Err(error) = self.replace("oci-layout", text.as_bytes())
-                && !self.check_version()?
-            {
-                return Err(error);
+            let _locked = self.lock(OPENING)?;
+            if !self.check_version()? {
+                let text = format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}");
+                self.replace("oci-layout", text.as_bytes())?;
             }
         }
-        Ok(())
+        make(self.root.join("blobs/sha256"))
+    }
+
+    /// Waits for the lock `name` among all processes. It is held as long as the file is open.
+    pub(crate) fn lock(&self, name: &str) -> Result<File, Error> {
+        let path = self.private(name);
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .doing(|| format!("opening {}", path.display()))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .doing(|| format!("locking {}", path.display()))?;
+        Ok(file)
     }
 
     /// The store's directory, canonical.
@@ -138,6 +155,11 @@ impl Layout {
     /// Partial downloads.
     pub(crate) fn ingests(&self) -> PathBuf {
         self.private("ingest")
+    }
+
+    /// Removed blobs that are not unlinked yet.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.private("trash")
     }
 
     /// One locked file per process that uses the store.
@@ -229,16 +251,26 @@ impl Layout {
         self.sync(digest.algorithm())
     }
 
-    /// Unlinks a blob and returns its size, `None` if it was not here. Durable after [`sync`].
+    /// Removes a blob and returns its size, `None` if it was not here. Durable after [`sync`].
+    /// One smaller than `small` bytes only goes to the [`trash`].
     ///
     /// [`sync`]: Layout::sync
-    pub(crate) fn remove_blob(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+    /// [`trash`]: Layout::trash
+    pub(crate) fn remove_blob(&self, digest: &Digest, small: u64) -> Result<Option<u64>, Error> {
         let Some(size) = self.blob_size(digest)? else {
             return Ok(None);
         };
         let Some(directory) = self.directory(digest.algorithm())? else {
             return Ok(None);
         };
+        if size < small {
+            let name = format!("{}-{}", digest.algorithm().name(), digest.hex());
+            let target = self.trash().join(name);
+            if rustix::fs::renameat(directory, digest.hex(), rustix::fs::CWD, &target).is_ok() {
+                return Ok(Some(size));
+            }
+            // For example as the disk is full, and the trash would have to grow.
+        }
         match rustix::fs::unlinkat(directory, digest.hex(), AtFlags::empty()) {
             Ok(()) => Ok(Some(size)),
             Err(Errno::NOENT) => Ok(None),

@@ -46,9 +46,11 @@ mod ingest;
 mod layout;
 mod lease;
 mod name;
+mod open;
 mod owner;
 mod store;
 mod sync;
+mod trash;
 
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
@@ -56,4 +58,5 @@ pub use facts::LayerFacts;
 pub use index::IMAGES;
 pub use ingest::{Ingest, IngestSink, IngestState};
 pub use name::{Change, Descriptor, Expectation, Name};
-pub use store::{Options, Store};
+pub use open::Options;
+pub use store::Store;

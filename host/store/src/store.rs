@@ -5,52 +5,18 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::database::Database;
-use crate::error::Doing as _;
-use crate::facts::{self, Facts, LayerFacts};
-use crate::index;
-use crate::ingest::{self, IngestState, Ingests};
-use crate::layout::Layout;
-use crate::lease::Leases;
-use crate::name::{self, Change, Name, Snapshots};
-use crate::owner::Owner;
-use crate::sync::{blocking, lock};
-use crate::{Digest, Error, content, database};
+use crate::ingest::{self, IngestState};
+use crate::name::{self, Change, Name};
+use crate::open::{self, Background, Inner};
+use crate::sync::blocking;
+use crate::{Digest, Error, LayerFacts, Options, content, database, facts, index};
 
 /// Blobs up to this many bytes are read on the caller's thread: handing the work over costs more.
 const INLINE_READ: u64 = 256 * 1024;
-
-/// How a store is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Never write, even where it were possible. Default: false.
-    pub read_only: bool,
-    /// How long to wait for another process's database transaction before [`Error::Locked`].
-    /// Default: 10 s, far longer than any of them takes.
-    pub busy_timeout: Duration,
-    /// How long `index.json` may lag behind the names. Default: 50 ms.
-    pub projection_delay: Duration,
-    /// Whether queued diff-ids are checked in the background. Default: true.
-    pub background_checks: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            read_only: false,
-            busy_timeout: Duration::from_secs(10),
-            projection_delay: Duration::from_millis(50),
-            background_checks: true,
-        }
-    }
-}
 
 /// A content store on a local disk. Clones share it.
 ///
@@ -70,56 +36,6 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// What clones, ingests and background threads share.
-pub(crate) struct Inner {
-    pub(crate) layout: Layout,
-    pub(crate) database: Database,
-    pub(crate) leases: Leases,
-    pub(crate) names: Snapshots,
-    pub(crate) ingests: Ingests,
-    pub(crate) index: index::Signal,
-    pub(crate) facts: Facts,
-    pub(crate) writable: bool,
-    owner_id: String,
-    counter: AtomicU64,
-}
-
-impl Inner {
-    /// A name for a temporary file no other user of this store has.
-    pub(crate) fn unique(&self) -> String {
-        format!(
-            "{}-{}",
-            self.owner_id,
-            self.counter.fetch_add(1, Ordering::Relaxed)
-        )
-    }
-
-    fn check_writable(&self, what: impl std::fmt::Display) -> Result<(), Error> {
-        if self.writable {
-            return Ok(());
-        }
-        Err(Error::ReadOnly(format!(
-            "{what} cannot be written to {}",
-            self.layout.root().display()
-        )))
-    }
-}
-
-struct Background {
-    inner: Arc<Inner>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.inner.index.stop();
-        self.inner.facts.stop();
-        for thread in lock(&self.threads).drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
 impl Store {
     /// Opens the store in the directory `path`, and creates it if there is nothing.
     ///
@@ -131,93 +47,10 @@ impl Store {
     /// [`Error::Invalid`] if the directory has other content; [`Error::Unsupported`] if another
     /// version wrote it; [`Error::Io`] and [`Error::NoSpace`].
     pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
-        let (layout, writable) = Layout::open(path, options.read_only)?;
-        let inner = if writable {
-            match Owner::register(&layout.owners()) {
-                Ok(owner) => Store::open_writable(layout, owner, &options)?,
-                Err(error) if is_refused(&error) => Store::open_read_only(layout, &options)?,
-                Err(error) => return Err(error),
-            }
-        } else {
-            Store::open_read_only(layout, &options)?
-        };
-        let inner = Arc::new(inner);
-        let background = Background {
-            inner: inner.clone(),
-            threads: Mutex::default(),
-        };
-        if inner.writable {
-            background.start(&options)?;
-        }
+        let (inner, background) = open::open(path, &options)?;
         Ok(Store {
             inner,
             _background: Arc::new(background),
-        })
-    }
-
-    fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inner, Error> {
-        let path = layout.private("open.lock");
-        let locked = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .doing(|| format!("opening {}", path.display()))?;
-        // One at a time: SQLite does not wait while another process creates a database.
-        rustix::fs::flock(&locked, rustix::fs::FlockOperation::LockExclusive)
-            .doing(|| format!("locking {}", path.display()))?;
-        let owner_id = owner.id().to_owned();
-        let timeout = options.busy_timeout;
-        let database = Database::open(&layout.private("store.db"), timeout)?;
-        let leases = Leases::open(
-            &layout.private("leases.db"),
-            layout.owners(),
-            owner,
-            timeout,
-        )?;
-        let inner = Inner {
-            layout,
-            database,
-            leases,
-            names: Snapshots::default(),
-            ingests: Ingests::default(),
-            index: index::Signal::default(),
-            facts: Facts::default(),
-            writable: true,
-            owner_id,
-            counter: AtomicU64::new(0),
-        };
-        // A full disk must not keep anybody from opening the store to free space.
-        if let Err(error) = ingest::discard(&inner.layout, content::PUT_PREFIX) {
-            tracing::warn!(%error, "temporary files of dead processes stay");
-        }
-        match index::synchronize(&inner) {
-            Ok(()) => {}
-            Err(error @ (Error::NoSpace(_) | Error::Invalid(_))) => {
-                tracing::warn!(%error, "index.json is out of date");
-                inner.index.mark();
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(inner)
-    }
-
-    fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
-        let path = layout.private("store.db");
-        let database = match Database::open_read_only(&path, options.busy_timeout)? {
-            Some(database) => database,
-            None => Database::in_memory(|tx| index::names_from_layout(&layout, tx))?,
-        };
-        Ok(Inner {
-            layout,
-            database,
-            leases: Leases::read_only(),
-            names: Snapshots::default(),
-            ingests: Ingests::default(),
-            index: index::Signal::default(),
-            facts: Facts::default(),
-            writable: false,
-            owner_id: String::new(),
-            counter: AtomicU64::new(0),
         })
     }
 
@@ -527,33 +360,5 @@ impl Store {
         }
         let inner = self.inner.clone();
         blocking(move || index::synchronize(&inner)).await
-    }
-}
-
-impl Background {
-    fn start(&self, options: &Options) -> Result<(), Error> {
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| -> Result<(), Error> {
-            let thread = std::thread::Builder::new()
-                .name(name.into())
-                .spawn(run)
-                .doing(|| format!("starting thread {name}"))?;
-            lock(&self.threads).push(thread);
-            Ok(())
-        };
-        let (inner, delay) = (self.inner.clone(), options.projection_delay);
-        spawn("strata-index", Box::new(move || index::run(&inner, delay)))?;
-        if options.background_checks {
-            let inner = self.inner.clone();
-            spawn("strata-facts", Box::new(move || facts::run(&inner)))?;
-        }
-        Ok(())
-    }
-}
-
-fn is_refused(error: &Error) -> bool {
-    match error {
-        Error::ReadOnly(_) => true,
-        Error::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
-        _ => false,
     }
 }

@@ -185,3 +185,76 @@ impl Read for Counting<'_> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::io::{Seek as _, Write as _};
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn bombs_are_stopped_at_their_bound() {
+        let digest = Digest::of(b"bomb");
+        let zeros = vec![0; 8 << 20];
+        let zstd = zstd::encode_all(&zeros[..], 19).unwrap();
+        let gzip = gzip(&zeros);
+        let tight = Limits {
+            zstd_output: 1 << 20,
+            gzip_ratio: 10,
+            gzip_slack: 1 << 20,
+            ..LIMITS
+        };
+        let short = Limits {
+            output: 1 << 20,
+            ..LIMITS
+        };
+        for (limits, bomb) in [
+            (tight, &zstd),
+            (tight, &gzip),
+            (short, &gzip),
+            (short, &zeros),
+        ] {
+            let result = facts_within(limits, &digest, file(bomb), &mut || true);
+            assert!(matches!(result, Err(Error::Invalid(_))), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn the_best_compression_there_is_passes() {
+        let digest = Digest::of(b"zeros");
+        // 200 MB, so that the slack alone would not let it pass.
+        let zeros = vec![0; 200_000_000];
+        let facts = facts(&digest, file(&gzip(&zeros)), &mut || true)
+            .unwrap()
+            .unwrap();
+        assert_eq!(facts.size, 200_000_000);
+        assert_eq!(facts.diff_id, Digest::of(&zeros));
+    }
+
+    #[test]
+    fn it_stops_when_told() {
+        let mut turns = 0;
+        let mut go_on = || {
+            turns += 1;
+            turns < 3
+        };
+        let stopped = facts(&Digest::of(b""), file(&vec![1; 2 << 20]), &mut go_on).unwrap();
+        assert_eq!(stopped, None);
+        assert_eq!(turns, 3);
+    }
+}

@@ -13,7 +13,7 @@ use rustix::fs::Advice;
 use super::queue::{Queue, Work};
 use crate::digest::Hasher;
 use crate::error::Doing as _;
-use crate::store::Inner;
+use crate::open::Inner;
 use crate::{Digest, Error};
 
 /// After this many bytes the kernel is asked to start writing, so that little is left for the sync
@@ -58,25 +58,16 @@ impl Worker {
         }
     }
 
-    /// Works until the handle commits or is dropped. `length` is what the file has from before.
+    /// The thread. `length` is what the file has from before.
     pub(super) fn run(mut self, length: u64) {
-        if let Err(error) = self.rehash(length) {
-            self.queue.fail(error, self.length);
-        }
-        let outcome = loop {
-            match self.queue.next() {
-                Work::Write(pieces) => match self.write(pieces) {
-                    Ok(()) => self.queue.written(),
-                    Err(error) => self.queue.fail(error, self.length),
-                },
-                Work::Reset => {
-                    let result = self.truncate(0);
-                    self.queue.was_reset(result);
-                }
-                Work::Commit => break self.commit(),
-                Work::Close => break Ok(()),
-            }
-        };
+        // A panic is a fault of this program, but nobody may wait for its outcome forever.
+        let work = std::panic::AssertUnwindSafe(|| self.work(length));
+        let outcome = std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            Err(Error::io(
+                "the writing thread panicked",
+                io::ErrorKind::Other.into(),
+            ))
+        });
         let Worker {
             inner,
             queue,
@@ -89,6 +80,27 @@ impl Worker {
         super::closed(&inner, &digest);
         drop(inner);
         queue.end(outcome);
+    }
+
+    /// Works until the handle commits or is dropped.
+    fn work(&mut self, length: u64) -> Result<(), Error> {
+        if let Err(error) = self.rehash(length) {
+            self.queue.fail(error, self.length);
+        }
+        loop {
+            match self.queue.next() {
+                Work::Write(pieces) => match self.write(pieces) {
+                    Ok(()) => self.queue.written(),
+                    Err(error) => self.queue.fail(error, self.length),
+                },
+                Work::Reset => {
+                    let result = self.truncate();
+                    self.queue.was_reset(result);
+                }
+                Work::Commit => return self.commit(),
+                Work::Close => return Ok(()),
+            }
+        }
     }
 
     /// Hash states are not kept on disk: a resumed file is read once more.
@@ -127,7 +139,7 @@ impl Worker {
             if self.file.set_len(self.length).is_err()
                 || self.file.seek(SeekFrom::Start(self.length)).is_err()
             {
-                let _ = self.truncate(0);
+                let _ = self.truncate();
             }
             return Err(error);
         }
@@ -146,13 +158,13 @@ impl Worker {
         Ok(())
     }
 
-    fn truncate(&mut self, length: u64) -> Result<(), Error> {
+    fn truncate(&mut self) -> Result<(), Error> {
         self.hasher = Hasher::new(self.digest.algorithm());
         self.length = 0;
         self.written_back = 0;
         self.file
-            .set_len(length)
-            .and_then(|()| self.file.seek(SeekFrom::Start(length)))
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
             .doing(|| format!("truncating the ingest of {}", self.digest))?;
         Ok(())
     }
@@ -180,7 +192,7 @@ impl Worker {
         }
         if let Err(error) = self.file.sync_data() {
             // The kernel may have dropped the pages it could not write: do not trust the file.
-            let _ = self.truncate(0);
+            let _ = self.truncate();
             return Err(Error::io(format!("syncing {}", self.digest), error));
         }
         self.inner.layout.publish(&self.path, &self.digest)

@@ -1,0 +1,211 @@
+//! Opening a store, writable or not, and what runs in the background while it is open.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::database::Database;
+use crate::error::Doing as _;
+use crate::facts::{self, Facts};
+use crate::ingest::{self, Ingests};
+use crate::layout::{Layout, OPENING};
+use crate::lease::Leases;
+use crate::name::Snapshots;
+use crate::owner::Owner;
+use crate::sync::lock;
+use crate::trash::Trash;
+use crate::{Error, content, index};
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Never write, even where it were possible. Default: false.
+    pub read_only: bool,
+    /// How long to wait for another process's database transaction before [`Error::Locked`].
+    /// Default: 10 s, far longer than any of them takes.
+    pub busy_timeout: Duration,
+    /// How long `index.json` may lag behind the names. Default: 50 ms.
+    pub projection_delay: Duration,
+    /// Whether queued diff-ids are checked in the background. Default: true.
+    pub background_checks: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            read_only: false,
+            busy_timeout: Duration::from_secs(10),
+            projection_delay: Duration::from_millis(50),
+            background_checks: true,
+        }
+    }
+}
+
+/// What clones, ingests and background threads share.
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) database: Database,
+    pub(crate) leases: Leases,
+    pub(crate) names: Snapshots,
+    pub(crate) ingests: Ingests,
+    pub(crate) index: index::Signal,
+    pub(crate) facts: Facts,
+    pub(crate) trash: Trash,
+    pub(crate) writable: bool,
+    owner_id: String,
+    counter: AtomicU64,
+}
+
+impl Inner {
+    /// A name for a temporary file no other user of this store has.
+    pub(crate) fn unique(&self) -> String {
+        format!(
+            "{}-{}",
+            self.owner_id,
+            self.counter.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+
+    /// Fails in a read-only store; `what` was to be written.
+    pub(crate) fn check_writable(&self, what: impl std::fmt::Display) -> Result<(), Error> {
+        if self.writable {
+            return Ok(());
+        }
+        Err(Error::ReadOnly(format!(
+            "{what} cannot be written to {}",
+            self.layout.root().display()
+        )))
+    }
+}
+
+/// The background threads, for as long as the store is open.
+pub(crate) struct Background {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.inner.index.stop();
+        self.inner.facts.stop();
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+        self.inner.trash.wait();
+    }
+}
+
+/// Opens the store at `path`. See [`Store::open`](crate::Store::open).
+pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
+    let (layout, writable) = Layout::open(path, options.read_only)?;
+    let inner = if writable {
+        match Owner::register(&layout.owners()) {
+            Ok(owner) => open_writable(layout, owner, options)?,
+            Err(error) if is_refused(&error) => open_read_only(layout, options)?,
+            Err(error) => return Err(error),
+        }
+    } else {
+        open_read_only(layout, options)?
+    };
+    let inner = Arc::new(inner);
+    let background = Background {
+        inner: inner.clone(),
+        threads: Mutex::default(),
+    };
+    if inner.writable {
+        background.start(options)?;
+    }
+    Ok((inner, background))
+}
+
+fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inner, Error> {
+    // One at a time: SQLite does not wait while another process creates a database.
+    let _locked = layout.lock(OPENING)?;
+    let owner_id = owner.id().to_owned();
+    let timeout = options.busy_timeout;
+    let database = Database::open(&layout.private("store.db"), timeout)?;
+    let leases = Leases::open(
+        &layout.private("leases.db"),
+        layout.owners(),
+        owner,
+        timeout,
+    )?;
+    let inner = Inner {
+        layout,
+        database,
+        leases,
+        names: Snapshots::default(),
+        ingests: Ingests::default(),
+        index: index::Signal::default(),
+        facts: Facts::default(),
+        trash: Trash::default(),
+        writable: true,
+        owner_id,
+        counter: AtomicU64::new(0),
+    };
+    // A full disk must not keep anybody from opening the store to free space.
+    if let Err(error) = ingest::discard(&inner.layout, content::PUT_PREFIX) {
+        tracing::warn!(%error, "temporary files of dead processes stay");
+    }
+    inner.trash.empty(&inner.layout);
+    match index::synchronize(&inner) {
+        Ok(()) => {}
+        Err(error @ (Error::NoSpace(_) | Error::Invalid(_))) => {
+            tracing::warn!(%error, "index.json is out of date");
+            inner.index.mark();
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(inner)
+}
+
+fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
+    let path = layout.private("store.db");
+    let database = match Database::open_read_only(&path, options.busy_timeout)? {
+        Some(database) => database,
+        None => Database::in_memory(|tx| index::names_from_layout(&layout, tx))?,
+    };
+    Ok(Inner {
+        layout,
+        database,
+        leases: Leases::read_only(),
+        names: Snapshots::default(),
+        ingests: Ingests::default(),
+        index: index::Signal::default(),
+        facts: Facts::default(),
+        trash: Trash::default(),
+        writable: false,
+        owner_id: String::new(),
+        counter: AtomicU64::new(0),
+    })
+}
+
+impl Background {
+    fn start(&self, options: &Options) -> Result<(), Error> {
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| -> Result<(), Error> {
+            let thread = std::thread::Builder::new()
+                .name(name.into())
+                .spawn(run)
+                .doing(|| format!("starting thread {name}"))?;
+            lock(&self.threads).push(thread);
+            Ok(())
+        };
+        let (inner, delay) = (self.inner.clone(), options.projection_delay);
+        spawn("strata-index", Box::new(move || index::run(&inner, delay)))?;
+        if options.background_checks {
+            let inner = self.inner.clone();
+            spawn("strata-facts", Box::new(move || facts::run(&inner)))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_refused(error: &Error) -> bool {
+    match error {
+        Error::ReadOnly(_) => true,
+        Error::Io { source, .. } => source.kind() == std::io::ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}

@@ -4,7 +4,7 @@ use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use strata_engine::Error;
+use strata_engine::{Error, NO_BASIC_CREDENTIALS};
 
 use crate::reply::Reply;
 
@@ -87,6 +87,10 @@ impl From<Error> for Failure {
             Error::InvalidArgument(_) | Error::Unsupported(_) => StatusCode::BAD_REQUEST,
             Error::NotFound(_) | Error::PlatformMismatch(_) => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
+            // dockerd's status. On 401 the CLI would ask for a password and wait.
+            Error::Unauthorized(text) if text.ends_with(NO_BASIC_CREDENTIALS) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Error::Denied(_) => StatusCode::FORBIDDEN,
             Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,

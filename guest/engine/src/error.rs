@@ -9,6 +9,11 @@ use strata_oci::Digest;
 /// `Result` with the engine's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What [`Error::Unauthorized`] ends with when a registry asks for Basic
+/// credentials and there were none. The Docker face answers it with another status
+/// than wrong credentials, as dockerd does.
+pub const NO_BASIC_CREDENTIALS: &str = "no basic auth credentials";
+
 /// Why an operation failed. Not `non_exhaustive`: each face matches every case,
 /// so a new one does not build until every face has decided about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

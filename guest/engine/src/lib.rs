@@ -23,7 +23,7 @@ mod store;
 mod transport;
 
 pub use clock::Clock;
-pub use error::{Error, Result};
+pub use error::{Error, NO_BASIC_CREDENTIALS, Result};
 pub use model::*;
 pub use progress::{BlobProgress, Completed, Event, Phase, Progress, Resolved, Retry, Silent};
 pub use settings::{Mirror, Settings};

@@ -51,6 +51,8 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 return Err(Error::InvalidArgument(format!("invalid filter '{key}'")));
             }
         }
+        // First, because on a full disk this makes the room the rest writes into.
+        let partial = self.store.discard_ingests().await?;
         let held = Held {
             store: &self.store,
             lease: self.store.acquire_lease().await?,
@@ -62,7 +64,6 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         let losses = self.remove_unneeded(filters).await?;
         let gone = self.sweep(&Candidates::All, &HashSet::new()).await?;
-        let partial = self.store.discard_ingests().await?;
         let content = gone.iter().map(|(_, size)| size).sum::<u64>();
         let mut gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
         let mut removals = Vec::new();

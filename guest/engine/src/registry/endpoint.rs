@@ -163,11 +163,13 @@ impl Endpoint {
                 // plain HTTP with 400, so that decides nothing.
                 let uri = self.uri("http", path)?;
                 match wire.follow(method, &uri, &headers).await {
-                    Ok(plain) if plain.status != StatusCode::BAD_REQUEST => {
+                    Ok(plain) if plain.status == StatusCode::BAD_REQUEST => Err(failure),
+                    Ok(plain) => {
                         self.scheme.set(Scheme::Http);
                         Ok(plain)
                     }
-                    _ => Err(failure),
+                    // Without TLS there, what became of plain HTTP is the news.
+                    Err(plain) => Err(plain),
                 }
             }
             Ok(answer) => {

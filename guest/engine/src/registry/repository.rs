@@ -12,7 +12,7 @@ use super::{
     verdict,
     wire::{Answer, Wire},
 };
-use crate::{Clock, Error, Progress, RegistryAuth, Settings, Transport};
+use crate::{Clock, Error, NO_BASIC_CREDENTIALS, Progress, RegistryAuth, Settings, Transport};
 
 /// Answers taken for one logical request before it counts as refused:
 /// containerd's number. Meeting a challenge takes two, renewing a token three.
@@ -149,9 +149,9 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
                 Outcome::Again => {}
                 Outcome::Refused => return Err(self.refused()),
                 Outcome::NoBasic => {
-                    return Err(unauthorized(
-                        "authorization failed: no basic auth credentials".to_owned(),
-                    ));
+                    return Err(unauthorized(format!(
+                        "authorization failed: {NO_BASIC_CREDENTIALS}"
+                    )));
                 }
                 Outcome::Wrong => {
                     let mut failure = self.verdict(method, answer).await;

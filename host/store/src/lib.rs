@@ -48,6 +48,7 @@ mod lease;
 mod name;
 mod open;
 mod owner;
+mod reserve;
 mod store;
 mod sync;
 mod trash;

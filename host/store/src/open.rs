@@ -16,7 +16,7 @@ use crate::name::Snapshots;
 use crate::owner::Owner;
 use crate::sync::lock;
 use crate::trash::Trash;
-use crate::{Error, content, index};
+use crate::{Error, content, index, reserve};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -150,6 +150,7 @@ fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inne
         tracing::warn!(%error, "temporary files of dead processes stay");
     }
     inner.trash.empty(&inner.layout);
+    reserve::keep(&inner.layout);
     match index::synchronize(&inner) {
         Ok(()) => {}
         Err(error @ (Error::NoSpace(_) | Error::Invalid(_))) => {

@@ -13,7 +13,7 @@ use crate::ingest::{self, IngestState};
 use crate::name::{self, Change, Name};
 use crate::open::{self, Background, Inner};
 use crate::sync::blocking;
-use crate::{Digest, Error, LayerFacts, Options, content, database, facts, index};
+use crate::{Digest, Error, LayerFacts, Options, content, database, facts, index, reserve};
 
 /// Blobs up to this many bytes are read on the caller's thread: handing the work over costs more.
 const INLINE_READ: u64 = 256 * 1024;
@@ -238,7 +238,14 @@ impl Store {
     ) -> Result<Vec<(Digest, u64)>, Error> {
         self.inner.check_writable("deletions")?;
         let (inner, digests) = (self.inner.clone(), digests.to_vec());
-        blocking(move || content::delete(&inner, &digests, generation)).await
+        blocking(move || {
+            let deleted = reserve::spend(&inner.layout, || {
+                content::delete(&inner, &digests, generation)
+            });
+            reserve::keep(&inner.layout);
+            deleted
+        })
+        .await
     }
 
     // ---- names ----
@@ -282,8 +289,12 @@ impl Store {
     pub async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64, Error> {
         self.inner.check_writable("names")?;
         let inner = self.inner.clone();
+        // Only what frees something may use the reserve.
+        let frees = changes
+            .iter()
+            .all(|change| matches!(change, Change::Remove { .. }));
         blocking(move || {
-            let (generation, applied) = inner.database.write(|transaction, head| {
+            let write = || inner.database.write(|transaction, head| {
                 if generation.is_some_and(|expected| expected != head.generation) {
                     return Err(Error::Conflict(format!(
                         "the store changed: it is at generation {}; read again",
@@ -297,7 +308,12 @@ impl Store {
                     head.generation
                 };
                 Ok((generation, applied))
-            })?;
+            });
+            let (generation, applied) = if frees {
+                reserve::spend(&inner.layout, write)?
+            } else {
+                write()?
+            };
             if applied.images {
                 inner.index.mark();
             }
@@ -316,7 +332,7 @@ impl Store {
     /// [`Error::NoSpace`], [`Error::Database`].
     pub async fn acquire_lease(&self) -> Result<u64, Error> {
         let inner = self.inner.clone();
-        blocking(move || inner.leases.acquire()).await
+        blocking(move || reserve::spend(&inner.layout, || inner.leases.acquire())).await
     }
 
     /// Ends a lease, and the locks taken with it. Idempotent. Does not wait for the disk.
@@ -345,7 +361,7 @@ impl Store {
     /// bytes long; [`Error::NoSpace`], [`Error::ReadOnly`].
     pub async fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
         let (inner, name) = (self.inner.clone(), name.to_owned());
-        blocking(move || inner.leases.lock(&name, lease)).await
+        blocking(move || reserve::spend(&inner.layout, || inner.leases.lock(&name, lease))).await
     }
 
     /// Brings `index.json` up to date. Also happens shortly after each change, and when the last

@@ -48,7 +48,7 @@ impl Engine {
     /// [`Error::Component`] if there is no component, [`Error::Setting`] if a
     /// capability does not parse, [`Error::Host`] if it does not compile or fit.
     pub async fn new(component: Option<&Path>, capabilities: Capabilities) -> Result<Self> {
-        // Both take time: compile on another thread while the store opens.
+        // Each takes time: code is loaded while the store opens and certificates are read.
         let path = component.map(Path::to_path_buf);
         let memory = usize::try_from(capabilities.limits.memory).unwrap_or(usize::MAX);
         let compiled =
@@ -56,10 +56,16 @@ impl Engine {
         let store = capabilities.store.clone();
         let store =
             tokio::task::spawn_blocking(move || Store::open(&store, Options::default()));
-        let (compiled, store) = tokio::join!(compiled, store);
+        let capabilities = Arc::new(capabilities);
+        let outgoing = tokio::task::spawn_blocking({
+            let capabilities = Arc::clone(&capabilities);
+            move || Outgoing::new(&capabilities)
+        });
+        let (compiled, store, outgoing) = tokio::join!(compiled, store, outgoing);
         let join = |error| Error::Host(wasmtime::Error::new(error));
         let (engine, component) = compiled.map_err(join)??;
         let store = store.map_err(join)??;
+        let outgoing = outgoing.map_err(join)??;
 
         let mut linker = Linker::<State>::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -70,7 +76,6 @@ impl Engine {
         let pre = linker.instantiate_pre(&component)?;
         let typed = EnginePre::new(pre.clone())?;
 
-        let outgoing = Outgoing::new(&capabilities)?;
         let configuration = configuration(&capabilities, &store)?;
         Ok(Self {
             engine,

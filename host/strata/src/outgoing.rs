@@ -134,34 +134,8 @@ async fn send(
 fn wire(error: &reqwest::Error) -> WireError {
     let mut source = error.source();
     while let Some(cause) = source {
-        if cause.downcast_ref::<rustls::Error>().is_some() {
-            return tls(cause);
-        }
-        if let Some(cause) = cause.downcast_ref::<io::Error>() {
-            if let Some(inner) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return match inner {
-                    rustls::Error::InvalidCertificate(_) => WireError::TlsCertificateError,
-                    _ => WireError::TlsProtocolError,
-                };
-            }
-            match cause.kind() {
-                io::ErrorKind::ConnectionRefused => return WireError::ConnectionRefused,
-                io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof => return WireError::ConnectionTerminated,
-                io::ErrorKind::TimedOut => return WireError::ConnectionTimeout,
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    return WireError::DestinationUnavailable;
-                }
-                _ => {}
-            }
-        }
-        if cause.to_string().contains("dns error") {
-            return WireError::DnsError {
-                rcode: None,
-                info_code: None,
-            };
+        if let Some(known) = known(cause) {
+            return known;
         }
         source = cause.source();
     }
@@ -181,10 +155,40 @@ fn wire(error: &reqwest::Error) -> WireError {
     WireError::HttpProtocolError
 }
 
-fn tls(cause: &(dyn std::error::Error + 'static)) -> WireError {
-    match cause.downcast_ref::<rustls::Error>() {
-        Some(rustls::Error::InvalidCertificate(_)) => WireError::TlsCertificateError,
-        _ => WireError::TlsProtocolError,
+/// What one link of an error chain says, if anything.
+fn known(cause: &(dyn std::error::Error + 'static)) -> Option<WireError> {
+    if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+        return Some(match tls {
+            rustls::Error::InvalidCertificate(_) => WireError::TlsCertificateError,
+            _ => WireError::TlsProtocolError,
+        });
     }
+    if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
+        && (hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled())
+    {
+        return Some(WireError::ConnectionTerminated);
+    }
+    if let Some(io) = cause.downcast_ref::<io::Error>() {
+        // `source` of an I/O error skips the error inside it.
+        if let Some(known) = io.get_ref().and_then(|inner| known(inner)) {
+            return Some(known);
+        }
+        return match io.kind() {
+            io::ErrorKind::ConnectionRefused => Some(WireError::ConnectionRefused),
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => Some(WireError::ConnectionTerminated),
+            io::ErrorKind::TimedOut => Some(WireError::ConnectionTimeout),
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                Some(WireError::DestinationUnavailable)
+            }
+            _ => None,
+        };
+    }
+    // reqwest's and hyper-util's own links carry their kind in the text only.
+    cause.to_string().contains("dns error").then_some(WireError::DnsError {
+        rcode: None,
+        info_code: None,
+    })
 }
-

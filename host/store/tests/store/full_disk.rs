@@ -117,3 +117,37 @@ async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
     let lease = store.acquire_lease().await.unwrap();
     store.put(&Digest::of(&bytes), bytes, lease).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_full_disk_can_be_freed() {
+    let outside = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=6m") else {
+        return;
+    };
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    blob(&store, b"a").await;
+    store
+        .apply(vec![super::set("gone", b"a")], None)
+        .await
+        .unwrap();
+    let mut file = std::fs::File::create(disk.0.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    // Until not even SQLite has a page left.
+    for i in 0..2000 {
+        let name = super::set(&format!("name-{i}"), b"a");
+        if store.apply(vec![name], None).await.is_err() {
+            break;
+        }
+    }
+    let lease = store.acquire_lease().await.unwrap();
+    assert!(store.lock("prune", lease).await.unwrap());
+    let names: Vec<_> = super::images(&store).await;
+    let removals = names.iter().map(|(name, _)| strata_store::Change::Remove {
+        namespace: strata_store::IMAGES.to_owned(),
+        name: name.clone(),
+        expected: strata_store::Expectation::Any,
+    });
+    let generation = store.apply(removals.collect(), None).await.unwrap();
+    let deleted = store.delete(&[Digest::of(b"a")], generation).await.unwrap();
+    assert_eq!(deleted.len(), 1);
+}

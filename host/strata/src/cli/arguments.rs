@@ -11,8 +11,8 @@ pub(crate) use options::Options;
 
 /// A container-image engine in a WebAssembly sandbox
 ///
-/// strata pulls, lists and serves container images. Everything that reads untrusted bytes runs
-/// in a sandbox; images are kept in an OCI image layout that other tools can read as well.
+/// strata pulls, lists and serves container images. Registry answers, manifests and configs are
+/// read in a sandbox; images are kept in an OCI image layout that other tools can read as well.
 /// No daemon is needed: every command works on the store directly, also while `strata serve`
 /// runs on the same store.
 #[derive(Debug, Parser)]
@@ -179,6 +179,9 @@ pub(crate) struct Inspect {
     /// Images to show: names, IDs or the first digits of IDs
     #[arg(value_name = "IMAGE", required = true)]
     pub(crate) names: Vec<String>,
+    /// Always JSON; accepted so that every command takes it
+    #[arg(long, value_name = "FORMAT", hide = true)]
+    pub(crate) format: Option<Format>,
 }
 
 /// `strata history`

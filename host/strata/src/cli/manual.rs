@@ -124,8 +124,8 @@ Examples:
   strata rmi --force 4bcff63911fc
   strata rmi $(strata images --quiet --filter dangling=true)
 
-Removing a name removes the image only when it was the last one. The space of its layers is freed
-by `strata prune`.";
+Removing a name removes the image only when it was the last one; what no other image needs of it
+is deleted with it.";
 
 /// `strata prune --help`
 pub(crate) const PRUNE: &str = "\

@@ -6,4 +6,8 @@ mod settings;
 mod store;
 
 pub(crate) use settings::configuration;
+#[allow(
+    unreachable_pub,
+    reason = "the generated bindings re-export it, so it must be pub"
+)]
 pub use store::Ingest;

@@ -21,6 +21,10 @@ use crate::{
 };
 
 /// A blob being written, behind the guest's `store.ingest`.
+#[allow(
+    unreachable_pub,
+    reason = "the generated bindings re-export it, so it must be pub"
+)]
 pub struct Ingest {
     digest: Digest,
     size: u64,

@@ -60,7 +60,11 @@ pub struct Bound(Vec<(String, Open)>);
 /// One open listener.
 pub(super) enum Open {
     Tcp(TcpListener),
-    Unix(UnixListener, RemoveOnDrop),
+    Unix {
+        listener: UnixListener,
+        /// Lives as long as the listener.
+        _file: RemoveOnDrop,
+    },
 }
 
 /// Removes a socket file with its listener.
@@ -107,7 +111,8 @@ pub async fn bind(listeners: Vec<Listener>) -> Result<Bound> {
                     address: address.clone(),
                     reason: error.to_string(),
                 })?;
-                (address, Open::Unix(listener, RemoveOnDrop(path)))
+                let _file = RemoveOnDrop(path);
+                (address, Open::Unix { listener, _file })
             }
         });
     }
@@ -146,7 +151,7 @@ impl Open {
                     stream.set_nodelay(true)?;
                     Ok(Box::new(stream) as Box<dyn Socket>)
                 }),
-                Self::Unix(listener, _) => listener
+                Self::Unix { listener, .. } => listener
                     .accept()
                     .await
                     .map(|(stream, _)| Box::new(stream) as Box<dyn Socket>),

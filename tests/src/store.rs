@@ -55,6 +55,20 @@ pub fn check(store: &Path) -> Result<()> {
     Ok(())
 }
 
+/// As [`check`], once the store has come to rest: `index.json` may follow a change of names by a moment.
+///
+/// # Errors
+/// When it does not come to hold: the text says what was still wrong.
+pub async fn settles(store: &Path) -> Result<()> {
+    let mut last = Ok(());
+    let holds = crate::poll::until("the store to hold", async || {
+        last = check(store);
+        last.is_ok().then_some(())
+    });
+    let waited = holds.await;
+    last.and(waited)
+}
+
 /// As [`check`], and skopeo reads every name.
 ///
 /// # Errors

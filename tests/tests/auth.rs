@@ -196,12 +196,13 @@ async fn an_invalid_auth_header_is_anonymous() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_expires_in_mid_pull_is_renewed() -> Result<()> {
     let house = House::new(Access::Bearer(Tokens {
-        uses: Some(1),
+        uses: Some(8),
         ..tokens()
     }))
     .await?;
     let mut image = Image::builder(Schema::Oci);
-    for seed in 0..6 {
+    // Eight uses outlast the layers in flight, so that no request meets two expired tokens in a row.
+    for seed in 0..24 {
         image = image.layer(Layer::noise(seed, 100_000)?, "COPY noise /");
     }
     house.registry.add("some/image", "1", &image.build());

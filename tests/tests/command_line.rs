@@ -66,7 +66,7 @@ async fn every_operation_works_without_a_server() -> Result<()> {
     .ok()?;
     on(store, "rmi", &["mine:v1"]).await?.ok()?;
     on(store, "rmi", &[&reference]).await?.ok()?;
-    on(store, "prune", &[]).await?.ok()?;
+    on(store, "prune", &["--force"]).await?.ok()?;
     ensure!(
         store::blobs(store)?.is_empty(),
         "{:?}",

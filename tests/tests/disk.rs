@@ -1,6 +1,6 @@
 //! The disk's part: full, read-only, or shared with another strata.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::process::Command;
 use strata_tests::client::strata;
@@ -75,7 +75,8 @@ async fn a_full_disk_fails_the_pull_and_nothing_else() -> Result<()> {
         .http
         .post("/images/prune")
         .await?
-        .expect_status(&[200])?;
+        .expect_status(&[200])
+        .context("prune on a full disk")?;
     server
         .pull(&registry.add("later", "1", &small("later")?))
         .await?
@@ -169,5 +170,5 @@ async fn two_servers_share_one_store() -> Result<()> {
         .get(&format!("/images/{}/json", references[1]))
         .await?
         .expect_status(&[200])?;
-    store::check(folder.path())
+    store::settles(folder.path()).await
 }

@@ -259,21 +259,22 @@ async fn an_index_that_claims_to_hold_itself_is_refused() -> Result<()> {
     let house = House::new().await?;
     // Two documents cannot hold each other's digests, so the registry has to lie about one of them.
     let claimed = sha256(b"a digest made up beforehand");
-    let entry = json!({
-        "mediaType": Schema::Oci.index(), "digest": claimed, "size": 300,
-        "platform": {"os": "linux", "architecture": "amd64"},
-    });
-    let index = Image::index(Schema::Oci).descriptor(entry).build();
+    let index = |size: usize| {
+        let entry = json!({
+            "mediaType": Schema::Oci.index(), "digest": claimed, "size": size,
+            "platform": {"os": "linux", "architecture": "amd64"},
+        });
+        Image::index(Schema::Oci).descriptor(entry).build()
+    };
+    // Of the size it claims, too: only the digest gives it away.
+    let index = index(index(100).root.bytes.len());
     let liar = Blob {
         digest: claimed.clone(),
         ..index.root.clone()
     };
     house.registry.add_manifest("cycle", &claimed, &liar);
     let error = house.refused("cycle", &index.root).await?;
-    ensure!(
-        ["digest", "size"].iter().any(|word| error.contains(word)),
-        "{error}"
-    );
+    ensure!(error.contains("digest"), "{error}");
     Ok(())
 }
 

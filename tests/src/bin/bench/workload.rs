@@ -52,7 +52,7 @@ pub(crate) async fn debian(registry: &Registry) -> Result<Workload> {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut layers = Vec::new();
     for (number, megabytes) in LAYERS.iter().enumerate() {
-        let path = cache.join(format!("usr-{number}.tar.gz"));
+        let path = cache.join(format!("layer-{number}.tar.gz"));
         if let Some(packed) = kept(&path)? {
             layers.push(packed);
             continue;
@@ -112,8 +112,13 @@ fn usr() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                // What an administrator put there came from no package.
+                Ok(kind) if kind.is_dir() && entry.path() != Path::new("/usr/local") => {
+                    folders.push(entry.path());
+                }
+                Ok(kind) if kind.is_file() && !is_compressed(&entry.path()) => {
+                    files.push(entry.path());
+                }
                 _ => {}
             }
         }
@@ -121,6 +126,15 @@ fn usr() -> Vec<PathBuf> {
     // By digest of the path: every stretch of the list is the same mixture of programs, text and pictures.
     files.sort_by_cached_key(|path| Sha256::digest(path.as_os_str().as_encoded_bytes()).to_vec());
     files
+}
+
+/// Already compressed: a machine with many of these would make another workload of the same sizes.
+fn is_compressed(path: &Path) -> bool {
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    ["bz2", "deb", "gz", "jar", "jpg", "png", "xz", "zip", "zst"].contains(&ending)
 }
 
 fn pack(path: &Path, files: &[&PathBuf], size: u64) -> Result<Packed> {
@@ -137,7 +151,8 @@ fn pack(path: &Path, files: &[&PathBuf], size: u64) -> Result<Packed> {
             }
             if let Ok(entry) = on_disk(file) {
                 append(tar, &entry)?;
-                taken += length;
+                // As it stands in the tar: a header, and whole blocks.
+                taken += 512 + length.next_multiple_of(512);
             }
         }
         Ok(())

@@ -45,7 +45,9 @@ pub enum Error {
     #[error("{0}")]
     ManifestInvalid(String),
     /// Received bytes have another digest than the one asked for.
-    #[error("content does not match its digest: expected {expected}, received {actual}; the registry or a proxy served other bytes, try again or report it there")]
+    #[error(
+        "content does not match its digest: expected {expected}, received {actual}; the registry or a proxy served other bytes, try again or report it there"
+    )]
     DigestMismatch {
         /// Asked for.
         expected: Digest,

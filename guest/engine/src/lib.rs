@@ -8,6 +8,7 @@
     reason = "implementations are single-threaded; callers never need Send futures"
 )]
 
+mod archive;
 mod catalog;
 mod clock;
 mod curation;
@@ -17,17 +18,23 @@ mod memory;
 mod model;
 mod progress;
 mod pull;
+mod push;
 mod registry;
 mod settings;
 mod store;
 mod transport;
 
+pub use archive::ArchiveSink;
 pub use clock::Clock;
 pub use error::{Error, NO_BASIC_CREDENTIALS, Result};
 pub use model::*;
-pub use progress::{BlobProgress, Completed, Event, Phase, Progress, Resolved, Retry, Silent};
+pub use progress::{
+    BlobProgress, Completed, Event, Phase, Progress, Resolved, Retry, Silent, Substituted,
+};
 pub use settings::{Mirror, Settings};
-pub use store::{Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Store, Target};
+pub use store::{
+    Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Stage, Store, Target,
+};
 pub use transport::{Body, Request, RequestBody, Response, Transport};
 
 /// The engine: every operation is a method. One per component instance.

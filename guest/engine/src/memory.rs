@@ -14,7 +14,7 @@ use strata_oci::Digest;
 
 use crate::{
     Body, Change, Clock, Error, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name,
-    Request, Response, Result, Store, Target, Transport,
+    Request, Response, Result, Stage, Store, Target, Transport,
 };
 
 /// What a test does just before a call goes on.
@@ -57,6 +57,11 @@ impl Memory {
     /// Whether the blob is here.
     pub(crate) fn has(&self, digest: &Digest) -> bool {
         self.0.blobs.borrow().contains_key(digest)
+    }
+
+    /// The content of a blob.
+    pub(crate) fn bytes(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.0.blobs.borrow().get(digest).cloned()
     }
 
     /// How many blobs are here.
@@ -103,6 +108,11 @@ impl Memory {
     /// Sets the time of later changes, in milliseconds.
     pub(crate) fn at(&self, milliseconds: i64) {
         self.0.milliseconds.set(milliseconds);
+    }
+
+    /// How many leases are held.
+    pub(crate) fn leases(&self) -> usize {
+        self.0.leases.borrow().len()
     }
 
     /// The calls since last asked.
@@ -167,6 +177,7 @@ fn not_found(digest: &Digest) -> Error {
 impl Store for Memory {
     type Body = Bytes;
     type Ingest = Partial;
+    type Stage = Staged;
 
     async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
         self.enter("stat");
@@ -203,10 +214,13 @@ impl Store for Memory {
         }
     }
 
-    async fn read(&self, digest: &Digest, offset: u64) -> Result<Bytes> {
+    async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<Bytes> {
         let bytes = self.get(digest, u64::MAX).await?;
-        let offset = usize::try_from(offset).unwrap();
-        Ok(Bytes(bytes.get(offset..).map(<[u8]>::to_vec)))
+        let from = usize::try_from(offset).unwrap();
+        let to = length.map_or(bytes.len(), |length| {
+            bytes.len().min(from + usize::try_from(length).unwrap())
+        });
+        Ok(Bytes(bytes.get(from..to).map(<[u8]>::to_vec)))
     }
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
@@ -241,6 +255,21 @@ impl Store for Memory {
         }))
     }
 
+    async fn stage(&self, lease: LeaseId) -> Result<Staged> {
+        self.enter("stage");
+        Ok(Staged {
+            store: self.clone(),
+            lease,
+            bytes: RefCell::default(),
+        })
+    }
+
+    /// Nothing here is compressed.
+    async fn decompress(&self, body: Bytes) -> Result<Bytes> {
+        self.enter("decompress");
+        Ok(body)
+    }
+
     /// Layers here are not compressed.
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {
         self.enter("layer_facts");
@@ -253,6 +282,7 @@ impl Store for Memory {
     }
 
     async fn expect_diff_ids(&self, _layers: &[(Digest, Digest)]) -> Result<()> {
+        self.enter("expect_diff_ids");
         Ok(())
     }
 
@@ -412,6 +442,15 @@ impl Ingest for Partial {
         Ok(self.offset())
     }
 
+    async fn write(&self, bytes: Vec<u8>) -> Result<u64> {
+        self.store.enter("write");
+        assert!(bytes.len() <= 1 << 20, "too many bytes at once");
+        if self.offset() + bytes.len() as u64 > self.size {
+            return Err(Error::InvalidArgument("too many bytes".to_owned()));
+        }
+        self.append(Bytes(Some(bytes))).await
+    }
+
     async fn commit(&self) -> Result<()> {
         if self.offset() < self.size {
             return Err(Error::InvalidArgument("too few bytes".to_owned()));
@@ -430,6 +469,29 @@ impl Ingest for Partial {
     async fn reset(&self) -> Result<()> {
         self.store.0.ingests.borrow_mut().remove(&self.digest);
         Ok(())
+    }
+}
+
+/// A blob being written, whose digest is found in the end.
+pub(crate) struct Staged {
+    store: Memory,
+    lease: LeaseId,
+    bytes: RefCell<Vec<u8>>,
+}
+
+impl Stage for Staged {
+    async fn write(&self, bytes: Vec<u8>) -> Result<()> {
+        assert!(bytes.len() <= 1 << 20, "too many bytes at once");
+        self.bytes.borrow_mut().extend(bytes);
+        Ok(())
+    }
+
+    async fn finish(&self) -> Result<(Digest, u64)> {
+        let bytes = self.bytes.take();
+        let size = bytes.len() as u64;
+        let digest = self.store.insert(bytes);
+        self.store.protect(&digest, self.lease);
+        Ok((digest, size))
     }
 }
 

@@ -52,6 +52,22 @@ pub struct PullOptions {
     pub headers: Vec<(String, String)>,
 }
 
+/// What to push.
+#[derive(Clone, Debug)]
+pub struct PushOptions {
+    /// Normalised; without tag and digest it means every tag that is here if
+    /// `all_tags`, else `latest`.
+    pub reference: strata_oci::Reference,
+    /// Every tag of the repository.
+    pub all_tags: bool,
+    /// Exactly this platform's manifest, under the tag; `None` is all of the image.
+    pub platform: Option<Platform>,
+    /// Credentials.
+    pub auth: RegistryAuth,
+    /// Extra headers for the registry (`X-Meta-*`).
+    pub headers: Vec<(String, String)>,
+}
+
 /// Which images; every condition given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
@@ -216,4 +232,31 @@ pub struct RemoveOptions {
     pub no_prune: bool,
     /// Remove only the content of these platforms.
     pub platforms: Vec<Platform>,
+}
+
+/// What to save.
+#[derive(Clone, Debug, Default)]
+pub struct SaveOptions {
+    /// Names and IDs, as typed; none gives an archive without images.
+    pub names: Vec<String>,
+    /// Exactly these platforms, each of which every image must have; none is all
+    /// that is here.
+    pub platforms: Vec<Platform>,
+}
+
+/// What to load.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// Exactly these platforms, one of which every image must have; none is all
+    /// that the archive has.
+    pub platforms: Vec<Platform>,
+}
+
+/// An image that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its familiar name; `None` if the archive has none for it.
+    pub name: Option<String>,
+    /// Digest of its target.
+    pub id: Digest,
 }

@@ -1,6 +1,6 @@
 //! What a running operation reports: the Rust side of WIT's `progress`.
 
-use strata_oci::{Digest, Reference};
+use strata_oci::{Descriptor, Digest, Reference};
 
 use crate::Error;
 
@@ -8,6 +8,10 @@ use crate::Error;
 pub trait Progress {
     /// Takes one record.
     fn report(&self, event: Event);
+
+    /// Takes note that a push sent one manifest in place of an index. Comes once
+    /// for a reference, before its [`Event::Completed`]. Nobody has to care.
+    fn substituted(&self, _substituted: Substituted) {}
 }
 
 /// Drops every record.
@@ -89,6 +93,16 @@ pub struct Retry {
     pub delay: u32,
     /// Why.
     pub reason: Error,
+}
+
+/// Not all of an index was here, so the manifest of one platform was pushed under
+/// its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Substituted {
+    /// The index the name points at.
+    pub index: Descriptor,
+    /// What was pushed.
+    pub manifest: Descriptor,
 }
 
 /// See [`Event::Completed`].

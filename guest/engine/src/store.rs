@@ -106,6 +106,12 @@ pub trait Ingest {
     /// `store.ingest.append`.
     async fn append(&self, body: Self::Body) -> Result<u64>;
 
+    /// Appends bytes at hand, at most 1 MiB; the new offset.
+    ///
+    /// # Errors
+    /// As WIT `store.ingest.write`.
+    async fn write(&self, bytes: Vec<u8>) -> Result<u64>;
+
     /// Verifies, makes durable, publishes.
     ///
     /// # Errors
@@ -119,11 +125,28 @@ pub trait Ingest {
     async fn reset(&self) -> Result<()>;
 }
 
+/// A blob being written whose digest is not known yet. Dropping it discards it.
+pub trait Stage {
+    /// Appends bytes, at most 1 MiB.
+    ///
+    /// # Errors
+    /// As WIT `store.stage.write`.
+    async fn write(&self, bytes: Vec<u8>) -> Result<()>;
+
+    /// Makes the bytes durable, publishes them under the lease, and says which blob
+    /// they are: its SHA-256 digest and its size.
+    ///
+    /// # Errors
+    /// As WIT `store.stage.finish`.
+    async fn finish(&self) -> Result<(Digest, u64)>;
+}
+
 /// Content, names and leases. Errors: as WIT `store`, function by function.
 #[expect(missing_docs, reason = "wit/store.wit documents each function")]
 pub trait Store {
     type Body: Body;
     type Ingest: Ingest<Body = Self::Body>;
+    type Stage: Stage;
 
     async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>>;
     async fn stat_all(
@@ -132,7 +155,7 @@ pub trait Store {
         lease: Option<LeaseId>,
     ) -> Result<Vec<Option<u64>>>;
     async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>>;
-    async fn read(&self, digest: &Digest, offset: u64) -> Result<Self::Body>;
+    async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<Self::Body>;
     async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()>;
     async fn open_ingest(
         &self,
@@ -140,6 +163,8 @@ pub trait Store {
         size: u64,
         lease: LeaseId,
     ) -> Result<IngestState<Self::Ingest>>;
+    async fn stage(&self, lease: LeaseId) -> Result<Self::Stage>;
+    async fn decompress(&self, body: Self::Body) -> Result<Self::Body>;
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts>;
     async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()>;
     async fn blobs(&self) -> Result<Vec<(Digest, u64)>>;

@@ -17,6 +17,7 @@
 //! # Ok::<(), strata_oci::reference::ReferenceError>(())
 //! ```
 
+pub mod archive;
 pub mod config;
 pub mod digest;
 pub mod document;

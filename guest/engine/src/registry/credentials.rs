@@ -25,6 +25,10 @@ pub(super) struct Credentials {
 struct State {
     auth: RegistryAuth,
     scheme: Option<Scheme>,
+    /// What the endpoint asked for, beside what was known to be needed. Kept
+    /// apart for each need, so that a token to read another repository is not
+    /// asked for with every request.
+    asked: HashMap<Vec<String>, Vec<String>>,
     tokens: HashMap<Vec<String>, Token>,
     get_only: bool,
 }
@@ -32,11 +36,7 @@ struct State {
 /// What the endpoint asked for.
 enum Scheme {
     Basic,
-    Bearer {
-        realm: Uri,
-        service: Option<String>,
-        scopes: Vec<String>,
-    },
+    Bearer { realm: Uri, service: Option<String> },
 }
 
 /// What one logical request already tried.
@@ -64,6 +64,7 @@ impl Credentials {
             state: Mutex::new(State {
                 auth,
                 scheme: None,
+                asked: HashMap::new(),
                 tokens: HashMap::new(),
                 get_only: false,
             }),
@@ -81,6 +82,7 @@ impl Credentials {
         let State {
             auth,
             scheme,
+            asked,
             tokens,
             get_only,
         } = &mut *state;
@@ -95,11 +97,8 @@ impl Credentials {
                 }
                 _ => None,
             }),
-            Some(Scheme::Bearer {
-                realm,
-                service,
-                scopes: asked,
-            }) => {
+            Some(Scheme::Bearer { realm, service }) => {
+                let asked = asked.get(scopes).map_or(&[][..], Vec::as_slice);
                 let key = union(scopes, asked);
                 if let Some(token) = tokens.get(&key)
                     && wire.clock.now().0 < token.stale_from
@@ -154,11 +153,8 @@ impl Credentials {
                 scopes: asked,
             } => {
                 let key = union(scopes, &asked);
-                state.scheme = Some(Scheme::Bearer {
-                    realm,
-                    service,
-                    scopes: asked,
-                });
+                state.scheme = Some(Scheme::Bearer { realm, service });
+                state.asked.insert(scopes.to_vec(), asked);
                 let current = state.tokens.get(&key).map(|token| &token.authorization);
                 if sent.is_none() || current != sent {
                     // Another request renewed the token meanwhile, or the
@@ -176,10 +172,59 @@ impl Credentials {
     }
 }
 
-/// Both together, sorted, each once: the key tokens are kept under.
+/// Both together, sorted, each once: the key tokens are kept under. What is
+/// asked and needed anyway is left out, so that a challenge to read and one to
+/// write lead to the same token.
 fn union(needed: &[String], asked: &[String]) -> Vec<String> {
-    let mut all: Vec<String> = needed.iter().chain(asked).cloned().collect();
+    let more = asked
+        .iter()
+        .filter(|asked| !needed.iter().any(|needed| covers(needed, asked)));
+    let mut all: Vec<String> = needed.iter().chain(more).cloned().collect();
     all.sort();
     all.dedup();
     all
+}
+
+/// Whether `wide` allows everything that `narrow` does: the same resource and
+/// its actions, in any order.
+fn covers(wide: &str, narrow: &str) -> bool {
+    match (wide.rsplit_once(':'), narrow.rsplit_once(':')) {
+        (Some((resource, wide)), Some((other, narrow))) => {
+            resource == other
+                && narrow
+                    .split(',')
+                    .all(|action| wide.split(',').any(|allowed| allowed == action))
+        }
+        _ => wide == narrow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_kept_under_what_is_needed_and_asked_beyond_it() {
+        let write = "repository:a:pull,push";
+        for (needed, asked, key) in [
+            (&[write][..], &["repository:a:pull"][..], &[write][..]),
+            (&[write], &["repository:a:push,pull"], &[write]),
+            (&[write], &[], &[write]),
+            (
+                &[write],
+                &["repository:a:delete", "repository:b:pull"],
+                &["repository:a:delete", write, "repository:b:pull"],
+            ),
+            (&["odd"], &["odd", "odder"], &["odd", "odder"]),
+        ] {
+            let owned = |scopes: &[&str]| -> Vec<String> {
+                scopes.iter().map(|&scope| scope.to_owned()).collect()
+            };
+            assert_eq!(
+                union(&owned(needed), &owned(asked)),
+                owned(key),
+                "{asked:?}"
+            );
+        }
+    }
 }

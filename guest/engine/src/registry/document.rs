@@ -147,7 +147,7 @@ struct Announced {
     media_type: String,
 }
 
-fn accept() -> HeaderMap {
+pub(super) fn accept() -> HeaderMap {
     let value = HeaderValue::from_static(media_type::ACCEPT_MANIFEST);
     HeaderMap::from_iter([(ACCEPT, value)])
 }
@@ -158,7 +158,7 @@ fn header<B>(answer: &Answer<B>, name: &HeaderName) -> Option<String> {
 }
 
 /// A digest this client cannot verify is as good as none.
-fn announced_digest<B>(answer: &Answer<B>) -> Option<Digest> {
+pub(super) fn announced_digest<B>(answer: &Answer<B>) -> Option<Digest> {
     Digest::parse(&header(answer, &DOCKER_CONTENT_DIGEST)?).ok()
 }
 

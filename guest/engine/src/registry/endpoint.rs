@@ -146,11 +146,7 @@ impl Endpoint {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
         }
-        let scheme = match self.scheme.get() {
-            Scheme::Https | Scheme::Either => "https",
-            Scheme::Http => "http",
-        };
-        let uri = self.uri(scheme, path)?;
+        let uri = self.address(path)?;
         let answer = wire.follow(method, &uri, &headers).await;
         if self.scheme.get() != Scheme::Either {
             return answer;
@@ -182,12 +178,17 @@ impl Endpoint {
 
     /// Whether `uri` is this endpoint, not somewhere it redirected to.
     pub(super) fn is_at(&self, uri: &Uri) -> bool {
-        let scheme = match self.scheme.get() {
-            Scheme::Http => "http",
-            _ => "https",
-        };
-        self.uri(scheme, "")
+        self.address("")
             .is_ok_and(|own| address::same_origin(&own, uri))
+    }
+
+    /// The address of `/v2/<path>`. Its scheme is known once there was an answer.
+    pub(super) fn address(&self, path: &str) -> Result<Uri, Failure> {
+        let scheme = match self.scheme.get() {
+            Scheme::Https | Scheme::Either => "https",
+            Scheme::Http => "http",
+        };
+        self.uri(scheme, path)
     }
 
     fn uri(&self, scheme: &str, path: &str) -> Result<Uri, Failure> {

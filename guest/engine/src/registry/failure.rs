@@ -17,6 +17,8 @@ pub(crate) struct Failure {
     pub(crate) status: Option<StatusCode>,
     /// The text is complete: nothing about the request is put before it.
     pub(crate) complete: bool,
+    /// The code of the first error in the answer's body, such as `BLOB_UNKNOWN`.
+    pub(crate) code: Option<String>,
 }
 
 /// Whether and when to try again.
@@ -38,6 +40,7 @@ impl Failure {
             again: Again::Never,
             status: None,
             complete: true,
+            code: None,
         }
     }
 
@@ -48,6 +51,7 @@ impl Failure {
             again: Again::Later,
             status: None,
             complete: false,
+            code: None,
         }
     }
 
@@ -90,6 +94,7 @@ impl From<Error> for Failure {
             again,
             status: None,
             complete: false,
+            code: None,
         }
     }
 }

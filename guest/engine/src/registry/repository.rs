@@ -22,14 +22,22 @@ const MAX_ANSWERS: usize = 6;
 pub(crate) struct Repository<'a, T, C> {
     pub(super) wire: Wire<'a, T, C>,
     mirrors: Vec<Endpoint>,
-    origin: Endpoint,
+    pub(super) origin: Endpoint,
     /// Path within the registry.
     pub(super) path: String,
     /// As people write it, for error texts.
     pub(super) familiar: String,
-    scopes: [String; 1],
+    pub(super) scopes: [String; 1],
+    access: Access,
     /// `X-Meta-*`, for the registry itself only.
-    extra: HeaderMap,
+    pub(super) extra: HeaderMap,
+}
+
+/// What the repository is wanted for.
+#[derive(Clone, Copy)]
+enum Access {
+    Pull,
+    Push,
 }
 
 /// Which mirror served something; `None` is the registry itself.
@@ -61,7 +69,18 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
             path: reference.path().to_owned(),
             familiar: reference.familiar_repository(),
             scopes: [format!("repository:{}:pull", reference.path())],
+            access: Access::Pull,
             extra: extra.collect(),
+        }
+    }
+
+    /// This client with the right to write, and without mirrors: they only read.
+    pub(crate) fn for_push(self) -> Self {
+        Self {
+            mirrors: Vec::new(),
+            scopes: [format!("repository:{}:pull,push", self.path)],
+            access: Access::Push,
+            ..self
         }
     }
 
@@ -122,15 +141,32 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
         if !endpoint.is_mirror() {
             headers.extend(self.extra.clone());
         }
+        let send = async |authorization| {
+            endpoint
+                .send(&self.wire, method, path, &headers, authorization)
+                .await
+        };
+        self.authorized(endpoint, method, &self.scopes, accepted, send)
+            .await
+    }
+
+    /// Does `send` with the credentials that `endpoint` wants for `scopes`, again
+    /// and again while it asks for others.
+    pub(super) async fn authorized(
+        &self,
+        endpoint: &Endpoint,
+        method: &Method,
+        scopes: &[String],
+        accepted: &[StatusCode],
+        mut send: impl AsyncFnMut(Option<HeaderValue>) -> Result<Answer<T::Body>, Failure>,
+    ) -> Result<Answer<T::Body>, Failure> {
         let mut tried = Tried::default();
         for _ in 0..MAX_ANSWERS {
             let authorization = endpoint
                 .credentials
-                .authorization(&self.wire, &self.scopes)
+                .authorization(&self.wire, scopes)
                 .await?;
-            let answer = endpoint
-                .send(&self.wire, method, path, &headers, authorization.clone())
-                .await?;
+            let answer = send(authorization.clone()).await?;
             if accepted.contains(&answer.status) {
                 return Ok(answer);
             }
@@ -143,7 +179,7 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
             };
             let outcome = endpoint
                 .credentials
-                .challenged(challenge, authorization.as_ref(), &self.scopes, &mut tried)
+                .challenged(challenge, authorization.as_ref(), scopes, &mut tried)
                 .await;
             match outcome {
                 Outcome::Again => {}
@@ -170,7 +206,8 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
         ))
     }
 
-    async fn verdict(&self, method: &Method, answer: Answer<T::Body>) -> Failure {
+    /// What an answer that is no success means.
+    pub(super) async fn verdict(&self, method: &Method, answer: Answer<T::Body>) -> Failure {
         let (now, _) = self.wire.clock.now();
         verdict::read(method, answer, now).await
     }
@@ -178,14 +215,23 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
     /// A token was granted and then refused. Docker Hub says so of repositories
     /// that do not exist, hence the words (registry-protocol.md §9).
     fn refused(&self) -> Failure {
-        Failure {
-            error: Error::NotFound(format!(
+        let error = match self.access {
+            Access::Pull => Error::NotFound(format!(
                 "pull access denied for {}, repository does not exist or may require 'docker login'",
                 self.familiar
             )),
+            Access::Push => Error::Denied(
+                "push access denied, repository does not exist or may require authorization: \
+                 server message: insufficient_scope: authorization failed"
+                    .to_owned(),
+            ),
+        };
+        Failure {
+            error,
             again: Again::Never,
             status: Some(StatusCode::UNAUTHORIZED),
             complete: true,
+            code: None,
         }
     }
 }
@@ -196,5 +242,6 @@ fn unauthorized(message: String) -> Failure {
         again: Again::Never,
         status: Some(StatusCode::UNAUTHORIZED),
         complete: false,
+        code: None,
     }
 }

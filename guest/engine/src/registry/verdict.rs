@@ -49,6 +49,7 @@ pub(super) async fn read<B: Body>(method: &Method, mut answer: Answer<B>, now: i
         again: again(*status, retry_after),
         status: Some(*status),
         complete: said.text.is_some(),
+        code: said.code,
     }
 }
 

@@ -67,6 +67,21 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
         headers: &HeaderMap,
         body: Vec<u8>,
     ) -> Result<Answer<T::Body>, Failure> {
+        let body = match body.is_empty() {
+            true => RequestBody::Empty,
+            false => RequestBody::Bytes(body),
+        };
+        self.transmit(method, uri, headers, body).await
+    }
+
+    /// [`Wire::send`] with any body.
+    pub(super) async fn transmit(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: RequestBody<T::Body>,
+    ) -> Result<Answer<T::Body>, Failure> {
         let mut headers = headers.clone();
         headers.insert(USER_AGENT, self.user_agent.clone());
         // Digests cover the body as stored: nothing on the way may re-encode it.
@@ -75,11 +90,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             method: method.clone(),
             uri: uri.clone(),
             headers,
-            body: if body.is_empty() {
-                RequestBody::Empty
-            } else {
-                RequestBody::Bytes(body)
-            },
+            body,
         };
         let response = self.transport.send(request).await.map_err(|error| {
             let failure = Failure::from(error);
@@ -122,6 +133,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
                     again: Again::Never,
                     status: Some(answer.status),
                     complete: false,
+                    code: None,
                 })
             };
             let Some(target) = address::resolve(from, &location) else {

@@ -11,7 +11,7 @@ use strata_oci::Digest;
 use super::{VirtualClock, web::Pieces};
 use crate::{
     Body, Change, Error, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result,
-    Store, Target,
+    Stage, Store, Target,
 };
 
 #[derive(Default)]
@@ -148,6 +148,10 @@ impl Ingest for MemoryIngest {
         Ok(self.offset())
     }
 
+    async fn write(&self, _bytes: Vec<u8>) -> Result<u64> {
+        unimplemented!("a pull appends bodies")
+    }
+
     async fn commit(&self) -> Result<()> {
         let bytes = self.edit(|bytes| bytes.clone());
         if (bytes.len() as u64) < self.size {
@@ -173,9 +177,23 @@ impl Ingest for MemoryIngest {
     }
 }
 
+/// There are none.
+pub(crate) enum NoStage {}
+
+impl Stage for NoStage {
+    async fn write(&self, _bytes: Vec<u8>) -> Result<()> {
+        match *self {}
+    }
+
+    async fn finish(&self) -> Result<(Digest, u64)> {
+        match *self {}
+    }
+}
+
 impl Store for Rc<MemoryStore> {
     type Body = Pieces;
     type Ingest = MemoryIngest;
+    type Stage = NoStage;
 
     async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
         if let Some(lease) = lease {
@@ -207,7 +225,7 @@ impl Store for Rc<MemoryStore> {
         }
     }
 
-    async fn read(&self, digest: &Digest, _offset: u64) -> Result<Pieces> {
+    async fn read(&self, digest: &Digest, _offset: u64, _length: Option<u64>) -> Result<Pieces> {
         let bytes = self.get(digest, u64::MAX).await?;
         let clock = Rc::new(VirtualClock::default());
         Ok(Pieces(clock, VecDeque::from([Ok(bytes)])))
@@ -241,6 +259,14 @@ impl Store for Rc<MemoryStore> {
             digest: digest.clone(),
             size,
         }))
+    }
+
+    async fn stage(&self, _lease: LeaseId) -> Result<NoStage> {
+        unimplemented!("a pull knows its digests")
+    }
+
+    async fn decompress(&self, body: Pieces) -> Result<Pieces> {
+        Ok(body)
     }
 
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {

@@ -1,0 +1,142 @@
+//! Loading images (docker §4.12).
+//!
+//! The archive is read once, in whatever order it has: content goes into the store as it
+//! comes ([`intake`]), the few documents that say what the images are wait in memory. Only
+//! at the end is it known what was loaded ([`layout`], [`docker`]), whether it is whole
+//! ([`examine`]), and what it is called ([`naming`]).
+
+mod diff_ids;
+mod docker;
+mod examine;
+mod files;
+mod hints;
+mod intake;
+mod layout;
+mod leftovers;
+mod naming;
+mod platforms;
+mod reader;
+mod writes;
+
+use strata_oci::{Descriptor, Reference, archive::docker::parse_manifest};
+
+use super::{invalid, lease::Lease};
+use crate::{
+    Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store, Transport,
+};
+use intake::{Arrived, Intake};
+use reader::Reader;
+
+/// An image an archive says it has.
+struct Image {
+    /// The name it is to have, as it will be stored.
+    name: Option<String>,
+    /// Its manifest or index.
+    descriptor: Descriptor,
+}
+
+impl Image {
+    /// Its name as people write it.
+    fn familiar(&self) -> Option<String> {
+        let name = self.name.as_ref()?;
+        Some(match self.reference() {
+            Some(reference) => reference.familiar(),
+            None => name.clone(),
+        })
+    }
+
+    /// Its name, if that is a reference.
+    fn reference(&self) -> Option<Reference> {
+        let reference = Reference::parse(self.name.as_ref()?).ok()?;
+        Some(reference.with_default_tag())
+    }
+
+    /// What texts call it.
+    fn title(&self) -> String {
+        self.familiar()
+            .unwrap_or_else(|| self.descriptor.digest.to_string())
+    }
+}
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Loads every image of an archive, compressed or not: an OCI layout, else a Docker
+    /// archive.
+    ///
+    /// Names are set last, all or none; an image a name moves away from stays, dangling
+    /// if that was its last one. Dropping the future leaves no name, only content that
+    /// the next prune takes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if it is no archive of images or is cut off;
+    /// [`Error::ManifestInvalid`] if content is missing, is not what its digest says, or
+    /// breaks its specification; [`Error::PlatformMismatch`] if an image has none of the
+    /// platforms asked for; [`Error::Unsupported`] for sparse files and unknown formats;
+    /// [`Error::QuotaExceeded`] if it goes beyond a bound; whatever the store and the
+    /// body answer.
+    pub async fn load(
+        &self,
+        body: S::Body,
+        options: &LoadOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Loaded>> {
+        let body = self.store.decompress(body).await?;
+        let lease = Lease::acquire(&self.store).await?;
+        let intake = Intake::new(&self.store, &self.clock, lease.id(), progress);
+        let arrived = intake.run(Reader::new(body)).await?;
+        let images = self.images(&arrived, lease.id()).await?;
+        let mut examined = self.examine(&images, lease.id()).await?;
+        self.check(&images, &mut examined, &options.platforms)
+            .await?;
+        let promised = self.promised(&examined, &arrived).await?;
+        if self.settings.verify_diff_ids_first {
+            self.verify(&promised).await?;
+        }
+        let changed = self.set_names(&images, &examined).await?;
+        if !self.settings.verify_diff_ids_first && !promised.is_empty() {
+            self.store.expect_diff_ids(&promised).await?;
+        }
+        drop(lease);
+        if !options.platforms.is_empty() {
+            self.remove_leftovers(&examined, arrived.new).await;
+        }
+        for ((image, examined), changed) in images.iter().zip(&examined).zip(changed) {
+            if let Some(reference) = image.reference() {
+                progress.report(Event::Completed(Completed {
+                    reference,
+                    digest: examined.target.digest.clone(),
+                    size: examined.target.size,
+                    changed,
+                }));
+            }
+        }
+        let loaded = images.into_iter().map(|image| Loaded {
+            name: image.familiar(),
+            id: image.descriptor.digest,
+        });
+        Ok(loaded.collect())
+    }
+
+    /// What the documents of the archive say its images are.
+    async fn images(&self, arrived: &Arrived, lease: u64) -> Result<Vec<Image>> {
+        if let Some(images) = layout::images(arrived)? {
+            return Ok(images);
+        }
+        let rows = match &arrived.manifest {
+            Some(bytes) => parse_manifest(bytes).map_err(|error| {
+                invalid(format_args!("untar manifest \"manifest.json\": {error}"))
+            })?,
+            None => None,
+        };
+        match rows {
+            Some(rows) => self.docker_images(&rows, &arrived.files, lease).await,
+            None => Err(Error::InvalidArgument(
+                "unrecognized image format".to_owned(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Content whose name may be anything: configs and layers of Docker archives.
+
+use super::{
+    Compression, Digest, File, Intake, PROGRESS_BYTES, Reader, SMALL_BLOB, named_digest, report,
+};
+use crate::{Body, Clock, Phase, Result, Stage as _, Store, archive::load::writes::Written};
+
+impl<S: Store, C: Clock> Intake<'_, S, C> {
+    /// Stores a file, unless it is known to be here, and remembers which blob it is.
+    pub(super) async fn file<B: Body>(
+        &mut self,
+        path: String,
+        size: u64,
+        reader: &mut Reader<B>,
+    ) -> Result<()> {
+        if size <= SMALL_BLOB {
+            let bytes = self.writes.beside(reader.whole()).await??;
+            let digest = Digest::sha256(&bytes);
+            let file = File {
+                digest: digest.clone(),
+                size,
+                compression: Compression::of(&bytes),
+            };
+            self.arrived.files.add_file(path, file)?;
+            return self.put(digest, bytes).await;
+        }
+        let files = &self.arrived.files;
+        let expected = self.hints.digest_of(&path, files, self.store).await;
+        let first = self.writes.beside(reader.content()).await??;
+        let first = first.unwrap_or_default();
+        let compression = Compression::of(&first);
+        if let Some(digest) = expected
+            && self.store.stat(&digest, Some(self.lease)).await? == Some(size)
+        {
+            self.report(&digest, Phase::AlreadyExists, size, size);
+            let file = File {
+                digest,
+                size,
+                compression,
+            };
+            return self.arrived.files.add_file(path, file);
+        }
+        // Until the digest is known, progress goes by what the name suggests.
+        let shown_as = named_digest(&path).unwrap_or_else(|| Digest::sha256(path.as_bytes()));
+        let stage = self.writes.beside(self.store.stage(self.lease)).await??;
+        let (mut written, mut shown) = (0, 0);
+        self.report(&shown_as, Phase::Downloading, 0, size);
+        let mut next = Some(first);
+        while let Some(piece) = next {
+            written += piece.len() as u64;
+            self.writes.beside(stage.write(piece)).await??;
+            if written - shown >= PROGRESS_BYTES {
+                shown = written;
+                self.report(&shown_as, Phase::Downloading, written, size);
+            }
+            next = self.writes.beside(reader.content()).await??;
+        }
+        let progress = self.progress;
+        self.writes
+            .add(async move {
+                let (digest, size) = stage.finish().await?;
+                report(progress, &shown_as, Phase::Downloaded, size, size);
+                let file = File {
+                    digest: digest.clone(),
+                    size,
+                    compression,
+                };
+                Ok(Written {
+                    file: Some((path, file)),
+                    new: Some(digest),
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,106 @@
+//! Whether images are whole, and have what was asked for (docker §4.12).
+
+use strata_oci::{ImageConfig, Platform, config::MAX_CONFIG_BYTES};
+
+use super::{
+    Image,
+    examine::{Examined, Part},
+};
+use crate::{Engine, Error, Result, Store, archive::invalid};
+
+impl<S: Store, T, C> Engine<S, T, C> {
+    /// Checks that something of each image is whole: without `platforms` anything, with
+    /// them everything for them. Marks what was asked for.
+    ///
+    /// # Errors
+    /// [`Error::ManifestInvalid`] and [`Error::PlatformMismatch`].
+    pub(super) async fn check(
+        &self,
+        images: &[Image],
+        examined: &mut [Examined],
+        platforms: &[Platform],
+    ) -> Result<()> {
+        if platforms.is_empty() {
+            let mut pairs = images.iter().zip(&*examined);
+            return pairs.try_for_each(|(image, it)| check_whole(image, it));
+        }
+        let wanted = |offered: &Platform| platforms.iter().any(|it| it.matches(offered));
+        let words: Vec<String> = platforms.iter().map(Platform::format).collect();
+        let words = format!("[{}]", words.join(" "));
+        let mut stated = images.iter().map(|image| &image.descriptor.platform);
+        if !stated.any(|stated| stated.as_ref().is_none_or(wanted)) {
+            return Err(Error::PlatformMismatch(format!(
+                "requested platform(s) ({words}) not found: image might be filtered out"
+            )));
+        }
+        let mut lacking = Vec::new();
+        for (image, examined) in images.iter().zip(examined) {
+            let is_index = examined.is_index;
+            let mut provides = false;
+            for part in &mut examined.parts {
+                let platform = self.platform(part).await?;
+                part.is_wanted = platform.as_ref().is_some_and(wanted);
+                match &part.missing {
+                    None => provides |= part.is_wanted,
+                    Some(missing) if part.is_wanted || !is_index => {
+                        return Err(Error::PlatformMismatch(format!(
+                            "requested platform(s) ({words}) found, but some content is missing: content digest {missing}: not found"
+                        )));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if !provides {
+                lacking.push(image.title());
+            }
+        }
+        Err(Error::PlatformMismatch(match lacking.as_slice() {
+            [] => return Ok(()),
+            [one] => format!(
+                "image {one} was loaded, but doesn't provide the requested platform ({words})"
+            ),
+            more => format!(
+                "images [{}] were loaded, but don't provide the requested platform ({words})",
+                more.join(", ")
+            ),
+        }))
+    }
+
+    /// The platform of a manifest: its index says it, or its config.
+    async fn platform(&self, part: &Part) -> Result<Option<Platform>> {
+        if part.platform.is_some() {
+            return Ok(part.platform.clone());
+        }
+        let manifest = part.manifest().filter(|manifest| manifest.is_image());
+        let Some(manifest) = manifest else {
+            return Ok(None);
+        };
+        let limit = MAX_CONFIG_BYTES as u64;
+        match self.store.get(&manifest.config.digest, limit).await {
+            // A config that is none has no platform.
+            Ok(bytes) => Ok(ImageConfig::parse(&bytes).ok().map(|it| it.platform())),
+            Err(Error::NotFound(_) | Error::QuotaExceeded(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether there is anything to an image. Of an index, one image is enough: archives for
+/// one machine have no other.
+fn check_whole(image: &Image, examined: &Examined) -> Result<()> {
+    let parts = examined.parts.iter().filter(|part| !part.is_attestation);
+    let mut missing = None;
+    for part in parts {
+        match &part.missing {
+            None => return Ok(()),
+            Some(digest) => missing = missing.or(Some(digest)),
+        }
+    }
+    match missing {
+        None => Ok(()),
+        Some(digest) => Err(invalid(format_args!(
+            "image {} is incomplete in the archive: {digest} is missing",
+            image.title()
+        ))),
+    }
+}

@@ -1,0 +1,195 @@
+//! An archive as it arrives.
+
+use std::{mem, ops::Range};
+
+use strata_oci::archive::{Entry, Parser, Step};
+
+use crate::{Body, Result, archive::refused};
+
+/// Pieces smaller than this are put together: each costs a call to the store.
+const PIECE_BYTES: usize = 64 << 10;
+/// The most that is looked at in one step. With what may have been put together before,
+/// a piece stays below the 1 MiB that the store takes in one call.
+const STEP_BYTES: usize = 512 << 10;
+
+/// Reads an archive from a body.
+pub(super) struct Reader<B> {
+    body: B,
+    parser: Parser,
+    /// What came last.
+    chunk: Vec<u8>,
+    /// Bytes of it that are used up.
+    used: usize,
+}
+
+impl<B: Body> Reader<B> {
+    /// A reader at the start of `body`.
+    pub(super) fn new(body: B) -> Self {
+        Self {
+            body,
+            parser: Parser::new(),
+            chunk: Vec::new(),
+            used: 0,
+        }
+    }
+
+    /// The next entry; what is left of the one before is passed over. `None` at the end,
+    /// when the body has been read to its own end: whether compressed bytes were whole is
+    /// only known then.
+    pub(super) async fn next(&mut self) -> Result<Option<Entry>> {
+        loop {
+            match self.advance().await? {
+                (_, Step::Entry(entry)) => return Ok(Some(entry)),
+                (_, Step::Content | Step::More) => {}
+                (_, Step::End) => {
+                    while self.body.chunk().await?.is_some() {}
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Bytes of the entry that are still to come.
+    pub(super) fn remaining(&self) -> u64 {
+        self.parser.remaining()
+    }
+
+    /// The next piece of the entry's content; `None` at its end.
+    pub(super) async fn content(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut gathered = Vec::new();
+        while self.remaining() > 0 && gathered.len() < PIECE_BYTES {
+            let (range, _) = self.advance().await?;
+            if gathered.is_empty() && range.len() >= PIECE_BYTES && range.len() == self.chunk.len()
+            {
+                self.used = 0;
+                return Ok(Some(mem::take(&mut self.chunk)));
+            }
+            gathered.extend_from_slice(self.chunk.get(range).unwrap_or_default());
+        }
+        Ok((!gathered.is_empty()).then_some(gathered))
+    }
+
+    /// All that remains of the entry. The caller has seen to its size.
+    pub(super) async fn whole(&mut self) -> Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        while let Some(piece) = self.content().await? {
+            match whole.is_empty() {
+                true => whole = piece,
+                false => whole.extend(piece),
+            }
+        }
+        Ok(whole)
+    }
+
+    /// One step, and the bytes of the chunk it used.
+    async fn advance(&mut self) -> Result<(Range<usize>, Step)> {
+        loop {
+            let rest = self.chunk.get(self.used..).unwrap_or_default();
+            let rest = rest.get(..STEP_BYTES).unwrap_or(rest);
+            let (used, step) = self.parser.step(rest).map_err(refused)?;
+            let start = self.used;
+            self.used += used;
+            if step != Step::More {
+                return Ok((start..self.used, step));
+            }
+            if self.used < self.chunk.len() {
+                continue;
+            }
+            self.used = 0;
+            match self.body.chunk().await? {
+                Some(chunk) => self.chunk = chunk,
+                None => {
+                    self.chunk.clear();
+                    self.parser.finish().map_err(refused)?;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures::executor::block_on;
+    use strata_oci::archive::{END, file_header, padding};
+
+    use super::*;
+    use crate::Error;
+
+    /// Chunks, or a cut.
+    struct Chunks(VecDeque<Result<Vec<u8>>>);
+
+    impl Body for Chunks {
+        async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
+            self.0.pop_front().transpose()
+        }
+    }
+
+    fn reader(bytes: &[u8], size: usize) -> Reader<Chunks> {
+        let chunks = bytes.chunks(size).map(|chunk| Ok(chunk.to_vec()));
+        Reader::new(Chunks(chunks.collect()))
+    }
+
+    fn archive(contents: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for content in contents {
+            bytes.extend(file_header("name", 0o644, content.len() as u64));
+            bytes.extend_from_slice(content);
+            bytes.resize(bytes.len() + padding(content.len() as u64), 0);
+        }
+        bytes.extend_from_slice(&END);
+        bytes
+    }
+
+    #[test]
+    fn content_is_whole_whatever_the_chunks() {
+        let large: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let bytes = archive(&[b"", &large, b"small"]);
+        for size in [100, 512, 1000, 65_536, 70_000, 1 << 20] {
+            let mut reader = reader(&bytes, size);
+            block_on(async {
+                let mut sizes = Vec::new();
+                while let Some(entry) = reader.next().await.unwrap() {
+                    sizes.push(entry.size);
+                    // The last is passed over.
+                    if entry.size == large.len() as u64 {
+                        assert_eq!(reader.remaining(), entry.size);
+                        assert!(reader.whole().await.unwrap() == large, "{size}");
+                        assert_eq!(reader.content().await, Ok(None));
+                    }
+                }
+                assert_eq!(sizes, [0, 200_000, 5], "{size}");
+            });
+        }
+    }
+
+    #[test]
+    fn small_chunks_are_put_together_and_large_ones_passed_on() {
+        let large = vec![7; 3 << 20];
+        for (size, most) in [(1000, 50), (100_000, 33), (600_000, 12), (4 << 20, 7)] {
+            let mut reader = reader(&archive(&[&large]), size);
+            block_on(async {
+                reader.next().await.unwrap();
+                let mut pieces = 0;
+                while let Some(piece) = reader.content().await.unwrap() {
+                    pieces += 1;
+                    assert!(piece.len() <= 1 << 20);
+                }
+                assert!(pieces <= most, "{pieces} of {size}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_body_that_fails_after_the_archive_fails_the_archive() {
+        let mut chunks: VecDeque<_> = [Ok(archive(&[b"a"]))].into();
+        chunks.push_back(Err(Error::Unavailable("cut".to_owned())));
+        let mut reader = Reader::new(Chunks(chunks));
+        block_on(async {
+            assert!(reader.next().await.unwrap().is_some());
+            let error = reader.next().await.unwrap_err();
+            assert_eq!(error, Error::Unavailable("cut".to_owned()));
+        });
+    }
+}

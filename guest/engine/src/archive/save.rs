@@ -1,0 +1,103 @@
+//! Saving images (docker §4.11).
+//!
+//! An OCI layout that is a Docker archive too: `index.json` with an entry for each name,
+//! `manifest.json` with a row for each image, content as it is stored. Entries come in
+//! the order of their names and say nothing of time or place, so the same images under
+//! the same names always give the same bytes.
+
+mod choose;
+mod documents;
+mod plan;
+mod select;
+
+use strata_oci::{
+    Digest,
+    archive::{END, directory_header, file_header, padding},
+};
+
+use super::{ArchiveSink, lease::Lease};
+use crate::{
+    BlobProgress, Clock, Engine, Event, Phase, Progress, Result, SaveOptions, Store, Transport,
+};
+use plan::Content;
+
+/// Blobs up to this size are read whole and travel with their headers: opening a stream
+/// costs more than copying so few bytes.
+const SMALL_BLOB: u64 = 64 << 10;
+/// Bytes gathered before the sink gets them.
+const WRITE_BYTES: usize = 64 << 10;
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Writes an archive of images to `sink`.
+    ///
+    /// A name without tag stands for every tag of its repository; an ID or a digest
+    /// for the image without its names. One platform saves that manifest alone; several
+    /// save the index, with the content of these. Nothing is written before everything
+    /// is known to be here, and then it stays until the archive is complete.
+    ///
+    /// # Errors
+    /// Before the first byte: [`crate::Error::InvalidArgument`] if a name does not
+    /// parse, [`crate::Error::NotFound`] if there is no such image, a platform is not in
+    /// it, or content is missing. After it: as `sink`, and as the store's reads.
+    pub async fn save<W: ArchiveSink<S::Body>>(
+        &self,
+        options: &SaveOptions,
+        sink: &mut W,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let lease = Lease::acquire(&self.store).await?;
+        let plan = self.plan(options, lease.id()).await?;
+        let mut pending = Vec::new();
+        for (path, content) in &plan.entries {
+            match content {
+                Content::Directory => pending.extend(directory_header(path, 0o755)),
+                Content::Document(bytes, mode) => {
+                    pending.extend(file_header(path, *mode, bytes.len() as u64));
+                    pending.extend_from_slice(bytes);
+                    pad(&mut pending, bytes.len() as u64);
+                }
+                Content::Blob(digest, size) => {
+                    pending.extend(file_header(path, 0o444, *size));
+                    if *size <= SMALL_BLOB {
+                        pending.extend(self.store.get(digest, *size).await?);
+                    } else {
+                        sink.write(std::mem::take(&mut pending)).await?;
+                        report(progress, digest, 0, *size);
+                        let body = self.store.read(digest, 0, None).await?;
+                        sink.copy(body, *size).await?;
+                        report(progress, digest, *size, *size);
+                    }
+                    pad(&mut pending, *size);
+                }
+            }
+            if pending.len() >= WRITE_BYTES {
+                sink.write(std::mem::take(&mut pending)).await?;
+            }
+        }
+        pending.extend_from_slice(&END);
+        sink.write(pending).await?;
+        for completed in plan.completed {
+            progress.report(Event::Completed(completed));
+        }
+        Ok(())
+    }
+}
+
+/// Fills the last block of content of this size.
+fn pad(pending: &mut Vec<u8>, size: u64) {
+    pending.resize(pending.len() + padding(size), 0);
+}
+
+fn report(progress: &dyn Progress, digest: &Digest, current: u64, total: u64) {
+    progress.report(Event::Blob(BlobProgress {
+        digest: digest.clone(),
+        phase: Phase::Uploading,
+        current,
+        total,
+    }));
+}

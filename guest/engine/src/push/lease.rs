@@ -1,0 +1,29 @@
+//! A lease that ends with the operation, however that ends.
+
+use crate::{LeaseId, Result, Store};
+
+/// Protects what is being pushed, should its name go meanwhile. Released on drop,
+/// so a cancelled operation leaves none behind.
+pub(super) struct Lease<'a, S: Store> {
+    store: &'a S,
+    id: LeaseId,
+}
+
+impl<'a, S: Store> Lease<'a, S> {
+    /// Starts a lease.
+    pub(super) async fn acquire(store: &'a S) -> Result<Self> {
+        let id = store.acquire_lease().await?;
+        Ok(Self { store, id })
+    }
+
+    /// What the store calls it.
+    pub(super) fn id(&self) -> LeaseId {
+        self.id
+    }
+}
+
+impl<S: Store> Drop for Lease<'_, S> {
+    fn drop(&mut self) {
+        self.store.release_lease(self.id);
+    }
+}

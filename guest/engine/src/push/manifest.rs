@@ -1,0 +1,125 @@
+//! Manifests and indexes on their way to the registry, children first.
+
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    future::{FutureExt as _, LocalBoxFuture},
+    stream,
+};
+use strata_oci::{Descriptor, Document, document::MAX_DOCUMENT_BYTES};
+
+use super::{
+    Push,
+    blob::Trust,
+    plan::{Blob, Plan},
+};
+use crate::{
+    Clock, Error, Result, Store, Transport,
+    registry::{Published, retrying},
+};
+
+impl<S, T, C> Push<'_, S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Sends every manifest and index that the registry does not have, the target
+    /// last and under its tag, unless it `is_tagged` so already.
+    pub(super) async fn publish_all(&self, plan: &Plan, is_tagged: bool) -> Result<()> {
+        let parallel = self.engine.settings.parallel_layers.max(1);
+        for level in &plan.levels {
+            let below = level.iter().filter(|it| it.digest != plan.top.digest);
+            stream::iter(below)
+                .map(|document| self.publish_child(plan, document))
+                .buffer_unordered(parallel)
+                .try_collect::<()>()
+                .await?;
+        }
+        if is_tagged {
+            return Ok(());
+        }
+        let tag = self.reference.tag();
+        let tag = tag.filter(|_| self.reference.digest().is_none());
+        let name = tag.unwrap_or(plan.top.digest.as_str());
+        self.publish(plan, &plan.top, name).await
+    }
+
+    async fn publish_child(&self, plan: &Plan, document: &Descriptor) -> Result<()> {
+        let digest = &document.digest;
+        let here = retrying(
+            Some(digest),
+            &self.engine.clock,
+            self.progress,
+            async || {
+                let here = self.repository.has_manifest(digest).await;
+                here.map_err(|failure| failure.context(&self.doing()))
+            },
+        )
+        .await?;
+        match here {
+            true => Ok(()),
+            false => self.publish(plan, document, digest.as_str()).await,
+        }
+    }
+
+    /// Sends one. If the registry then misses what it said it had, that is sent too,
+    /// once. Boxed since that may come down to other manifests; the plan's levels
+    /// bound how far.
+    fn publish<'f>(
+        &'f self,
+        plan: &'f Plan,
+        document: &'f Descriptor,
+        name: &'f str,
+    ) -> LocalBoxFuture<'f, Result<()>> {
+        async move {
+            let limit = MAX_DOCUMENT_BYTES as u64;
+            let bytes = self.engine.store.get(&document.digest, limit).await?;
+            if let Published::Incomplete(_) = self.put(document, name, &bytes).await? {
+                self.send_children(plan, &bytes).await?;
+                if let Published::Incomplete(error) = self.put(document, name, &bytes).await? {
+                    return Err(Error::Unavailable(format!(
+                        "{}: the registry refuses manifest {} though everything in it was sent: {error}",
+                        self.doing(),
+                        document.digest
+                    )));
+                }
+            }
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    async fn put(&self, document: &Descriptor, name: &str, bytes: &[u8]) -> Result<Published> {
+        let Descriptor {
+            digest, media_type, ..
+        } = document;
+        retrying(
+            Some(digest),
+            &self.engine.clock,
+            self.progress,
+            async || {
+                let published = self
+                    .repository
+                    .publish(name, digest, media_type, bytes)
+                    .await;
+                published.map_err(|failure| failure.context(&self.doing()))
+            },
+        )
+        .await
+    }
+
+    /// Sends again what a document lists, whatever the registry says about it.
+    async fn send_children(&self, plan: &Plan, bytes: &[u8]) -> Result<()> {
+        let document = Document::parse("", bytes)
+            .map_err(|error| Error::ManifestInvalid(error.to_string()))?;
+        let children = document.children();
+        let listed = |blob: &&Blob| children.iter().any(|it| it.digest == blob.digest);
+        let blobs: Vec<Blob> = plan.blobs.iter().filter(listed).cloned().collect();
+        self.send_all(&blobs, Trust::Doubt).await?;
+        let listed = |it: &&Descriptor| children.iter().any(|child| child.digest == it.digest);
+        for child in plan.levels.iter().flatten().filter(listed) {
+            self.publish(plan, child, child.digest.as_str()).await?;
+        }
+        Ok(())
+    }
+}

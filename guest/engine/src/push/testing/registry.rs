@@ -1,0 +1,166 @@
+//! An honest registry on one host: what distribution-spec 1.1 asks of one, and
+//! strict about order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use strata_oci::Digest;
+
+use super::{Asked, Reply};
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// `repository` and digest.
+    pub(crate) blobs: BTreeSet<(String, String)>,
+    /// `repository` and tag or digest: type and bytes.
+    pub(crate) manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
+    /// Bytes of the uploads that are open, by number.
+    pub(crate) uploads: BTreeMap<usize, Vec<u8>>,
+    opened: usize,
+    /// Counts the answers, so that every `Location` is new.
+    step: usize,
+}
+
+impl Registry {
+    /// Gives a repository a blob.
+    pub(crate) fn have(&mut self, repository: &str, digest: &Digest) {
+        self.blobs
+            .insert((repository.to_owned(), digest.to_string()));
+    }
+
+    /// Whether the repository has the blob.
+    pub(crate) fn has(&self, repository: &str, digest: &Digest) -> bool {
+        self.blobs
+            .contains(&(repository.to_owned(), digest.to_string()))
+    }
+
+    /// Digest of what a tag points at.
+    pub(crate) fn tagged(&self, repository: &str, tag: &str) -> Option<Digest> {
+        let key = (repository.to_owned(), tag.to_owned());
+        self.manifests
+            .get(&key)
+            .map(|(_, bytes)| Digest::sha256(bytes))
+    }
+
+    pub(crate) fn answer(&mut self, asked: &Asked) -> Reply {
+        let path = asked.uri.path().strip_prefix("/v2/").unwrap();
+        if let Some((repository, name)) = path.split_once("/manifests/") {
+            return match asked.method.as_str() {
+                "HEAD" => self.head_manifest(repository, name),
+                "PUT" => self.put_manifest(repository, name, asked),
+                other => panic!("{other} of a manifest"),
+            };
+        }
+        let (repository, name) = path.split_once("/blobs/").unwrap();
+        if let Some(number) = name.strip_prefix("uploads/") {
+            return self.upload(repository, number, asked);
+        }
+        assert_eq!(asked.method, "HEAD");
+        let key = (repository.to_owned(), name.to_owned());
+        match self.blobs.contains(&key) {
+            true => Reply::status(200),
+            false => Reply::status(404),
+        }
+    }
+
+    fn head_manifest(&self, repository: &str, name: &str) -> Reply {
+        match self
+            .manifests
+            .get(&(repository.to_owned(), name.to_owned()))
+        {
+            Some((media_type, bytes)) => Reply::status(200)
+                .header("content-type", media_type)
+                .header("docker-content-digest", Digest::sha256(bytes).as_str()),
+            None => Reply::status(404),
+        }
+    }
+
+    fn put_manifest(&mut self, repository: &str, name: &str, asked: &Asked) -> Reply {
+        let json: Value = serde_json::from_slice(&asked.body).unwrap();
+        let media_type = asked.header("content-type").unwrap().to_owned();
+        if let Some(own) = json.get("mediaType") {
+            assert_eq!(own, media_type.as_str());
+        }
+        let digest = Digest::sha256(&asked.body).to_string();
+        let has = |names: &dyn Fn(&(String, String)) -> bool, child: &Value| {
+            names(&(
+                repository.to_owned(),
+                child["digest"].as_str().unwrap().to_owned(),
+            ))
+        };
+        let blobs = json["layers"].as_array().into_iter().flatten();
+        let blobs = blobs.chain(json.get("config"));
+        let blobs = blobs.filter(|it| it.get("urls").is_none());
+        let manifests = json["manifests"].as_array().into_iter().flatten();
+        let complete = blobs
+            .into_iter()
+            .all(|it| has(&|key| self.blobs.contains(key), it))
+            && manifests
+                .into_iter()
+                .all(|it| has(&|key| self.manifests.contains_key(key), it));
+        if !complete {
+            return Reply::error(400, "MANIFEST_BLOB_UNKNOWN");
+        }
+        for name in [name, &digest] {
+            let key = (repository.to_owned(), name.to_owned());
+            let manifest = (media_type.clone(), asked.body.clone());
+            self.manifests.insert(key, manifest);
+        }
+        Reply::status(201).header("docker-content-digest", &digest)
+    }
+
+    fn upload(&mut self, repository: &str, number: &str, asked: &Asked) -> Reply {
+        if asked.method == "POST" {
+            if let (Some(digest), Some(from)) = (asked.query("mount"), asked.query("from"))
+                && self.blobs.contains(&(from.to_owned(), digest.to_owned()))
+            {
+                self.blobs
+                    .insert((repository.to_owned(), digest.to_owned()));
+                return Reply::status(201).header("location", "/v2/mounted");
+            }
+            self.opened += 1;
+            self.uploads.insert(self.opened, Vec::new());
+            return self.at(202, repository, self.opened);
+        }
+        let number: usize = number.parse().unwrap();
+        let Some(bytes) = self.uploads.get_mut(&number) else {
+            return Reply::error(404, "BLOB_UPLOAD_UNKNOWN");
+        };
+        assert!(asked.query("_state").is_some(), "the query was lost");
+        match asked.method.as_str() {
+            "GET" => self.at(204, repository, number),
+            "PATCH" => {
+                let range = asked.header("content-range").unwrap();
+                let (first, _) = range.split_once('-').unwrap();
+                if first.parse() != Ok(bytes.len()) {
+                    return self.at(416, repository, number);
+                }
+                bytes.extend_from_slice(&asked.body);
+                self.at(202, repository, number)
+            }
+            "PUT" => {
+                bytes.extend_from_slice(&asked.body);
+                let digest = asked.query("digest").unwrap();
+                if Digest::sha256(bytes).as_str() != digest {
+                    return Reply::error(400, "DIGEST_INVALID");
+                }
+                self.uploads.remove(&number);
+                self.blobs
+                    .insert((repository.to_owned(), digest.to_owned()));
+                Reply::status(201).header("docker-content-digest", digest)
+            }
+            other => panic!("{other} of an upload"),
+        }
+    }
+
+    /// An answer that says where the upload goes on and how far it is.
+    fn at(&mut self, status: u16, repository: &str, number: usize) -> Reply {
+        self.step += 1;
+        let step = self.step;
+        let length = self.uploads.get(&number).map_or(0, Vec::len);
+        let location = format!("/v2/{repository}/blobs/uploads/{number}?_state={step}");
+        Reply::status(status)
+            .header("location", &location)
+            .header("range", &format!("0-{}", length.saturating_sub(1)))
+    }
+}

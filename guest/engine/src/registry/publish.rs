@@ -1,0 +1,134 @@
+//! Manifests and indexes to a registry, byte for byte (registry-protocol.md §6).
+
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use strata_oci::Digest;
+
+use super::{
+    delivery::Delivery,
+    document::{accept, announced_digest},
+    failure::{Again, Failure},
+    repository::Repository,
+    upload::check_digest,
+    wire::Answer,
+};
+use crate::{Clock, Error, RequestBody, Transport};
+
+/// What came of sending a manifest.
+#[derive(Debug)]
+pub(crate) enum Published {
+    /// It is in the repository.
+    Done,
+    /// The registry lacks something it lists, in the registry's words.
+    Incomplete(Error),
+}
+
+impl<T: Transport, C: Clock> Repository<'_, T, C> {
+    /// What the registry has under a tag; `None` for nothing, for what cannot be
+    /// told, and for credentials that may only write.
+    pub(crate) async fn tagged(&self, tag: &str) -> Result<Option<Digest>, Failure> {
+        let answer = self.head_manifest(tag).await?;
+        Ok(answer.and_then(|answer| announced_digest(&answer)))
+    }
+
+    /// Whether the registry says it has a manifest in this repository.
+    pub(crate) async fn has_manifest(&self, digest: &Digest) -> Result<bool, Failure> {
+        Ok(self.head_manifest(digest.as_str()).await?.is_some())
+    }
+
+    async fn head_manifest(&self, name: &str) -> Result<Option<Answer<T::Body>>, Failure> {
+        let path = format!("{}/manifests/{name}", self.path);
+        let accepted = [
+            StatusCode::OK,
+            StatusCode::NOT_FOUND,
+            StatusCode::FORBIDDEN,
+            StatusCode::METHOD_NOT_ALLOWED,
+        ];
+        let answer = self
+            .ask(&self.origin, &Method::HEAD, &path, &accept(), &accepted)
+            .await;
+        match answer {
+            Ok(answer) => Ok((answer.status == StatusCode::OK).then_some(answer)),
+            Err(failure) if failure.status == Some(StatusCode::UNAUTHORIZED) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Stores a manifest under `name`, a tag or its digest.
+    pub(crate) async fn publish(
+        &self,
+        name: &str,
+        digest: &Digest,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Published, Failure> {
+        let content_type = HeaderValue::from_str(media_type).map_err(|_| {
+            Failure::last(Error::ManifestInvalid(format!(
+                "manifest {digest} has a media type that no header can carry"
+            )))
+        })?;
+        let delivery = Delivery {
+            method: Method::PUT,
+            headers: HeaderMap::from_iter([
+                (CONTENT_TYPE, content_type),
+                (CONTENT_LENGTH, HeaderValue::from(bytes.len())),
+            ]),
+            accepted: &[
+                StatusCode::OK,
+                StatusCode::CREATED,
+                StatusCode::ACCEPTED,
+                StatusCode::NO_CONTENT,
+            ],
+            scopes: &self.scopes,
+        };
+        let uri = self
+            .origin
+            .address(&format!("{}/manifests/{name}", self.path))?;
+        let body = async || Ok(RequestBody::Bytes(bytes.to_vec()));
+        let answer = match self.deliver(&delivery, &uri, body).await {
+            Ok(answer) => answer,
+            Err(failure) if is_incomplete(&failure) => {
+                return Ok(Published::Incomplete(failure.error));
+            }
+            Err(failure) => return Err(explained(failure, digest, media_type, bytes.len())),
+        };
+        check_digest(&answer, digest)?;
+        Ok(Published::Done)
+    }
+}
+
+/// Whether the registry misses what the manifest lists. Registries differ in
+/// which of the codes they use for manifests an index lists.
+fn is_incomplete(failure: &Failure) -> bool {
+    matches!(
+        failure.code.as_deref(),
+        Some("MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN")
+    )
+}
+
+/// Says which manifest was refused, and what that means where the registry's words
+/// do not tell.
+fn explained(failure: Failure, digest: &Digest, media_type: &str, size: usize) -> Failure {
+    let status = failure.status.map(|status| status.as_u16());
+    let said = &failure.error;
+    let error = match (status, failure.code.as_deref()) {
+        (Some(413), _) => Error::QuotaExceeded(format!(
+            "manifest {digest} of {size} bytes is too large for the registry: {said}"
+        )),
+        (Some(415), _)
+        | (Some(400..=499), Some("MANIFEST_INVALID" | "MANIFEST_UNVERIFIED"))
+        | (Some(400), None | Some("UNSUPPORTED")) => Error::ManifestInvalid(format!(
+            "the registry refuses manifest {digest} as {media_type}: {said}; \
+             it is not converted, since that would change its digest"
+        )),
+        _ => return failure.context(&format!("failed to push manifest {digest}")),
+    };
+    Failure {
+        error,
+        again: Again::Never,
+        complete: true,
+        ..failure
+    }
+}

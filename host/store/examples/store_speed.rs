@@ -15,6 +15,8 @@ use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Options
 
 /// 370 MB in 11 blobs, like a large application image.
 const LAYERS: [usize; 11] = [120, 80, 50, 40, 30, 20, 12, 8, 6, 3, 1];
+/// One large layer whose digest is not known, in bytes.
+const STAGED: usize = 500_000_000;
 /// What an HTTP client delivers at once.
 const CHUNK: usize = 32 * 1024;
 
@@ -39,6 +41,9 @@ async fn main() {
             megabytes / seconds
         );
     }
+    drop((layers, digests));
+    let directory = tempfile::tempdir_in(&parent).unwrap();
+    stage(directory.path()).await;
     let directory = tempfile::tempdir_in(&parent).unwrap();
     names_and_deletion(directory.path()).await;
 }
@@ -69,6 +74,33 @@ async fn pull(store: &Store, layers: &[Bytes], digests: &[Digest], parallel: usi
     }
     for task in tasks {
         task.await.unwrap();
+    }
+    store.release_lease(lease);
+}
+
+/// Three times new content, and once more what is here already.
+async fn stage(path: &Path) {
+    let store = Store::open(path, Options::default()).unwrap();
+    let lease = store.acquire_lease().await.unwrap();
+    for seed in [1, 2, 3, 3] {
+        let mut rest = noise(seed, STAGED);
+        let start = Instant::now();
+        let mut stage = store.stage(lease).await.unwrap();
+        while !rest.is_empty() {
+            stage
+                .write(rest.split_to(rest.len().min(CHUNK)))
+                .await
+                .unwrap();
+        }
+        let streamed = start.elapsed().as_secs_f64();
+        stage.finish().await.unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        println!(
+            "stage {seed}: {:.0} MB in {seconds:.3} s, {:.0} MB/s; {:.3} s of it to finish",
+            STAGED as f64 / 1e6,
+            STAGED as f64 / 1e6 / seconds,
+            seconds - streamed
+        );
     }
     store.release_lease(lease);
 }

@@ -57,18 +57,12 @@ pub(crate) fn put(inner: &Inner, digest: &Digest, bytes: &[u8]) -> Result<(), Er
     stored
 }
 
-/// Writes and syncs a temporary file. It is locked, so that nobody clears it away.
+/// Writes and syncs a temporary file, and returns it locked.
 fn write_locked(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    loop {
-        let mut file = File::create(path)?;
-        // It may be taken for a dead process's before it is locked.
-        if !owner::try_lock(&file)? || !owner::is_still(&file, path) {
-            continue;
-        }
-        file.write_all(bytes)?;
-        file.sync_data()?;
-        return Ok(file);
-    }
+    let mut file = owner::create_locked(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    Ok(file)
 }
 
 /// Removes blobs that are neither leased nor were referred to at `generation`.

@@ -71,14 +71,20 @@ pub enum Error {
     /// SQLite refused an operation.
     #[error("the store's database failed")]
     Database(#[source] rusqlite::Error),
-    /// A compression, or another feature, that is not implemented.
+    /// A feature that is not implemented, or a store of another version.
     #[error("{0}")]
     Unsupported(String),
 }
 
 impl Error {
-    /// From a failed file operation. A full disk and a read-only one get their own case.
-    pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Error {
+    /// From a failed read or write; `context` names the action and the file. A full disk and a
+    /// read-only one get their own case, and an error that travelled inside an [`io::Error`], as
+    /// those of [`decompress`](crate::decompress()) do, comes out as it was.
+    pub fn io(context: impl Into<String>, source: io::Error) -> Error {
+        let source = match source.downcast::<Error>() {
+            Ok(error) => return error,
+            Err(source) => source,
+        };
         let context = context.into();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOSPC | Errno::DQUOT) => Error::NoSpace(context),

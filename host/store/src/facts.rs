@@ -3,7 +3,7 @@
 //! On demand they are computed at once; promised diff-ids are checked by a background thread of low
 //! priority while nothing is being written.
 
-mod decompress;
+mod compute;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::open::Inner;
 use crate::sync::{blocking, lock};
 use crate::{Algorithm, Digest, Error};
 
-/// Layers decompressed at once on demand: a zstd window may take 128 MiB each.
+/// Layers decompressed at once on demand: a zstd or xz window may take 128 MiB each.
 const PARALLEL: usize = 4;
 /// Pause before trying again after a failure, or while another process does the checks.
 const RETRY: Duration = Duration::from_secs(10);
@@ -158,7 +158,7 @@ async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFa
     let (inner, digest) = (inner.clone(), digest.clone());
     blocking(move || {
         let (file, _) = inner.layout.open_blob(&digest)?;
-        let facts = decompress::facts(&digest, file, &mut || true)?
+        let facts = compute::compute(&digest, file, &mut || true)?
             .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
         if !inner.writable {
             return Ok(facts);
@@ -306,7 +306,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
             }
         }
         let computed = inner.layout.open_blob(&digest).and_then(|(file, _)| {
-            decompress::facts(&digest, file, &mut || inner.facts.wait_idle(inner))
+            compute::compute(&digest, file, &mut || inner.facts.wait_idle(inner))
         });
         match computed {
             Ok(Some(facts)) => {
@@ -315,7 +315,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
                     .write(|transaction, _| keep(transaction, &digest, &facts))?;
             }
             Ok(None) => return Ok(true),
-            Err(error @ (Error::NotFound(_) | Error::Invalid(_) | Error::Unsupported(_))) => {
+            Err(error @ (Error::NotFound(_) | Error::Invalid(_))) => {
                 if !matches!(error, Error::NotFound(_)) {
                     tracing::error!(layer = %digest, %error, "a layer cannot be checked");
                 }

@@ -1,11 +1,12 @@
 //! Blobs being written: the handle, and how bytes get to the thread that hashes and writes them.
 //!
-//! Each open ingest has one worker thread ([`worker`]) behind a bounded queue, so parallel layers
+//! Each open ingest or stage has one worker thread ([`worker`]) behind a bounded queue, so parallel layers
 //! use all cores and a slow disk slows the download instead of filling memory. The queue is a
 //! mutex, a condition variable for the worker and wakers for the senders: that serves `async`
 //! callers and hand-written `poll` functions alike.
 
 mod queue;
+mod stage;
 mod worker;
 
 use std::collections::HashMap;
@@ -25,6 +26,10 @@ use crate::sync::lock;
 use crate::{Digest, Error};
 
 use queue::{Queue, Request};
+use worker::{Goal, Worker};
+
+pub use stage::Stage;
+pub(crate) use stage::{PREFIX as STAGE_PREFIX, open as stage};
 
 /// Larger pieces are sent in parts, so that hashing starts before all is queued.
 const PART: usize = 256 * 1024;
@@ -89,7 +94,9 @@ impl Ingest {
     /// [`Error::NoSpace`], [`Error::Io`] from this or an earlier write.
     pub async fn commit(self) -> Result<(), Error> {
         self.queue.request(Request::Commit);
-        std::future::poll_fn(|cx| self.queue.poll_outcome(cx)).await
+        std::future::poll_fn(|cx| self.queue.poll_outcome(cx))
+            .await
+            .map(drop)
     }
 
     /// Forgets the bytes; the next write starts at 0. Also clears an earlier error.
@@ -109,7 +116,7 @@ impl Drop for Ingest {
     }
 }
 
-/// Sends bytes into an [`Ingest`] from a `poll` function.
+/// Sends bytes into an [`Ingest`] or a [`Stage`] from a `poll` function.
 ///
 /// As with `futures::Sink`: [`start_send`](IngestSink::start_send) only after
 /// [`poll_ready`](IngestSink::poll_ready) was ready.
@@ -236,35 +243,41 @@ pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ing
             file.set_len(0).doing(doing)?;
             length = 0;
         }
-        return spawn(inner, digest, size, length, file, path).map(IngestState::Open);
+        let queue = Arc::new(Queue::new(Some(size), length));
+        let goal = Goal::Blob(digest.clone());
+        let worker = Worker::new(inner.clone(), queue.clone(), goal.clone(), file, path);
+        spawn(inner, &queue, &goal, worker, length)?;
+        return Ok(IngestState::Open(Ingest { queue }));
     }
 }
 
+/// Starts the thread of a worker. `length` is what its file has from before.
 fn spawn(
-    inner: &Arc<Inner>,
-    digest: &Digest,
-    size: u64,
+    inner: &Inner,
+    queue: &Arc<Queue>,
+    goal: &Goal,
+    worker: Worker,
     length: u64,
-    file: File,
-    path: PathBuf,
-) -> Result<Ingest, Error> {
-    let queue = Arc::new(Queue::new(size, length));
-    let worker = worker::Worker::new(inner.clone(), queue.clone(), digest.clone(), file, path);
-    lock(&inner.ingests.queues).insert(digest.clone(), queue.clone());
+) -> Result<(), Error> {
+    if let Goal::Blob(digest) = goal {
+        lock(&inner.ingests.queues).insert(digest.clone(), queue.clone());
+    }
     inner.ingests.open.fetch_add(1, Ordering::Relaxed);
     let spawned = std::thread::Builder::new()
         .name("strata-ingest".into())
         .spawn(move || worker.run(length));
     if let Err(error) = spawned {
-        closed(inner, digest);
+        closed(inner, goal);
         return Err(Error::io("starting a thread to write with", error));
     }
-    Ok(Ingest { queue })
+    Ok(())
 }
 
-/// The worker of `digest` has ended.
-fn closed(inner: &Inner, digest: &Digest) {
-    lock(&inner.ingests.queues).remove(digest);
+/// The worker has ended.
+fn closed(inner: &Inner, goal: &Goal) {
+    if let Goal::Blob(digest) = goal {
+        lock(&inner.ingests.queues).remove(digest);
+    }
     inner.ingests.open.fetch_sub(1, Ordering::Relaxed);
     inner.facts.wake();
 }

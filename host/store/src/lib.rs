@@ -11,7 +11,7 @@
 //! - A blob is visible only after size and digest matched and file and directory were fsynced.
 //! - Any number of processes may use one store. Whatever a killed process held is free again.
 //! - A failure, a full disk included, leaves a valid layout and keeps partial downloads for resume.
-//! - Memory does not depend on blob sizes: an ingest buffers at most about 1 MiB.
+//! - Memory does not depend on blob sizes: an ingest or a stage buffers at most about 1 MiB.
 //!
 //! What it deliberately does not know: manifests, tags, platforms, or which blobs belong together.
 //! Its callers decide what is garbage; [`Store::delete`] only makes that decision safe.
@@ -38,6 +38,7 @@
 
 mod content;
 mod database;
+mod decompress;
 mod digest;
 mod error;
 mod facts;
@@ -53,11 +54,12 @@ mod store;
 mod sync;
 mod trash;
 
+pub use decompress::decompress;
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
 pub use facts::LayerFacts;
 pub use index::IMAGES;
-pub use ingest::{Ingest, IngestSink, IngestState};
+pub use ingest::{Ingest, IngestSink, IngestState, Stage};
 pub use name::{Change, Descriptor, Expectation, Name};
 pub use open::Options;
 pub use store::Store;

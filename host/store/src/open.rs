@@ -146,8 +146,10 @@ fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inne
         counter: AtomicU64::new(0),
     };
     // A full disk must not keep anybody from opening the store to free space.
-    if let Err(error) = ingest::discard(&inner.layout, content::PUT_PREFIX) {
-        tracing::warn!(%error, "temporary files of dead processes stay");
+    for prefix in [content::PUT_PREFIX, ingest::STAGE_PREFIX] {
+        if let Err(error) = ingest::discard(&inner.layout, prefix) {
+            tracing::warn!(%error, "temporary files of dead processes stay");
+        }
     }
     inner.trash.empty(&inner.layout);
     reserve::keep(&inner.layout);

@@ -93,6 +93,17 @@ pub(crate) fn find_dead(directory: &Path, id: &str) -> Option<Dead> {
     }
 }
 
+/// Creates a file with its lock held, so that nobody clears it away as a dead process's.
+pub(crate) fn create_locked(path: &Path) -> io::Result<File> {
+    loop {
+        let file = File::create(path)?;
+        // It may be taken for a dead process's before it is locked.
+        if try_lock(&file)? && is_still(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
 /// Takes the one lock of an open file. False if somebody else has it.
 pub(crate) fn try_lock(file: &File) -> rustix::io::Result<bool> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ingest::{self, IngestState};
+use crate::ingest::{self, IngestState, Stage};
 use crate::name::{self, Change, Name};
 use crate::open::{self, Background, Inner};
 use crate::sync::blocking;
@@ -179,13 +179,26 @@ impl Store {
         .await
     }
 
+    /// Starts a blob whose digest is not known yet. It has one, SHA-256, and is protected by the
+    /// lease once it is [finished](Stage::finish).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if the lease is not a live one of this store; [`Error::NoSpace`],
+    /// [`Error::ReadOnly`], [`Error::Io`].
+    pub async fn stage(&self, lease: u64) -> Result<Stage, Error> {
+        self.inner.check_writable("a staged blob")?;
+        let inner = self.inner.clone();
+        blocking(move || ingest::stage(&inner, lease)).await
+    }
+
     /// Facts about a layer, computed at first need and kept.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`]; [`Error::Invalid`] if it does not decompress, or to far too much;
-    /// [`Error::Unsupported`] if it is compressed with bzip2 or xz; [`Error::DigestMismatch`] if it
-    /// is not what was promised through [`expect_diff_ids`](Store::expect_diff_ids).
+    /// [`Error::DigestMismatch`] if it is not what was promised through
+    /// [`expect_diff_ids`](Store::expect_diff_ids).
     pub async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts, Error> {
         facts::on_demand(&self.inner, digest).await
     }
@@ -213,7 +226,8 @@ impl Store {
         blocking(move || inner.layout.blobs()).await
     }
 
-    /// Removes partial downloads nobody is writing, and returns their bytes.
+    /// Removes partial downloads nobody is writing, and staged blobs of dead processes. Returns their
+    /// bytes.
     ///
     /// # Errors
     ///
@@ -294,21 +308,23 @@ impl Store {
             .iter()
             .all(|change| matches!(change, Change::Remove { .. }));
         blocking(move || {
-            let write = || inner.database.write(|transaction, head| {
-                if generation.is_some_and(|expected| expected != head.generation) {
-                    return Err(Error::Conflict(format!(
-                        "the store changed: it is at generation {}; read again",
+            let write = || {
+                inner.database.write(|transaction, head| {
+                    if generation.is_some_and(|expected| expected != head.generation) {
+                        return Err(Error::Conflict(format!(
+                            "the store changed: it is at generation {}; read again",
+                            head.generation
+                        )));
+                    }
+                    let applied = name::apply(transaction, &inner.layout, &changes)?;
+                    let generation = if applied.any {
+                        database::advance(transaction, true)?
+                    } else {
                         head.generation
-                    )));
-                }
-                let applied = name::apply(transaction, &inner.layout, &changes)?;
-                let generation = if applied.any {
-                    database::advance(transaction, true)?
-                } else {
-                    head.generation
-                };
-                Ok((generation, applied))
-            });
+                    };
+                    Ok((generation, applied))
+                })
+            };
             let (generation, applied) = if frees {
                 reserve::spend(&inner.layout, write)?
             } else {

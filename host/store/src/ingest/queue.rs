@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::Error;
 use crate::sync::lock;
+use crate::{Digest, Error};
 
 /// Bytes queued or being written at which senders wait. A sender may exceed it by one piece.
 const CAPACITY: usize = 1024 * 1024;
@@ -33,8 +33,11 @@ pub(super) enum Work {
     Close,
 }
 
+/// How a worker ended: the blob it published with its size in bytes, `None` if it only was closed.
+pub(super) type Outcome = Result<Option<(Digest, u64)>, Error>;
+
 pub(super) struct Queue {
-    size: u64,
+    size: Option<u64>,
     state: Mutex<State>,
     /// For the worker.
     work: Condvar,
@@ -51,12 +54,12 @@ struct State {
     reset: bool,
     last: Option<Request>,
     failure: Option<Error>,
-    outcome: Option<Result<(), Error>>,
+    outcome: Option<Outcome>,
     wakers: Vec<Waker>,
 }
 
 impl Queue {
-    pub(super) fn new(size: u64, accepted: u64) -> Queue {
+    pub(super) fn new(size: Option<u64>, accepted: u64) -> Queue {
         Queue {
             size,
             state: Mutex::new(State {
@@ -76,8 +79,8 @@ impl Queue {
         }
     }
 
-    /// Declared size of the blob in bytes.
-    pub(super) fn size(&self) -> u64 {
+    /// Declared size of the blob in bytes, if it is known.
+    pub(super) fn size(&self) -> Option<u64> {
         self.size
     }
 
@@ -158,7 +161,7 @@ impl Queue {
         Poll::Pending
     }
 
-    pub(super) fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_outcome(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut state = lock(&self.state);
         if let Some(outcome) = state.outcome.take() {
             return Poll::Ready(outcome);
@@ -260,7 +263,7 @@ impl Queue {
     }
 
     /// The worker ends.
-    pub(super) fn end(&self, outcome: Result<(), Error>) {
+    pub(super) fn end(&self, outcome: Outcome) {
         let mut state = lock(&self.state);
         state.last.get_or_insert(Request::Close);
         state.pieces.clear();
@@ -284,11 +287,13 @@ impl State {
         }
     }
 
-    fn check_room(&self, size: u64, length: u64) -> Result<(), Error> {
-        if length > size - self.accepted.min(size) {
-            return Err(Error::TooLong { expected: size });
+    fn check_room(&self, size: Option<u64>, length: u64) -> Result<(), Error> {
+        match size {
+            Some(size) if length > size.saturating_sub(self.accepted) => {
+                Err(Error::TooLong { expected: size })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn register(&mut self, cx: &Context<'_>) {

@@ -1,6 +1,7 @@
-//! The thread behind an ingest: hashes, writes, and finally publishes.
+//! The thread behind an ingest or a stage: hashes, writes, and finally publishes.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
 use std::num::NonZeroU64;
@@ -10,11 +11,11 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use rustix::fs::Advice;
 
-use super::queue::{Queue, Work};
+use super::queue::{Outcome, Queue, Work};
 use crate::digest::Hasher;
 use crate::error::Doing as _;
 use crate::open::Inner;
-use crate::{Digest, Error};
+use crate::{Algorithm, Digest, Error};
 
 /// After this many bytes the kernel is asked to start writing, so that little is left for the sync
 /// at the end.
@@ -24,10 +25,37 @@ const SLICES: usize = 256;
 /// Buffer for hashing again what an earlier run wrote, in bytes.
 const REHASH: usize = 256 * 1024;
 
+/// What the bytes are to become.
+#[derive(Clone)]
+pub(super) enum Goal {
+    /// The blob of this digest, which is protected. What comes of it stays, for resume.
+    Blob(Digest),
+    /// The blob of whatever digest they have, protected by `lease` then. Discarded if that fails.
+    Stage { lease: u64 },
+}
+
+impl Goal {
+    fn hasher(&self) -> Hasher {
+        Hasher::new(match self {
+            Goal::Blob(digest) => digest.algorithm(),
+            Goal::Stage { .. } => Algorithm::Sha256,
+        })
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Goal::Blob(digest) => digest.fmt(f),
+            Goal::Stage { .. } => f.write_str("a staged blob"),
+        }
+    }
+}
+
 pub(super) struct Worker {
     inner: Arc<Inner>,
     queue: Arc<Queue>,
-    digest: Digest,
+    goal: Goal,
     file: File,
     path: PathBuf,
     hasher: Hasher,
@@ -41,15 +69,15 @@ impl Worker {
     pub(super) fn new(
         inner: Arc<Inner>,
         queue: Arc<Queue>,
-        digest: Digest,
+        goal: Goal,
         file: File,
         path: PathBuf,
     ) -> Worker {
-        let hasher = Hasher::new(digest.algorithm());
+        let hasher = goal.hasher();
         Worker {
             inner,
             queue,
-            digest,
+            goal,
             file,
             path,
             hasher,
@@ -71,19 +99,24 @@ impl Worker {
         let Worker {
             inner,
             queue,
-            digest,
+            goal,
             file,
+            path,
             ..
         } = self;
+        if let Goal::Stage { .. } = goal {
+            // Gone already if it was published. Should this fail, the next open of a store does it.
+            let _ = fs::remove_file(path);
+        }
         // In this order: whoever learns of the end finds the lock free.
         drop(file);
-        super::closed(&inner, &digest);
+        super::closed(&inner, &goal);
         drop(inner);
         queue.end(outcome);
     }
 
     /// Works until the handle commits or is dropped.
-    fn work(&mut self, length: u64) -> Result<(), Error> {
+    fn work(&mut self, length: u64) -> Outcome {
         if let Err(error) = self.rehash(length) {
             self.queue.fail(error, self.length);
         }
@@ -97,8 +130,8 @@ impl Worker {
                     let result = self.truncate();
                     self.queue.was_reset(result);
                 }
-                Work::Commit => return self.commit(),
-                Work::Close => return Ok(()),
+                Work::Commit => return self.commit().map(Some),
+                Work::Close => return Ok(None),
             }
         }
     }
@@ -108,7 +141,7 @@ impl Worker {
         if length == 0 {
             return Ok(());
         }
-        let doing = || format!("rereading {}", self.digest);
+        let doing = || format!("rereading {}", self.goal);
         let mut buffer = vec![0; REHASH];
         let mut left = length;
         while left > 0 {
@@ -134,7 +167,7 @@ impl Worker {
         // Hashed after writing, from a second handle on the same memory.
         let hashed = pieces.clone();
         if let Err(error) = write_all(&mut self.file, pieces) {
-            let error = Error::io(format!("writing {}", self.digest), error);
+            let error = Error::io(format!("writing {}", self.goal), error);
             // The hash covers `length`; so must the file. Failing that, start over.
             if self.file.set_len(self.length).is_err()
                 || self.file.seek(SeekFrom::Start(self.length)).is_err()
@@ -159,43 +192,56 @@ impl Worker {
     }
 
     fn truncate(&mut self) -> Result<(), Error> {
-        self.hasher = Hasher::new(self.digest.algorithm());
+        self.hasher = self.goal.hasher();
         self.length = 0;
         self.written_back = 0;
         self.file
             .set_len(0)
             .and_then(|()| self.file.rewind())
-            .doing(|| format!("truncating the ingest of {}", self.digest))?;
+            .doing(|| format!("truncating the ingest of {}", self.goal))?;
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(), Error> {
+    fn commit(&mut self) -> Result<(Digest, u64), Error> {
         if let Some(error) = self.queue.failure() {
             return Err(error);
         }
-        let expected = self.queue.size();
-        if self.length != expected {
+        if let Some(expected) = self.queue.size()
+            && self.length != expected
+        {
             return Err(Error::TooShort {
                 expected,
                 actual: self.length,
             });
         }
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new(self.digest.algorithm()));
-        let actual = hasher.finish();
-        if actual != self.digest {
-            // A lying server, or a file torn by a power cut: neither is worth resuming.
-            let _ = fs::remove_file(&self.path);
-            return Err(Error::DigestMismatch {
-                expected: self.digest.clone(),
-                actual,
-            });
+        let actual = std::mem::replace(&mut self.hasher, self.goal.hasher()).finish();
+        let is_here = match &self.goal {
+            Goal::Blob(expected) if actual != *expected => {
+                // A lying server, or a file torn by a power cut: neither is worth resuming.
+                let _ = fs::remove_file(&self.path);
+                return Err(Error::DigestMismatch {
+                    expected: expected.clone(),
+                    actual,
+                });
+            }
+            Goal::Blob(_) => false,
+            Goal::Stage { lease } => {
+                // First protected, then looked for: see the rule in `lease`.
+                let leases = &self.inner.leases;
+                leases.protect(*lease, std::slice::from_ref(&actual))?;
+                // One of another size is damaged, and replaced.
+                self.inner.layout.blob_size(&actual)? == Some(self.length)
+            }
+        };
+        if !is_here {
+            if let Err(error) = self.file.sync_data() {
+                // The kernel may have dropped the pages it could not write: do not trust the file.
+                let _ = self.truncate();
+                return Err(Error::io(format!("syncing {actual}"), error));
+            }
+            self.inner.layout.publish(&self.path, &actual)?;
         }
-        if let Err(error) = self.file.sync_data() {
-            // The kernel may have dropped the pages it could not write: do not trust the file.
-            let _ = self.truncate();
-            return Err(Error::io(format!("syncing {}", self.digest), error));
-        }
-        self.inner.layout.publish(&self.path, &self.digest)
+        Ok((actual, self.length))
     }
 }
 

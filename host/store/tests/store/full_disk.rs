@@ -78,6 +78,30 @@ async fn an_ingest_on_a_full_disk_keeps_what_was_written() {
 }
 
 #[tokio::test]
+async fn a_stage_on_a_full_disk_leaves_nothing() {
+    let outside = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=8m") else {
+        return;
+    };
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    let bytes = Bytes::from(noise(12_000_000));
+    let lease = store.acquire_lease().await.unwrap();
+    let mut stage = store.stage(lease).await.unwrap();
+    let error = stage.write(bytes.clone()).await;
+    assert!(matches!(error, Err(Error::NoSpace(_))), "{error:?}");
+    let again = stage.write(bytes.slice(..1)).await;
+    assert!(matches!(again, Err(Error::NoSpace(_))), "{again:?}");
+    let finished = stage.finish().await;
+    assert!(matches!(finished, Err(Error::NoSpace(_))), "{finished:?}");
+    assert!(store.blobs().await.unwrap().is_empty());
+
+    // A failed finish has given the room back already.
+    let mut stage = store.stage(lease).await.unwrap();
+    stage.write(bytes.slice(..5_000_000)).await.unwrap();
+    assert_eq!(stage.finish().await.unwrap().1, 5_000_000);
+}
+
+#[tokio::test]
 async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
     let outside = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=4m") else {

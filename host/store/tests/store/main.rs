@@ -8,6 +8,7 @@
 )]
 
 mod content;
+mod decompress;
 mod facts;
 mod full_disk;
 mod index;
@@ -15,6 +16,7 @@ mod ingest;
 mod names;
 mod open;
 mod processes;
+mod stage;
 
 use bytes::Bytes;
 use strata_store::{Change, Descriptor, Digest, Expectation, Ingest, IngestState, Options, Store};

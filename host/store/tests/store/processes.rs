@@ -27,6 +27,8 @@ async fn child() {
     let store = Store::open(root.as_ref(), Options::default()).unwrap();
     match role.as_str() {
         "hold" => hold(&store).await,
+        "stage" => stage(&store).await,
+        "finish" => finish(&store).await,
         "count" => count(&store).await,
         other => panic!("{other}"),
     }
@@ -52,6 +54,29 @@ async fn hold(store: &Store) {
     assert!(store.lock("operation", lease).await.unwrap());
     println!("ready");
     std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Holds a stage until it is killed.
+async fn stage(store: &Store) {
+    let lease = store.acquire_lease().await.unwrap();
+    let mut stage = store.stage(lease).await.unwrap();
+    stage.write(Bytes::from(noise(SIZE))).await.unwrap();
+    stage.sink().flush().await.unwrap();
+    println!("ready");
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Stages and finishes one blob after another until it is killed.
+async fn finish(store: &Store) {
+    let lease = store.acquire_lease().await.unwrap();
+    println!("ready");
+    for i in 0..u32::MAX {
+        let mut stage = store.stage(lease).await.unwrap();
+        stage.write(Bytes::from(noise(300_000))).await.unwrap();
+        let last = format!("{} {i}", std::process::id());
+        stage.write(last.into()).await.unwrap();
+        stage.finish().await.unwrap();
+    }
 }
 
 /// Sets 100 names of its own, and counts a shared one up 50 times by compare-and-swap.
@@ -171,6 +196,49 @@ async fn a_killed_process_leaves_its_download_and_nothing_else() {
     ingest.commit().await.unwrap();
     let owners = std::fs::read_dir(f.directory.path().join(".strata/owners")).unwrap();
     assert_eq!(owners.count(), 1);
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_no_stage() {
+    let mut f = Fixture::new();
+    let files = |f: &Fixture| {
+        std::fs::read_dir(f.directory.path().join(".strata/ingest"))
+            .unwrap()
+            .count()
+    };
+    for by_opening in [false, true] {
+        let mut other = Other::start("stage", f.directory.path());
+        assert_eq!(f.store.discard_ingests().await.unwrap(), 0);
+        f = f.reopen();
+        assert_eq!(files(&f), 1, "its owner lives");
+        other.kill();
+        if by_opening {
+            f = f.reopen();
+        } else {
+            assert_eq!(f.store.discard_ingests().await.unwrap(), SIZE as u64);
+        }
+        assert_eq!(files(&f), 0);
+        assert!(f.store.blobs().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_process_killed_while_finishing_leaves_whole_blobs() {
+    let mut f = Fixture::new();
+    for round in 0..8 {
+        let mut other = Other::start("finish", f.directory.path());
+        std::thread::sleep(Duration::from_millis(20 + 7 * round));
+        other.kill();
+        f = f.reopen();
+        let left = std::fs::read_dir(f.directory.path().join(".strata/ingest")).unwrap();
+        assert_eq!(left.count(), 0);
+        for (digest, size) in f.store.blobs().await.unwrap() {
+            // Checks the digest, too.
+            let bytes = f.store.get(&digest, size).await.unwrap();
+            assert!(bytes.len() > 300_000);
+        }
+    }
+    assert!(!f.store.blobs().await.unwrap().is_empty());
 }
 
 #[tokio::test]

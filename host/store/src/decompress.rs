@@ -1,0 +1,330 @@
+//! Undoes the compression of layers and archives. The one place that knows their magic numbers.
+//!
+//! The compression is recognised by its magic number, never by a media type or a file name: those
+//! are wrong often enough. What is decompressed is untrusted, so output and memory are bounded.
+//! What the bytes mean, a tar or anything else, is not known here.
+
+use std::fmt;
+use std::io::{self, BufReader, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::Error;
+use crate::error::Doing as _;
+
+/// What one stream may cost.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Largest output in bytes, whatever the compression.
+    output: u64,
+    /// Largest output of zstd, bzip2 and xz in bytes. They compress zeros 30,000-fold, a
+    /// million-fold and 7,000-fold, so their ratio tells nothing; 64 GiB takes minutes to hash.
+    dense_output: u64,
+    /// gzip yields at most 1032 bytes per byte; what claims more is broken.
+    gzip_ratio: u64,
+    /// Output that is allowed in any case, as input is counted in whole buffers.
+    gzip_slack: u64,
+}
+
+const LIMITS: Limits = Limits {
+    output: 1 << 40,
+    dense_output: 64 << 30,
+    gzip_ratio: 1100,
+    gzip_slack: 64 << 20,
+};
+
+/// Largest zstd window, as its logarithm: 128 MiB, what `zstd -d` and containerd accept.
+const ZSTD_WINDOW_LOG: u32 = 27;
+/// Memory of xz's decoder in bytes: a dictionary of 128 MiB as with zstd, twice that of `xz -9`,
+/// and 1 MiB for all else.
+const XZ_MEMORY: u64 = 129 << 20;
+/// Compressed bytes read at once.
+const INPUT: usize = 128 * 1024;
+/// Bytes looked at to recognise the compression: the first block of a tar.
+const HEAD: u64 = 512;
+
+/// Reads what `reader` has, decompressed: gzip of any number of members, zstd of any number of
+/// frames, bzip2 and xz of any number of streams. Anything else is passed through.
+///
+/// Reads the first 512 bytes now, so it blocks as `reader` does. Memory depends on what the stream
+/// asks for: at most about 130 MiB (zstd, xz), with common settings 10 MiB and less.
+///
+/// Reading fails with the errors of `reader` as they are. If the stream is damaged, cut short or
+/// decompresses to far too much, it fails with one of kind [`io::ErrorKind::InvalidData`] from then
+/// on, which [`Error::io`] turns into [`Error::Invalid`]. The end is only reported if the stream is
+/// whole; bytes read before an error may have been wrong.
+///
+/// # Errors
+///
+/// [`Error::Io`] if the first bytes cannot be read, or there is no memory for a decoder.
+pub fn decompress(reader: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, Error> {
+    decompress_within(LIMITS, reader)
+}
+
+fn decompress_within(
+    limits: Limits,
+    mut reader: impl Read + Send + 'static,
+) -> Result<Box<dyn Read + Send>, Error> {
+    let mut head = Vec::new();
+    reader
+        .by_ref()
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .doing(|| "reading the start of an archive")?;
+    let compression = Compression::of(&head);
+    let progress = Arc::new(Progress::default());
+    let input = Watched {
+        reader: Cursor::new(head).chain(reader),
+        progress: progress.clone(),
+    };
+    Ok(Box::new(Bounded {
+        decoder: compression.decoder(input)?,
+        compression,
+        limits,
+        progress,
+        produced: 0,
+        state: State::Going,
+    }))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+    Bzip2,
+    Xz,
+}
+
+impl Compression {
+    fn of(head: &[u8]) -> Compression {
+        // First: the name of a tar's first file may look like any magic number.
+        if head.get(257..262) == Some(b"ustar") {
+            return Compression::None;
+        }
+        match head {
+            [0x1f, 0x8b, 0x08, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            // With the magic number of its first block, or of its end if it has no block: three
+            // letters alone are too likely the start of a text or of a file's name.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => Compression::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            _ => Compression::None,
+        }
+    }
+
+    fn decoder(self, input: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, Error> {
+        let doing = || format!("starting to decompress {self} data");
+        let buffered = |input| BufReader::with_capacity(INPUT, input);
+        Ok(match self {
+            Compression::None => Box::new(input),
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(input))),
+            Compression::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(buffered(input)).doing(doing)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).doing(doing)?;
+                Box::new(decoder)
+            }
+            Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(input))),
+            Compression::Xz => {
+                let flags = liblzma::stream::CONCATENATED;
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)
+                    .map_err(io::Error::from)
+                    .doing(doing)?;
+                let input = buffered(input);
+                Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
+            }
+        })
+    }
+
+    /// Most bytes that may come out of `consumed` bytes.
+    fn bound(self, limits: &Limits, consumed: u64) -> u64 {
+        let bound = match self {
+            Compression::None => limits.output,
+            Compression::Gzip => consumed
+                .saturating_mul(limits.gzip_ratio)
+                .saturating_add(limits.gzip_slack),
+            Compression::Zstd | Compression::Bzip2 | Compression::Xz => limits.dense_output,
+        };
+        bound.min(limits.output)
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Compression::None => "plain",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+            Compression::Bzip2 => "bzip2",
+            Compression::Xz => "xz",
+        })
+    }
+}
+
+/// What became of the decoder's input. Only one thread uses it at a time.
+#[derive(Default)]
+struct Progress {
+    /// Bytes the decoder was given.
+    consumed: AtomicU64,
+    /// Whether the last read failed.
+    failed: AtomicBool,
+}
+
+/// Watches what the decoder is given.
+struct Watched<R> {
+    reader: R,
+    progress: Arc<Progress>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.reader.read(buffer);
+        let failed = result.is_err();
+        self.progress.failed.store(failed, Ordering::Relaxed);
+        if let Ok(read) = &result {
+            self.progress
+                .consumed
+                .fetch_add(*read as u64, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+/// A decoder that is stopped at its bound, and whose own errors are told from its reader's.
+struct Bounded {
+    decoder: Box<dyn Read + Send>,
+    compression: Compression,
+    limits: Limits,
+    progress: Arc<Progress>,
+    produced: u64,
+    state: State,
+}
+
+/// Decoders differ in what a read returns after the end or an error; here the answer stays.
+enum State {
+    Going,
+    Ended,
+    Broken(String),
+}
+
+impl Bounded {
+    fn broken(&mut self, text: String) -> io::Error {
+        self.state = State::Broken(text.clone());
+        invalid(text)
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.state {
+            State::Going => {}
+            State::Ended => return Ok(0),
+            State::Broken(text) => return Err(invalid(text.clone())),
+        }
+        let name = self.compression;
+        match self.decoder.read(buffer) {
+            Ok(0) if !buffer.is_empty() => {
+                self.state = State::Ended;
+                Ok(0)
+            }
+            Ok(read) => {
+                self.produced += read as u64;
+                let consumed = self.progress.consumed.load(Ordering::Relaxed);
+                let bound = name.bound(&self.limits, consumed);
+                if self.produced > bound {
+                    return Err(self.broken(format!(
+                        "the {name} data becomes more than {bound} bytes; it is broken or malicious"
+                    )));
+                }
+                Ok(read)
+            }
+            Err(error) if self.progress.failed.load(Ordering::Relaxed) => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(self.broken(format!("the {name} data is cut short")))
+            }
+            Err(error) => Err(self.broken(format!("the {name} data does not decompress: {error}"))),
+        }
+    }
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Error::Invalid(text))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn xz(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn bombs_are_stopped_at_their_bound() {
+        let zeros = vec![0; 4 << 20];
+        let tight = Limits {
+            dense_output: 1 << 20,
+            gzip_ratio: 10,
+            gzip_slack: 1 << 20,
+            ..LIMITS
+        };
+        let short = Limits {
+            output: 1 << 20,
+            ..LIMITS
+        };
+        for (limits, bomb) in [
+            (tight, zstd::encode_all(&zeros[..], 1).unwrap()),
+            (tight, gzip(&zeros)),
+            (tight, bzip2(&zeros)),
+            (tight, xz(&zeros)),
+            (short, gzip(&zeros)),
+            (short, xz(&zeros)),
+            (short, zeros),
+        ] {
+            let mut reader = decompress_within(limits, Cursor::new(bomb)).unwrap();
+            let mut output = Vec::new();
+            let error = reader.read_to_end(&mut output).unwrap_err();
+            assert!(output.len() <= 1 << 20, "{} bytes came out", output.len());
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            assert!(reader.read(&mut [0; 9]).is_err(), "the error stays");
+            let error = Error::io("reading", error);
+            let Error::Invalid(text) = &error else {
+                panic!("{error:?}")
+            };
+            assert!(text.contains("more than"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_best_compression_there_is_passes() {
+        let zeros = vec![0; 8_000_000];
+        let strict = Limits {
+            gzip_slack: 0,
+            ..LIMITS
+        };
+        let mut reader = decompress_within(strict, Cursor::new(gzip(&zeros))).unwrap();
+        assert_eq!(
+            io::copy(&mut reader, &mut io::sink()).unwrap(),
+            zeros.len() as u64
+        );
+    }
+}

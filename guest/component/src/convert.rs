@@ -7,17 +7,18 @@ use strata_engine::{
 use strata_oci::{Descriptor, Digest, Platform};
 use wasip3::http::types::ErrorCode;
 
+use crate::bindings::exports::strata::image::curation;
+use crate::bindings::strata::image::progress as wire;
 use crate::bindings::strata::image::{
     settings as lent,
     types::{self, DigestMismatch, RateLimit},
 };
-use crate::bindings::exports::strata::image::curation;
-use crate::bindings::strata::image::progress as wire;
 
 /// A digest the host gave.
 pub(crate) fn digest_from_wit(digest: &str) -> Result<Digest> {
-    Digest::parse(digest)
-        .map_err(|error| Error::Internal(format!("the store returned the digest {digest:?}: {error}")))
+    Digest::parse(digest).map_err(|error| {
+        Error::Internal(format!("the store returned the digest {digest:?}: {error}"))
+    })
 }
 
 /// The engine's error as WIT has it.

@@ -39,7 +39,10 @@ fn engine() -> Rc<Engine> {
     })
 }
 
-#[expect(unsafe_code, reason = "exporting a component needs no_mangle functions")]
+#[expect(
+    unsafe_code,
+    reason = "exporting a component needs no_mangle functions"
+)]
 mod abi {
     use super::{bindings, served::Served, typed::Typed};
 

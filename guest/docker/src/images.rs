@@ -1,24 +1,30 @@
 //! The image endpoints, one file each, with their wire shapes.
 
-use strata_oci::Platform;
+use strata_oci::{Platform, Reference, reference::ReferenceError};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, query::Query, version::ApiVersion};
 
 mod config;
 mod filters;
 mod history;
 mod inspect;
 mod list;
+mod load;
 mod manifest;
 mod pull;
+mod push;
 mod remove;
+mod save;
 mod tag;
 
 pub(crate) use history::history;
 pub(crate) use inspect::inspect;
 pub(crate) use list::list;
+pub(crate) use load::{Load, load};
 pub(crate) use pull::{Pull, pull};
+pub(crate) use push::{Push, push};
 pub(crate) use remove::{prune, remove};
+pub(crate) use save::{Save, save};
 pub(crate) use tag::tag;
 
 /// Reads a platform in its JSON spelling; empty is none.
@@ -38,4 +44,39 @@ fn platform_json(json: &str) -> Result<Option<Platform>, Failure> {
 /// 400, as the contract words it.
 fn parse_platform_json(json: &str) -> Result<Platform, Failure> {
     Platform::parse_json(json).map_err(|error| Failure::invalid(error.to_string()))
+}
+
+/// Reads the platforms of an archive (§4.11 of the contract); versions that know none ignore them.
+///
+/// # Errors
+/// 400 for a bad one, or for several where the version knows one.
+fn archive_platforms(version: ApiVersion, query: &Query) -> Result<Vec<Platform>, Failure> {
+    if !version.at_least(48) {
+        return Ok(Vec::new());
+    }
+    let given = query.all("platform").filter(|json| !json.is_empty());
+    let given: Vec<&str> = given.collect();
+    if given.len() > 1 && !version.at_least(52) {
+        return Err(Failure::invalid(
+            "multiple platform parameters are not supported in this API version; use API version 1.52 \
+             or later",
+        ));
+    }
+    given.into_iter().map(parse_platform_json).collect()
+}
+
+/// The name `name`, with `tag` in place of its own unless that is empty.
+///
+/// # Errors
+/// 400 for either, or if the name has a digest, which would say what the tag is to be.
+fn tagged(name: &str, tag: &str) -> Result<Reference, Failure> {
+    let invalid = |error: ReferenceError| Failure::invalid(error.to_string());
+    let reference = Reference::parse(name).map_err(invalid)?;
+    if reference.digest().is_some() {
+        return Err(Failure::invalid("cannot import digest reference"));
+    }
+    match tag {
+        "" => Ok(reference),
+        tag => reference.with_tag(tag).map_err(invalid),
+    }
 }

@@ -12,13 +12,14 @@
 )]
 
 use http::{
-    HeaderMap, Method,
+    HeaderMap, HeaderValue, Method,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 
 mod auth;
 mod failure;
 mod images;
+mod line;
 mod operations;
 mod output;
 mod query;
@@ -29,7 +30,8 @@ mod system;
 mod version;
 
 pub use operations::{HostFacts, Operations};
-pub use output::{Gone, Output, Request};
+pub use output::{Gone, Output, Request, RequestBody};
+pub use route::streams_body;
 pub use version::{MAX_API_VERSION, MIN_API_VERSION};
 
 use failure::Failure;
@@ -43,43 +45,73 @@ enum Answer {
     /// A whole response.
     Reply(Reply),
     /// A stream that is yet to run.
+    Stream(Stream),
+}
+
+/// What sends its response while it works.
+enum Stream {
     Pull(images::Pull),
+    Push(images::Push),
+    Save(images::Save),
+    Load(images::Load),
 }
 
 /// Answers `request` through `output`.
 ///
 /// # Errors
 /// [`Gone`] if the client went away; the operation has been cancelled then.
-pub async fn respond<O: Operations, W: Output>(
+pub async fn respond<O: Operations, W: Output<Body = O::Body>>(
     operations: &O,
-    request: Request,
+    request: Request<O::Body>,
     output: &mut W,
 ) -> Result<(), Gone> {
     let mut headers = HeaderMap::new();
+    let is_head = request.method == Method::HEAD;
     let answer = match dispatch(operations, &request, &mut headers).await {
         Ok(Answer::Reply(reply)) => reply,
-        Ok(Answer::Pull(pull)) => {
-            let mut stream_headers = headers.clone();
-            stream_headers.insert(CONTENT_TYPE, reply::json_type());
-            match images::pull(operations, &pull, stream_headers, output).await? {
+        Ok(Answer::Stream(stream)) => {
+            match run(operations, stream, request.body, &headers, output).await? {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure.reply(),
             }
         }
         Err(failure) => failure.reply(),
     };
-    let is_head = request.method == Method::HEAD;
     send(answer, headers, is_head, output).await
+}
+
+/// Runs `stream`; `shared` is what every response says.
+///
+/// # Errors
+/// The inner failure if nothing was sent yet; [`Gone`] if the client left.
+async fn run<O: Operations, W: Output<Body = O::Body>>(
+    operations: &O,
+    stream: Stream,
+    body: RequestBody<O::Body>,
+    shared: &HeaderMap,
+    output: &mut W,
+) -> Result<Result<(), Failure>, Gone> {
+    let content_type = match &stream {
+        Stream::Save(_) => HeaderValue::from_static("application/x-tar"),
+        _ => reply::json_type(),
+    };
+    let mut headers = shared.clone();
+    headers.insert(CONTENT_TYPE, content_type);
+    match &stream {
+        Stream::Pull(pull) => images::pull(operations, pull, headers, output).await,
+        Stream::Push(push) => images::push(operations, push, headers, output).await,
+        Stream::Save(save) => images::save(operations, save, headers, output).await,
+        Stream::Load(load) => images::load(operations, load, body, headers, output).await,
+    }
 }
 
 /// Finds and runs the handler; `headers` gets what every response to such a request says.
 async fn dispatch<O: Operations>(
     operations: &O,
-    request: &Request,
+    request: &Request<O::Body>,
     headers: &mut HeaderMap,
 ) -> Result<Answer, Failure> {
-    let path = request.path_and_query.split('?').next().unwrap_or_default();
-    let path = query::decode(path)?;
+    let path = route::decoded_path(&request.path_and_query)?;
     let (requested, path) = route::split_version(&path);
     let Some(route) = route::resolve(&request.method, path) else {
         return Err(Failure::not_found("page not found"));
@@ -108,7 +140,19 @@ async fn dispatch<O: Operations>(
         Route::ImageList => images::list(operations, version, &query).await?,
         Route::ImageCreate => {
             let pull = images::Pull::new(operations, version, &query, &request.headers)?;
-            return Ok(Answer::Pull(pull));
+            return Ok(Answer::Stream(Stream::Pull(pull)));
+        }
+        Route::ImagePush(name) => {
+            let push = images::Push::new(version, &query, &request.headers, name)?;
+            return Ok(Answer::Stream(Stream::Push(push)));
+        }
+        Route::ImageSave(name) => {
+            let save = images::Save::new(version, &query, name.as_deref())?;
+            return Ok(Answer::Stream(Stream::Save(save)));
+        }
+        Route::ImageLoad => {
+            let load = images::Load::new(version, &query)?;
+            return Ok(Answer::Stream(Stream::Load(load)));
         }
         Route::ImagePrune => images::prune(operations, &query).await?,
         Route::ImageInspect(name) => images::inspect(operations, version, &query, name).await?,

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use strata_engine::{
-    Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions, ListOptions,
-    Mirror, Progress, Pruned, PullOptions, Removal, RemoveOptions, Result,
+    ArchiveSink, Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions,
+    ListOptions, LoadOptions, Loaded, Mirror, Progress, Pruned, PullOptions, PushOptions, Removal,
+    RemoveOptions, Result, SaveOptions,
 };
 use strata_oci::{Platform, Reference};
 
@@ -36,7 +37,23 @@ pub struct HostFacts {
 /// The engine's image operations; each is documented at `strata_engine::Engine`.
 #[expect(missing_docs, reason = "the engine documents each operation")]
 pub trait Operations {
+    /// Content that is read as it comes: a request's body, or a blob of the store.
+    type Body;
+
     async fn pull(&self, options: &PullOptions, progress: &dyn Progress) -> Result<Vec<Completed>>;
+    async fn push(&self, options: &PushOptions, progress: &dyn Progress) -> Result<Vec<Completed>>;
+    /// Without progress: an archive has no place for it.
+    async fn save<W: ArchiveSink<Self::Body>>(
+        &self,
+        options: &SaveOptions,
+        sink: &mut W,
+    ) -> Result<()>;
+    async fn load(
+        &self,
+        body: Self::Body,
+        options: &LoadOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Loaded>>;
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>>;
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails>;
     async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>>;

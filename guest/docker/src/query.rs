@@ -3,21 +3,27 @@
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use percent_encoding::percent_decode_str;
 
-use crate::{failure::Failure, output::Request};
+use crate::{
+    failure::Failure,
+    output::{Request, RequestBody},
+};
 
 /// The parameters of a request, in order; a form body's come before the query's.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads the query of `request` and, for a POST, its form body.
+    /// Reads the query of `request` and, for a POST, its form body; a streamed body is no form.
     ///
     /// # Errors
     /// 400 for a broken escape or a semicolon, with Go's texts.
-    pub(crate) fn of(request: &Request) -> Result<Self, Failure> {
+    pub(crate) fn of<B>(request: &Request<B>) -> Result<Self, Failure> {
         let mut pairs = Vec::new();
-        if request.method == Method::POST && is_form(&request.headers) {
-            read(&String::from_utf8_lossy(&request.body), &mut pairs)?;
+        if let RequestBody::Bytes(body) = &request.body
+            && request.method == Method::POST
+            && is_form(&request.headers)
+        {
+            read(&String::from_utf8_lossy(body), &mut pairs)?;
         }
         if let Some((_, query)) = request.path_and_query.split_once('?') {
             read(query, &mut pairs)?;
@@ -38,7 +44,15 @@ impl Query {
 
     /// The boolean `key`: false if it is absent or one of five words, true for anything else.
     pub(crate) fn boolean(&self, key: &'static str) -> bool {
-        let value = self.text(key).trim().to_lowercase();
+        self.boolean_or(key, false)
+    }
+
+    /// The boolean `key`, or `default` if it is absent; given without a value it is false.
+    pub(crate) fn boolean_or(&self, key: &'static str, default: bool) -> bool {
+        let Some(value) = self.all(key).next() else {
+            return default;
+        };
+        let value = value.trim().to_lowercase();
         !matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
     }
 }
@@ -96,12 +110,12 @@ mod tests {
         Query::of(&request(Method::GET, text, "")).unwrap()
     }
 
-    fn request(method: Method, query: &str, body: &str) -> Request {
+    fn request(method: Method, query: &str, body: &str) -> Request<()> {
         Request {
             method,
             path_and_query: format!("/images/json?{query}"),
             headers: HeaderMap::new(),
-            body: body.as_bytes().to_vec(),
+            body: RequestBody::Bytes(body.as_bytes().to_vec()),
         }
     }
 
@@ -121,6 +135,8 @@ mod tests {
             ("all=0&all=1", false),
         ] {
             assert_eq!(query(text).boolean("all"), expected, "{text}");
+            let unless_given = query(text).boolean_or("all", true);
+            assert_eq!(unless_given, expected || text.is_empty(), "{text}");
         }
     }
 

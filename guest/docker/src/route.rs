@@ -5,6 +5,8 @@
 
 use http::Method;
 
+use crate::{failure::Failure, query};
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -20,12 +22,35 @@ pub(crate) enum Route {
     ImageList,
     ImageCreate,
     ImagePrune,
+    ImageLoad,
+    /// The images are in the query, or named by the path.
+    ImageSave(Option<String>),
     ImageInspect(String),
     ImageHistory(String),
     ImageTag(String),
     ImageRemove(String),
+    ImagePush(String),
     /// An operation of the API that is not served yet, as people call it.
     Unimplemented(&'static str),
+}
+
+/// Whether the body of a request must reach [`respond`](crate::respond) as
+/// [`RequestBody::Stream`](crate::RequestBody::Stream). All others are small, and wanted as
+/// [`RequestBody::Bytes`](crate::RequestBody::Bytes).
+pub fn streams_body(method: &Method, path_and_query: &str) -> bool {
+    let Ok(path) = decoded_path(path_and_query) else {
+        return false;
+    };
+    let (_, path) = split_version(&path);
+    matches!(resolve(method, path), Some(Route::ImageLoad))
+}
+
+/// The path of a request, percent-decoded.
+///
+/// # Errors
+/// 400 for a broken escape.
+pub(crate) fn decoded_path(path_and_query: &str) -> Result<String, Failure> {
+    query::decode(path_and_query.split('?').next().unwrap_or_default())
 }
 
 /// Splits `/v1.41/images/json` into `1.41` and `/images/json`. A path without version is all path.
@@ -56,9 +81,9 @@ fn fixed(method: &Method, path: &str) -> Option<Route> {
         ("GET", "/images/json") => Route::ImageList,
         ("POST", "/images/create") => Route::ImageCreate,
         ("POST", "/images/prune") => Route::ImagePrune,
+        ("GET", "/images/get") => Route::ImageSave(None),
+        ("POST", "/images/load") => Route::ImageLoad,
         ("GET", "/images/search") => Route::Unimplemented("image search"),
-        ("GET", "/images/get") => Route::Unimplemented("image save"),
-        ("POST", "/images/load") => Route::Unimplemented("image load"),
         ("POST", "/auth") => Route::Unimplemented("registry login"),
         ("POST", "/build") => Route::Unimplemented("image build"),
         ("POST", "/build/prune") => Route::Unimplemented("build cache prune"),
@@ -82,8 +107,8 @@ fn named(method: &Method, path: &str) -> Option<Route> {
         ("GET", "images", "json") => Route::ImageInspect(name.to_owned()),
         ("GET", "images", "history") => Route::ImageHistory(name.to_owned()),
         ("POST", "images", "tag") => Route::ImageTag(name.to_owned()),
-        ("GET", "images", "get") => Route::Unimplemented("image save"),
-        ("POST", "images", "push") => Route::Unimplemented("image push"),
+        ("GET", "images", "get") => Route::ImageSave(Some(name.to_owned())),
+        ("POST", "images", "push") => Route::ImagePush(name.to_owned()),
         ("GET", "distribution", "json") => Route::Unimplemented("distribution inspect"),
         ("DELETE", "containers", "") => Route::Container(rest.to_owned()),
         (method, "containers", verb) if is_container_verb(method, verb) => {
@@ -191,12 +216,19 @@ mod tests {
             (
                 Method::GET,
                 "/images/a/b/get",
-                Some(Route::Unimplemented("image save")),
+                Some(Route::ImageSave(Some("a/b".to_owned()))),
             ),
+            (Method::GET, "/images/get", Some(Route::ImageSave(None))),
+            (
+                Method::GET,
+                "/images/get/get",
+                Some(Route::ImageSave(Some("get".to_owned()))),
+            ),
+            (Method::POST, "/images/load", Some(Route::ImageLoad)),
             (
                 Method::POST,
                 "/images/a/b/push",
-                Some(Route::Unimplemented("image push")),
+                Some(Route::ImagePush("a/b".to_owned())),
             ),
             (Method::GET, "/containers/json", Some(Route::ContainerList)),
             (
@@ -216,6 +248,9 @@ mod tests {
             (Method::POST, "/images/json"),
             (Method::GET, "/images/create"),
             (Method::GET, "/images/alpine"),
+            (Method::GET, "/images/load"),
+            (Method::POST, "/images/get"),
+            (Method::GET, "/images/alpine/push"),
             (Method::PUT, "/images/alpine/tag"),
             (Method::HEAD, "/version"),
             (Method::POST, "/_ping"),
@@ -224,6 +259,23 @@ mod tests {
             (Method::GET, "/containers/a/nothing"),
         ] {
             assert_eq!(resolve(&method, path), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn only_archives_are_streamed() {
+        for (method, path, expected) in [
+            (Method::POST, "/images/load", true),
+            (Method::POST, "/v1.41/images/load?quiet=1", true),
+            (Method::POST, "/v1.51/images%2Fload", true),
+            (Method::GET, "/images/load", false),
+            (Method::POST, "/images/load/tag", false),
+            (Method::POST, "/images/a/push?tag=load", false),
+            (Method::POST, "/images/prune", false),
+            (Method::POST, "/images/%zz/load", false),
+            (Method::POST, "", false),
+        ] {
+            assert_eq!(streams_body(&method, path), expected, "{method} {path}");
         }
     }
 }

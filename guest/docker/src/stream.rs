@@ -1,11 +1,9 @@
-//! Responses that grow: messages of the jsonmessage format, and work that sends them while it runs
-//! (§3 of the contract).
+//! Responses that grow: work that sends messages while it runs (§3 of the contract).
 //!
 //! Work reports without waiting, clients read as slowly as they like. [`Lines`] stands between them and
 //! stays small: a layer's waiting byte count is replaced by its newer one, and there is an upper limit.
 
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
     collections::VecDeque,
     future::{Future, poll_fn},
@@ -20,6 +18,7 @@ use strata_engine::Error;
 
 use crate::{
     failure::Failure,
+    line::Line,
     output::{Gone, Output},
 };
 
@@ -27,73 +26,9 @@ use crate::{
 const BATCH_BYTES: usize = 32 * 1024;
 
 /// The most lines that wait. One pull of an image with 500 layers, all of which say everything while the
-/// client does not read, stays below; past it the oldest go, which cost a display nothing but history.
+/// client does not read, stays below; past it the oldest go, those of layers first, which cost a display
+/// nothing but history.
 const MAX_WAITING: usize = 4096;
-
-/// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Line {
-    status: Cow<'static, str>,
-    /// Present (even empty) iff the message owns a line of the display.
-    #[serde(rename = "progressDetail", skip_serializing_if = "Option::is_none")]
-    detail: Option<Detail>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-}
-
-/// How far a layer is; empty members are left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Detail {
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(crate) current: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(crate) total: u64,
-    /// Shows no numbers: the layer is done.
-    #[serde(rename = "hidecounts", skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) hide_counts: bool,
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-impl Line {
-    /// A message on its own.
-    pub(crate) fn plain(status: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status: status.into(),
-            detail: None,
-            id: None,
-        }
-    }
-
-    /// A message on its own that names something.
-    pub(crate) fn about(id: impl Into<String>, status: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            id: Some(id.into()),
-            ..Self::plain(status)
-        }
-    }
-
-    /// An update of the line of a layer.
-    pub(crate) fn layer(id: &str, status: impl Into<Cow<'static, str>>, detail: Detail) -> Self {
-        Self {
-            detail: Some(detail),
-            ..Self::about(id, status)
-        }
-    }
-
-    /// Whether it only counts bytes, so that a newer one of its layer makes it worthless.
-    fn is_count(&self) -> bool {
-        self.detail.is_some_and(|detail| detail.current > 0)
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        // Writing strings and numbers to a Vec cannot fail.
-        let _ = serde_json::to_writer(&mut *out, self);
-        out.extend_from_slice(b"\r\n");
-    }
-}
 
 /// Lines on their way to the client.
 #[derive(Default)]
@@ -104,23 +39,49 @@ struct Waiting {
     lines: VecDeque<Line>,
     closed: bool,
     reader: Option<Waker>,
+    /// Waits for room.
+    writer: Option<Waker>,
+}
+
+/// How a client learns of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failures {
+    /// By status, as long as no byte was sent, even if lines wait.
+    ByStatus,
+    /// By the last message, always.
+    InStream,
 }
 
 impl Lines {
     /// Queues a line; never waits.
     pub(crate) fn push(&self, line: Line) {
         let mut waiting = self.0.borrow_mut();
-        let newest = waiting.lines.iter_mut().rev().find(|old| old.id == line.id);
-        match newest {
-            Some(old) if line.is_count() && old.is_count() => *old = line,
+        let mut newest_first = waiting.lines.iter_mut().rev();
+        match newest_first.find(|old| old.is_about_the_same_as(&line)) {
+            Some(old) if old.is_replaced_by(&line) => *old = line,
             _ => {
                 if waiting.lines.len() == MAX_WAITING {
-                    waiting.lines.pop_front();
+                    let oldest = waiting.lines.iter().position(Line::is_layer);
+                    waiting.lines.remove(oldest.unwrap_or_default());
                 }
                 waiting.lines.push_back(line);
             }
         }
         waiting.wake();
+    }
+
+    /// Queues a line once there is room for it, so that none is lost while nobody else queues any.
+    pub(crate) async fn push_result(&self, line: Line) {
+        poll_fn(|context| {
+            let mut waiting = self.0.borrow_mut();
+            if waiting.lines.len() < MAX_WAITING {
+                return Poll::Ready(());
+            }
+            waiting.writer = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        self.push(line);
     }
 
     /// No more lines will come.
@@ -141,6 +102,9 @@ impl Lines {
                 line.encode(&mut batch);
             }
             if !batch.is_empty() {
+                if let Some(writer) = waiting.writer.take() {
+                    writer.wake();
+                }
                 return Poll::Ready(Some(batch));
             }
             if waiting.closed {
@@ -161,20 +125,21 @@ impl Waiting {
     }
 }
 
-/// Runs `work` and sends what it puts into `lines` meanwhile. `headers` are those of the 200 answer.
+/// Runs `work` and sends what it puts into `lines` meanwhile; lines that wait already go first.
+/// `headers` are those of the 200 answer, which is sent with the first line.
 ///
-/// A failure before the first byte is returned, for the caller to answer by status, even if lines wait;
-/// later it is sent as the last message.
+/// A failure that is told by status is returned, for the caller to answer.
 ///
 /// # Errors
 /// [`Gone`]; `work` has been dropped then, which cancels it.
-pub(crate) async fn run<T, W: Output>(
-    work: impl Future<Output = Result<T, Error>>,
+pub(crate) async fn run<W: Output>(
+    work: impl Future<Output = Result<(), Error>>,
     lines: &Lines,
+    failures: Failures,
     headers: HeaderMap,
     output: &mut W,
 ) -> Result<Result<(), Failure>, Gone> {
-    let started = Cell::new(false);
+    let by_status = Cell::new(failures == Failures::ByStatus);
     let mut head = Some(headers);
     let outcome = {
         let work = async {
@@ -185,21 +150,21 @@ pub(crate) async fn run<T, W: Output>(
         let send = async {
             while let Some(batch) = lines.batch().await {
                 if let Some(headers) = head.take() {
-                    started.set(true);
+                    by_status.set(false);
                     output.head(StatusCode::OK, headers).await?;
                 }
                 output.write(batch).await?;
             }
             Ok(())
         };
-        match select(pin!(work), pin!(send)).await {
-            Either::Left((Err(error), _)) if !started.get() => return Ok(Err(error.into())),
-            Either::Left((outcome, send)) => {
+        match select(pin!(send), pin!(work)).await {
+            Either::Right((Err(error), _)) if by_status.get() => return Ok(Err(error.into())),
+            Either::Right((outcome, send)) => {
                 send.await?;
                 outcome
             }
             // Ends before the work only when the client is gone.
-            Either::Right((sent, work)) => {
+            Either::Left((sent, work)) => {
                 sent?;
                 work.await
             }
@@ -241,6 +206,7 @@ fn last_message(error: &Error) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Detail;
 
     fn waiting(lines: &Lines) -> Vec<String> {
         let waiting = lines.0.borrow();
@@ -252,11 +218,7 @@ mod tests {
     }
 
     fn count(current: u64) -> Detail {
-        Detail {
-            current,
-            total: 9,
-            ..Detail::default()
-        }
+        Detail::count(current, 9)
     }
 
     #[test]
@@ -265,7 +227,7 @@ mod tests {
         lines.push(Line::layer("a", "Downloading", count(1)));
         lines.push(Line::layer("b", "Downloading", count(2)));
         lines.push(Line::layer("a", "Downloading", count(3)));
-        lines.push(Line::layer("b", "Retrying in 1 second", Detail::default()));
+        lines.push(Line::layer("b", "Retrying in 1 second", Detail::PLAIN));
         lines.push(Line::layer("b", "Downloading", count(4)));
         let counted = |id: &str, current: u64| {
             format!(
@@ -292,5 +254,18 @@ mod tests {
         let waiting = waiting(&lines);
         assert_eq!(waiting.len(), MAX_WAITING);
         assert_eq!(waiting[0], r#"{"status":"1"}"#);
+    }
+
+    #[test]
+    fn layers_go_before_anything_else() {
+        let lines = Lines::default();
+        lines.push(Line::plain("first"));
+        for number in 0..MAX_WAITING {
+            lines.push(Line::layer(&number.to_string(), "Waiting", Detail::PLAIN));
+        }
+        let waiting = waiting(&lines);
+        assert_eq!(waiting.len(), MAX_WAITING);
+        assert_eq!(waiting[0], r#"{"status":"first"}"#);
+        assert!(waiting[1].ends_with(r#""id":"1"}"#), "{}", waiting[1]);
     }
 }

@@ -14,5 +14,6 @@ wasmtime::component::bindgen!({
     exports: { default: async | store },
     with: {
         "strata:image/store.ingest": crate::lent::Ingest,
+        "strata:image/store.stage": crate::lent::Stage,
     },
 });

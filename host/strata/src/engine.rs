@@ -51,11 +51,9 @@ impl Engine {
         // Each takes time: code is loaded while the store opens and certificates are read.
         let path = component.map(Path::to_path_buf);
         let memory = usize::try_from(capabilities.limits.memory).unwrap_or(usize::MAX);
-        let compiled =
-            tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
+        let compiled = tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
         let store = capabilities.store.clone();
-        let store =
-            tokio::task::spawn_blocking(move || Store::open(&store, Options::default()));
+        let store = tokio::task::spawn_blocking(move || Store::open(&store, Options::default()));
         let capabilities = Arc::new(capabilities);
         let outgoing = tokio::task::spawn_blocking({
             let capabilities = Arc::clone(&capabilities);
@@ -71,6 +69,7 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        bindings::strata::image::codec::add_to_linker::<_, HasLent>(&mut linker, lent)?;
         bindings::strata::image::store::add_to_linker::<_, HasLent>(&mut linker, lent)?;
         bindings::strata::image::settings::add_to_linker::<_, HasLent>(&mut linker, lent)?;
         let pre = linker.instantiate_pre(&component)?;
@@ -154,7 +153,10 @@ fn cache() -> Option<Cache> {
     match Cache::new(config) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            tracing::warn!("compiled code is not cached in {}: {error:#}", folder.display());
+            tracing::warn!(
+                "compiled code is not cached in {}: {error:#}",
+                folder.display()
+            );
             None
         }
     }

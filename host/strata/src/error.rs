@@ -26,7 +26,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// This build carries no component.
-    #[error("this build of strata carries no component: build with `cargo xtask build`, or name one with --component")]
+    #[error(
+        "this build of strata carries no component: build with `cargo xtask build`, or name one with --component"
+    )]
     NoComponent,
     /// A setting does not parse.
     #[error("{setting}: {reason}")]

@@ -5,12 +5,7 @@
 //! because it must know when credentials would leave their host and because a
 //! digest covers the bytes as they are stored.
 
-use std::{
-    error::Error as _,
-    fs, io,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error as _, fs, io, sync::Arc, time::Duration};
 
 use http_body_util::BodyExt as _;
 use reqwest::redirect::Policy;
@@ -187,8 +182,11 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<WireError> {
         };
     }
     // reqwest's and hyper-util's own links carry their kind in the text only.
-    cause.to_string().contains("dns error").then_some(WireError::DnsError {
-        rcode: None,
-        info_code: None,
-    })
+    cause
+        .to_string()
+        .contains("dns error")
+        .then_some(WireError::DnsError {
+            rcode: None,
+            info_code: None,
+        })
 }

@@ -13,7 +13,11 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
-use tokio::{io::{AsyncRead, AsyncWrite}, sync::Semaphore, task::JoinSet};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+    task::JoinSet,
+};
 use wasmtime_wasi_http::{WasiBody, handler::ProxyHandler};
 
 pub use listener::{Bound, Listener, bind};
@@ -75,7 +79,10 @@ impl Engine {
         let Ok(graceful) = Arc::try_unwrap(graceful) else {
             return Ok(());
         };
-        if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(GRACE, graceful.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 "requests still ran {} s after the shutdown was asked for; what they fetched is kept",
                 GRACE.as_secs()
@@ -144,7 +151,10 @@ fn connection_future(
 }
 
 /// One request through the component.
-async fn respond(handler: &ProxyHandler<Workers>, request: Request<Incoming>) -> Response<WasiBody> {
+async fn respond(
+    handler: &ProxyHandler<Workers>,
+    request: Request<Incoming>,
+) -> Response<WasiBody> {
     let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
     match handler.handle((), request).await {
         Ok(response) => response,

@@ -49,7 +49,10 @@ impl Engine {
         name: &str,
         platform: Option<types::Platform>,
     ) -> Result<types::ImageDetails> {
-        call!(self, strata_image_catalog.call_inspect(name.to_owned(), platform))
+        call!(
+            self,
+            strata_image_catalog.call_inspect(name.to_owned(), platform)
+        )
     }
 
     /// `catalog.history`: newest first.
@@ -61,7 +64,10 @@ impl Engine {
         name: &str,
         platform: Option<types::Platform>,
     ) -> Result<Vec<types::HistoryEntry>> {
-        call!(self, strata_image_catalog.call_history(name.to_owned(), platform))
+        call!(
+            self,
+            strata_image_catalog.call_history(name.to_owned(), platform)
+        )
     }
 
     /// `curation.tag`: points `target` at `source`.
@@ -69,7 +75,10 @@ impl Engine {
     /// # Errors
     /// As `wit/curation.wit` says.
     pub async fn tag(&self, source: &str, target: &str) -> Result<()> {
-        call!(self, strata_image_curation.call_tag(source.to_owned(), target.to_owned()))
+        call!(
+            self,
+            strata_image_curation.call_tag(source.to_owned(), target.to_owned())
+        )
     }
 
     /// `curation.remove`: a name, and the image with its last one.
@@ -82,7 +91,10 @@ impl Engine {
         force: bool,
         platforms: Vec<types::Platform>,
     ) -> Result<Vec<types::Removal>> {
-        call!(self, strata_image_curation.call_remove(name.to_owned(), force, platforms))
+        call!(
+            self,
+            strata_image_curation.call_remove(name.to_owned(), force, platforms)
+        )
     }
 
     /// `curation.prune`: what nothing needs.
@@ -116,11 +128,7 @@ impl Engine {
                     events.pipe(&mut access, Listener { progress })?;
                     verdict.pipe(&mut access, Verdict(Some(done)))
                 })?;
-                wasmtime::error::Ok(
-                    finished
-                        .await
-                        .unwrap_or(Err(types::Error::Cancelled)),
-                )
+                wasmtime::error::Ok(finished.await.unwrap_or(Err(types::Error::Cancelled)))
             })
             .await??;
         Ok(outcome?)

@@ -2,20 +2,38 @@
 
 use strata_engine::{Body, Error, Result};
 use wasip3::http::types::{ErrorCode, Trailers};
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
-use crate::{bindings::strata::image::types, convert};
+use crate::{
+    bindings::{
+        strata::image::{codec, types},
+        wit_stream,
+    },
+    convert,
+};
 
-/// Bytes asked for at once. Four of the host's usual 16 KiB frames: larger only
-/// costs memory, as the body is at most a document.
-const CHUNK: usize = 64 * 1024;
+/// Bytes asked for at once: enough that relaying an archive is not about calls.
+const CHUNK: usize = 256 * 1024;
+/// First bytes of gzip, zstd (a frame, and a skippable one from its second byte on),
+/// bzip2 and xz: what is worth a trip to the host.
+const MAGICS: [(usize, &[u8]); 5] = [
+    (0, &[0x1f, 0x8b]),
+    (0, &[0x28, 0xb5, 0x2f, 0xfd]),
+    (1, &[0x2a, 0x4d, 0x18]),
+    (0, b"BZh"),
+    (0, &[0xfd, b'7', b'z', b'X', b'Z', 0]),
+];
+/// Bytes that decide.
+const LONGEST_MAGIC: usize = 6;
 
 /// Tells whether all of a stream came.
 enum Verdict {
-    /// A response body: its trailers, or why it was cut.
+    /// A body of HTTP: its trailers, or why it was cut.
     Http(FutureReader<Result<Option<Trailers>, ErrorCode>>),
-    /// A blob read from the store.
-    Store(FutureReader<Result<(), types::Error>>),
+    /// Bytes from the host.
+    Host(FutureReader<Result<(), types::Error>>),
+    /// Bytes from the component's caller, who vouches for them.
+    Caller,
 }
 
 impl Verdict {
@@ -25,56 +43,119 @@ impl Verdict {
                 Ok(_) => Ok(()),
                 Err(code) => Err(convert::http_error(&code)),
             },
-            Self::Store(result) => result.await.map_err(convert::error_from_wit),
+            Self::Host(result) => result.await.map_err(convert::error_from_wit),
+            Self::Caller => Ok(()),
         }
     }
 }
 
 /// The engine's body over a component-model stream.
 pub(crate) struct WasiBody {
+    /// Read already, to see what it is.
+    ahead: Vec<u8>,
     stream: StreamReader<u8>,
     verdict: Option<Verdict>,
 }
 
 impl WasiBody {
-    /// The body of a response.
-    pub(crate) fn of_response(
-        stream: StreamReader<u8>,
-        trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    ) -> Self {
+    fn new(stream: StreamReader<u8>, verdict: Verdict) -> Self {
         Self {
+            ahead: Vec::new(),
             stream,
-            verdict: Some(Verdict::Http(trailers)),
+            verdict: Some(verdict),
         }
     }
 
-    /// A blob from the store.
-    pub(crate) fn of_store(
+    /// The body of a request or response.
+    pub(crate) fn of_http(
+        stream: StreamReader<u8>,
+        trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+    ) -> Self {
+        Self::new(stream, Verdict::Http(trailers))
+    }
+
+    /// A blob from the store, or what the host made of another body.
+    pub(crate) fn of_host(
         stream: StreamReader<u8>,
         result: FutureReader<Result<(), types::Error>>,
     ) -> Self {
-        Self {
-            stream,
-            verdict: Some(Verdict::Store(result)),
+        Self::new(stream, Verdict::Host(result))
+    }
+
+    /// What a caller of a typed export gave.
+    pub(crate) fn of_caller(stream: StreamReader<u8>) -> Self {
+        Self::new(stream, Verdict::Caller)
+    }
+
+    /// The stream itself, for somebody who counts what comes. Not for a body that
+    /// was read from.
+    pub(crate) fn into_stream(self) -> Result<StreamReader<u8>> {
+        if self.ahead.is_empty() {
+            Ok(self.stream)
+        } else {
+            Err(Error::Internal(
+                "a body was passed on after it was read".into(),
+            ))
         }
     }
 
     /// Hands the stream to `consume`, so that it passes through untouched, then
-    /// waits for the verdict.
+    /// waits for the verdict. Not for a body that was read from.
     pub(crate) async fn pass<R>(
         mut self,
         consume: impl AsyncFnOnce(StreamReader<u8>) -> Result<R>,
     ) -> Result<R> {
+        if !self.ahead.is_empty() {
+            return Err(Error::Internal(
+                "a body was passed on after it was read".into(),
+            ));
+        }
         let consumed = consume(self.stream).await?;
         match self.verdict.take() {
             Some(verdict) => verdict.wait().await.map(|()| consumed),
             None => Ok(consumed),
         }
     }
+
+    /// This body decompressed by the host; itself if it is not compressed.
+    pub(crate) async fn decompressed(mut self) -> Result<Self> {
+        let mut head = Vec::new();
+        while head.len() < LONGEST_MAGIC
+            && let Some(bytes) = self.chunk().await?
+        {
+            head.extend(bytes);
+        }
+        self.ahead = head;
+        let compressed = MAGICS.iter().any(|(at, magic)| {
+            self.ahead
+                .get(*at..)
+                .is_some_and(|bytes| bytes.starts_with(magic))
+        });
+        if !compressed {
+            return Ok(self);
+        }
+        let (writer, reader) = wit_stream::new();
+        let (stream, result) = codec::decompress(reader);
+        spawn_local(feed(self, writer));
+        Ok(Self::of_host(stream, result))
+    }
+}
+
+/// Writes a body into a stream. If it is cut the stream just ends, and what reads it
+/// finds that bytes are missing.
+async fn feed(mut body: WasiBody, mut writer: StreamWriter<u8>) {
+    while let Ok(Some(bytes)) = body.chunk().await {
+        if !writer.write_all(bytes).await.is_empty() {
+            return;
+        }
+    }
 }
 
 impl Body for WasiBody {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
+        if !self.ahead.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ahead)));
+        }
         loop {
             if self.verdict.is_none() {
                 return Ok(None);

@@ -1,7 +1,8 @@
 //! The host's store.
 
 use strata_engine::{
-    Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result, Store, Target,
+    Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result, Stage, Store,
+    Target,
 };
 use strata_oci::Digest;
 
@@ -29,6 +30,14 @@ impl Ingest for HostIngest {
             .await
     }
 
+    async fn write(&self, bytes: Vec<u8>) -> Result<u64> {
+        let mut offset = self.0.offset();
+        for part in parts(bytes) {
+            offset = self.0.write(part).await.map_err(error_from_wit)?;
+        }
+        Ok(offset)
+    }
+
     async fn commit(&self) -> Result<()> {
         self.0.commit().await.map_err(error_from_wit)
     }
@@ -38,9 +47,40 @@ impl Ingest for HostIngest {
     }
 }
 
+/// A blob the host is writing whose digest is not known yet.
+pub(crate) struct HostStage(lent::Stage);
+
+impl Stage for HostStage {
+    async fn write(&self, bytes: Vec<u8>) -> Result<()> {
+        for part in parts(bytes) {
+            self.0.write(part).await.map_err(error_from_wit)?;
+        }
+        Ok(())
+    }
+
+    async fn finish(&self) -> Result<(Digest, u64)> {
+        let (digest, size) = self.0.finish().await.map_err(error_from_wit)?;
+        Ok((digest_from_wit(&digest)?, size))
+    }
+}
+
+/// Bytes in parts of at most what the store takes at once.
+fn parts(bytes: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
+    const MOST: usize = 1 << 20;
+    let mut rest = Some(bytes);
+    std::iter::from_fn(move || {
+        let mut part = rest.take()?;
+        if part.len() > MOST {
+            rest = Some(part.split_off(MOST));
+        }
+        Some(part)
+    })
+}
+
 impl Store for HostStore {
     type Body = WasiBody;
     type Ingest = HostIngest;
+    type Stage = HostStage;
 
     async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
         lent::stat(digest.to_string(), lease)
@@ -64,11 +104,11 @@ impl Store for HostStore {
             .map_err(error_from_wit)
     }
 
-    async fn read(&self, digest: &Digest, offset: u64) -> Result<WasiBody> {
-        let (stream, result) = lent::read(digest.to_string(), offset)
+    async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<WasiBody> {
+        let (stream, result) = lent::read(digest.to_string(), offset, length)
             .await
             .map_err(error_from_wit)?;
-        Ok(WasiBody::of_store(stream, result))
+        Ok(WasiBody::of_host(stream, result))
     }
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
@@ -91,6 +131,17 @@ impl Store for HostStore {
             lent::IngestState::Busy(current) => IngestState::Busy(current),
             lent::IngestState::Open(ingest) => IngestState::Open(HostIngest(ingest)),
         })
+    }
+
+    async fn stage(&self, lease: LeaseId) -> Result<HostStage> {
+        lent::open_stage(lease)
+            .await
+            .map(HostStage)
+            .map_err(error_from_wit)
+    }
+
+    async fn decompress(&self, body: WasiBody) -> Result<WasiBody> {
+        body.decompressed().await
     }
 
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {

@@ -32,11 +32,8 @@ impl Transport for HostTransport {
                 let (writer, reader) = wit_stream::new();
                 (Some(reader), Some((writer, bytes)))
             }
-            RequestBody::Stream(..) => {
-                return Err(Error::Unsupported(
-                    "streamed request bodies arrive with push".into(),
-                ));
-            }
+            // Its length is in `Content-Length`, which the host enforces.
+            RequestBody::Stream(body, _) => (Some(body.into_stream()?), None),
         };
         let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
         drop(trailers);
@@ -46,8 +43,11 @@ impl Transport for HostTransport {
             trailers_reader,
             Some(options()),
         );
-        let invalid = |()| Error::InvalidArgument(format!("invalid URL host {:?}", request.uri.host()));
-        outgoing.set_method(&method(&request.method)).map_err(invalid)?;
+        let invalid =
+            |()| Error::InvalidArgument(format!("invalid URL host {:?}", request.uri.host()));
+        outgoing
+            .set_method(&method(&request.method))
+            .map_err(invalid)?;
         outgoing
             .set_scheme(Some(&match request.uri.scheme_str() {
                 Some("http") => Scheme::Http,
@@ -69,8 +69,9 @@ impl Transport for HostTransport {
         let (answer, ()) = futures::join!(client::send(outgoing), write);
         let response = answer.map_err(|code| convert::http_error(&code))?;
 
-        let status = StatusCode::from_u16(response.get_status_code())
-            .map_err(|_| Error::Unavailable("the registry answered with an invalid status".into()))?;
+        let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| {
+            Error::Unavailable("the registry answered with an invalid status".into())
+        })?;
         let headers = header_map(response.get_headers().copy_all());
         let (done, done_reader) = wit_future::new(|| Ok(()));
         drop(done);
@@ -78,7 +79,7 @@ impl Transport for HostTransport {
         Ok(Response {
             status,
             headers,
-            body: WasiBody::of_response(stream, trailers),
+            body: WasiBody::of_http(stream, trailers),
         })
     }
 }

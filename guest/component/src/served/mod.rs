@@ -6,19 +6,25 @@ use std::rc::Rc;
 
 use futures::{channel::oneshot, future::select, pin_mut};
 use http::Method;
-use strata_docker::{HostFacts, Operations};
+use strata_docker::{HostFacts, Operations, RequestBody, streams_body};
 use strata_engine::{
-    Clock as _, Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions,
-    ListOptions, Progress, Pruned, PullOptions, Removal, RemoveOptions,
+    ArchiveSink, Clock as _, Completed, Filters, HistoryEntry, ImageDetails, ImageSummary,
+    InspectOptions, ListOptions, LoadOptions, Loaded, Progress, Pruned, PullOptions, PushOptions,
+    Removal, RemoveOptions, SaveOptions, Silent,
 };
 use strata_oci::{Platform, Reference};
 use wasip3::{
     http::types::{self as wasi, ErrorCode, Request, Response},
     wit_future,
 };
-use wit_bindgen::{StreamResult, spawn_local};
+use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
-use crate::{Engine, bindings::strata::image::settings, engine, lent, lent::HostClock};
+use crate::{
+    Engine,
+    bindings::strata::image::settings,
+    engine, lent,
+    lent::{HostClock, WasiBody},
+};
 use output::{Head, WasiOutput};
 
 /// Serves requests.
@@ -49,7 +55,7 @@ impl wasip3::exports::http::handler::Guest for Served {
 }
 
 /// Reads a request with its bounded body.
-async fn read(request: Request) -> Result<strata_docker::Request, ErrorCode> {
+async fn read(request: Request) -> Result<strata_docker::Request<WasiBody>, ErrorCode> {
     let method = match request.get_method() {
         wasi::Method::Get => Method::GET,
         wasi::Method::Head => Method::HEAD,
@@ -60,33 +66,45 @@ async fn read(request: Request) -> Result<strata_docker::Request, ErrorCode> {
         wasi::Method::Options => Method::OPTIONS,
         wasi::Method::Connect => Method::CONNECT,
         wasi::Method::Trace => Method::TRACE,
-        wasi::Method::Other(name) => Method::from_bytes(name.as_bytes())
-            .map_err(|_| ErrorCode::HttpRequestMethodInvalid)?,
+        wasi::Method::Other(name) => {
+            Method::from_bytes(name.as_bytes()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?
+        }
     };
     let path_and_query = request.get_path_with_query().unwrap_or_else(|| "/".into());
     let headers = lent::header_map(request.get_headers().copy_all());
-    let mut body = Vec::new();
-    if method == Method::POST {
+    let body = if method == Method::GET || method == Method::HEAD {
+        RequestBody::Bytes(Vec::new())
+    } else {
         let (done, done_reader) = wit_future::new(|| Ok(()));
         drop(done);
-        let (mut stream, _trailers) = Request::consume_body(request, done_reader);
-        loop {
-            let (result, bytes) = stream.read(Vec::with_capacity(16 * 1024)).await;
-            body.extend_from_slice(&bytes);
-            if body.len() > MAX_BODY {
-                return Err(ErrorCode::HttpRequestBodySize(Some(MAX_BODY as u64)));
-            }
-            if !matches!(result, StreamResult::Complete(_)) {
-                break;
-            }
+        let (stream, trailers) = Request::consume_body(request, done_reader);
+        if streams_body(&method, &path_and_query) {
+            RequestBody::Stream(WasiBody::of_http(stream, trailers))
+        } else {
+            RequestBody::Bytes(read_whole(stream).await?)
         }
-    }
+    };
     Ok(strata_docker::Request {
         method,
         path_and_query,
         headers,
         body,
     })
+}
+
+/// A body that is at most a form.
+async fn read_whole(mut stream: StreamReader<u8>) -> Result<Vec<u8>, ErrorCode> {
+    let mut body = Vec::new();
+    loop {
+        let (result, bytes) = stream.read(Vec::with_capacity(16 * 1024)).await;
+        body.extend_from_slice(&bytes);
+        if body.len() > MAX_BODY {
+            return Err(ErrorCode::HttpRequestBodySize(Some(MAX_BODY as u64)));
+        }
+        if !matches!(result, StreamResult::Complete(_)) {
+            return Ok(body);
+        }
+    }
 }
 
 thread_local! {
@@ -125,6 +143,33 @@ fn facts() -> HostFacts {
 }
 
 impl Operations for Face {
+    type Body = WasiBody;
+
+    async fn push(
+        &self,
+        options: &PushOptions,
+        progress: &dyn Progress,
+    ) -> strata_engine::Result<Vec<Completed>> {
+        self.engine.push(options, progress).await
+    }
+
+    async fn save<W: ArchiveSink<WasiBody>>(
+        &self,
+        options: &SaveOptions,
+        sink: &mut W,
+    ) -> strata_engine::Result<()> {
+        self.engine.save(options, sink, &Silent).await
+    }
+
+    async fn load(
+        &self,
+        body: WasiBody,
+        options: &LoadOptions,
+        progress: &dyn Progress,
+    ) -> strata_engine::Result<Vec<Loaded>> {
+        self.engine.load(body, options, progress).await
+    }
+
     async fn pull(
         &self,
         options: &PullOptions,

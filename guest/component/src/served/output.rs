@@ -3,23 +3,30 @@
 use std::{rc::Rc, time::Duration};
 
 use futures::{channel::oneshot, lock::Mutex};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
 use strata_docker::{Gone, Output};
-use strata_engine::Clock as _;
+use strata_engine::{Clock as _, Error};
 use wasip3::{
-    http::types::{ErrorCode, Fields, Response},
+    http::types::{ErrorCode, Fields, Response, Trailers},
     wit_future, wit_stream,
 };
-use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
+use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter};
 
-use crate::lent::HostClock;
+use crate::{
+    lent::{HostClock, WasiBody},
+    typed::relay,
+};
 
 /// What `handle` returns to the host.
 pub(super) struct Head {
     status: StatusCode,
     headers: HeaderMap,
     body: StreamReader<u8>,
+    trailers: FutureReader<TrailersResult>,
 }
+
+/// What follows a body: trailers, of which there are none, or why it breaks off.
+type TrailersResult = Result<Option<Trailers>, ErrorCode>;
 
 impl Head {
     pub(super) fn into_response(self) -> Result<Response, ErrorCode> {
@@ -30,9 +37,7 @@ impl Head {
             .collect();
         let fields = Fields::from_list(&entries)
             .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
-        let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
-        drop(trailers);
-        let (response, _sent) = Response::new(fields, Some(self.body), trailers_reader);
+        let (response, _sent) = Response::new(fields, Some(self.body), self.trailers);
         response
             .set_status_code(self.status.as_u16())
             .map_err(|()| ErrorCode::InternalError(Some("invalid status".into())))?;
@@ -48,19 +53,30 @@ pub(super) struct WasiOutput {
     head: Option<oneshot::Sender<Head>>,
     /// Locked while a write or a probe is under way; `None` before the head.
     body: Rc<Mutex<Option<StreamWriter<u8>>>>,
+    /// Writes "no trailers" when it is dropped.
+    trailers: Option<FutureWriter<TrailersResult>>,
+    /// Wakes the watch when the response turns out to stream.
+    streams: Option<oneshot::Sender<()>>,
 }
 
-/// Watches a response's client.
-pub(super) struct Watch(Rc<Mutex<Option<StreamWriter<u8>>>>);
+/// Watches the client of a response that streams.
+pub(super) struct Watch {
+    body: Rc<Mutex<Option<StreamWriter<u8>>>>,
+    streams: oneshot::Receiver<()>,
+}
 
 impl Watch {
     /// Resolves when the client has gone away. A write learns that by itself; this
     /// is for work that is silent, a registry that hangs for example.
     pub(super) async fn gone(self) {
+        // A whole response is written at once: a timer would be its largest cost.
+        if self.streams.await.is_err() {
+            return std::future::pending().await;
+        }
         loop {
             HostClock.sleep(PROBE).await;
             // Locked: a write is under way and will see it.
-            let Some(mut body) = self.0.try_lock() else {
+            let Some(mut body) = self.body.try_lock() else {
                 continue;
             };
             if let Some(writer) = body.as_mut() {
@@ -78,23 +94,41 @@ impl WasiOutput {
         Self {
             head: Some(head),
             body: Rc::default(),
+            trailers: None,
+            streams: None,
         }
     }
 
     /// See [`Watch`].
-    pub(super) fn watch(&self) -> Watch {
-        Watch(Rc::clone(&self.body))
+    pub(super) fn watch(&mut self) -> Watch {
+        let (sender, streams) = oneshot::channel();
+        self.streams = Some(sender);
+        Watch {
+            body: Rc::clone(&self.body),
+            streams,
+        }
     }
 }
 
 impl Output for WasiOutput {
+    type Body = WasiBody;
+
     async fn head(&mut self, status: StatusCode, headers: HeaderMap) -> Result<(), Gone> {
         let (writer, reader) = wit_stream::new();
+        let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
+        self.trailers = Some(trailers);
         *self.body.lock().await = Some(writer);
+        if let Some(streams) = self.streams.take()
+            && !headers.contains_key(CONTENT_LENGTH)
+        {
+            // The watch lives as long as this output.
+            let _ = streams.send(());
+        }
         let head = Head {
             status,
             headers,
             body: reader,
+            trailers: trailers_reader,
         };
         let sender = self.head.take().ok_or(Gone)?;
         sender.send(head).map_err(|_| Gone)
@@ -107,6 +141,23 @@ impl Output for WasiOutput {
             Ok(())
         } else {
             Err(Gone)
+        }
+    }
+
+    async fn copy(&mut self, body: WasiBody, length: u64) -> Result<Result<(), Error>, Gone> {
+        let mut open = self.body.lock().await;
+        let writer = open.as_mut().ok_or(Gone)?;
+        match relay(body, length, writer).await {
+            Err(Error::Cancelled) => Err(Gone),
+            relayed => Ok(relayed),
+        }
+    }
+
+    async fn abort(&mut self) {
+        // The verdict first: a body that just ends would pass for a whole one.
+        if let Some(trailers) = self.trailers.take() {
+            let broken = ErrorCode::InternalError(Some("the response broke off".into()));
+            let _ = trailers.write(Err(broken)).await;
         }
     }
 }

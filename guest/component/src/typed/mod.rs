@@ -1,6 +1,10 @@
 //! The WIT interfaces, exported.
 
-mod pull;
+mod archives;
+mod running;
+mod transfer;
+
+pub(crate) use archives::relay;
 
 use std::rc::Rc;
 
@@ -9,7 +13,9 @@ use strata_oci::Reference;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::{
-    bindings::exports::strata::image::{catalog, curation, transfer},
+    bindings::exports::strata::image::{
+        archives as wit_archives, catalog, curation, transfer as wit_transfer,
+    },
     bindings::strata::image::{progress, types},
     convert, engine,
 };
@@ -107,13 +113,41 @@ impl curation::Guest for Typed {
     }
 }
 
-impl transfer::Guest for Typed {
+impl wit_archives::Guest for Typed {
+    async fn save(
+        names: Vec<String>,
+        platforms: Vec<types::Platform>,
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), types::Error>>), types::Error> {
+        archives::save(names, platforms).await
+    }
+
+    async fn load(
+        archive: StreamReader<u8>,
+        platforms: Vec<types::Platform>,
+    ) -> (
+        StreamReader<progress::Event>,
+        FutureReader<Result<Vec<wit_archives::Loaded>, types::Error>>,
+    ) {
+        archives::load(archive, platforms)
+    }
+}
+
+impl wit_transfer::Guest for Typed {
     async fn pull(
-        options: transfer::PullOptions,
+        options: wit_transfer::PullOptions,
     ) -> (
         StreamReader<progress::Event>,
         FutureReader<Result<Vec<progress::Completed>, types::Error>>,
     ) {
-        pull::start(options)
+        transfer::pull(options)
+    }
+
+    async fn push(
+        options: wit_transfer::PushOptions,
+    ) -> (
+        StreamReader<progress::Event>,
+        FutureReader<Result<Vec<progress::Completed>, types::Error>>,
+    ) {
+        transfer::push(options)
     }
 }

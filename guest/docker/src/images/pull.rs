@@ -11,10 +11,11 @@ use strata_oci::{Digest, Platform, Reference};
 use crate::{
     auth,
     failure::Failure,
+    line::{Detail, Line},
     operations::Operations,
     output::{Gone, Output},
     query::Query,
-    stream::{self, Detail, Line, Lines},
+    stream::{self, Failures, Lines},
     version::ApiVersion,
 };
 
@@ -100,27 +101,21 @@ pub(crate) async fn pull<O: Operations, W: Output>(
 ) -> Result<Result<(), Failure>, Gone> {
     let lines = Lines::default();
     let display = Display::new(&lines);
-    let work = operations.pull(options, &display);
-    stream::run(work, &lines, headers, output).await
+    let work = async {
+        let pulled = operations.pull(options, &display).await;
+        pulled.map(drop)
+    };
+    stream::run(work, &lines, Failures::ByStatus, headers, output).await
 }
 
 /// Words events as dockerd does.
 struct Display<'a> {
     lines: &'a Lines,
-    /// Warnings, until something is resolved; attempts to resolve are not shown at all. A line before that would make the status 200, and what is
-    /// likely to come (no such image, no credentials, a rate limit) is best told by status.
+    /// Warnings, until something is resolved; attempts to resolve are not shown at all. A line before
+    /// that would make the status 200, and what is likely to come (no such image, no credentials, a rate
+    /// limit) is best told by status.
     early: RefCell<Option<Vec<Line>>>,
 }
-
-const PLAIN: Detail = Detail {
-    current: 0,
-    total: 0,
-    hide_counts: false,
-};
-const DONE: Detail = Detail {
-    hide_counts: true,
-    ..PLAIN
-};
 
 impl Progress for Display<'_> {
     fn report(&self, event: Event) {
@@ -164,23 +159,26 @@ impl<'a> Display<'a> {
     fn blob(&self, blob: &BlobProgress) {
         let id = blob.digest.short();
         match blob.phase {
-            Phase::Queued => self.lines.push(Line::layer(id, "Pulling fs layer", PLAIN)),
-            Phase::AlreadyExists => self.lines.push(Line::layer(id, "Already exists", DONE)),
+            Phase::Queued => self
+                .lines
+                .push(Line::layer(id, "Pulling fs layer", Detail::PLAIN)),
+            Phase::AlreadyExists => {
+                self.lines
+                    .push(Line::layer(id, "Already exists", Detail::DONE))
+            }
             Phase::Downloading => {
                 // A count of nothing would show as a line without numbers.
                 if blob.current > 0 {
-                    let detail = Detail {
-                        current: blob.current,
-                        total: blob.total,
-                        hide_counts: false,
-                    };
+                    let detail = Detail::count(blob.current, blob.total);
                     self.lines.push(Line::layer(id, "Downloading", detail));
                 }
             }
             Phase::Downloaded => {
-                self.lines.push(Line::layer(id, "Download complete", DONE));
+                self.lines
+                    .push(Line::layer(id, "Download complete", Detail::DONE));
                 // Nothing is unpacked: a layer that is here, verified and durable is ready.
-                self.lines.push(Line::layer(id, "Pull complete", DONE));
+                self.lines
+                    .push(Line::layer(id, "Pull complete", Detail::DONE));
             }
             // Said by the event of its own that comes with it.
             Phase::Retrying => {}
@@ -194,13 +192,7 @@ impl<'a> Display<'a> {
             // Over by the time the first line may be sent.
             return;
         }
-        let seconds = retry.delay.div_ceil(1000).max(1);
-        let unit = if seconds == 1 { "second" } else { "seconds" };
-        let status = format!("Retrying in {seconds} {unit}");
-        self.lines.push(match &retry.digest {
-            Some(digest) => Line::layer(digest.short(), status, PLAIN),
-            None => Line::plain(status),
-        });
+        self.lines.push(Line::retry(retry));
     }
 
     fn completed(&self, completed: &Completed) {

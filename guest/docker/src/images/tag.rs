@@ -2,8 +2,9 @@
 
 use http::StatusCode;
 use strata_engine::Error;
-use strata_oci::{Reference, reference::ReferenceError};
+use strata_oci::Reference;
 
+use super::tagged;
 use crate::{failure::Failure, operations::Operations, query::Query, reply::Reply};
 
 /// Gives an image another name: 201 without a body.
@@ -31,14 +32,7 @@ pub(crate) async fn tag<O: Operations>(
 }
 
 fn target(repository: &str, tag: &str) -> Result<Reference, Failure> {
-    let invalid = |error: ReferenceError| Failure::invalid(error.to_string());
-    let mut target = Reference::parse(repository).map_err(invalid)?;
-    if target.digest().is_some() {
-        return Err(Failure::invalid("cannot import digest reference"));
-    }
-    if !tag.is_empty() {
-        target = target.with_tag(tag).map_err(invalid)?;
-    }
+    let target = tagged(repository, tag)?;
     if target.familiar_repository() == "sha256" {
         return Err(Failure::invalid(
             "refusing to create an ambiguous tag using digest algorithm as name",

@@ -1,9 +1,12 @@
 //! Tag, remove and prune: parameters, answers, failures.
 
-use http::{HeaderValue, Method, header::CONTENT_TYPE};
+use http::{HeaderValue, header::CONTENT_TYPE};
 use strata_engine::{Error, Pruned, Removal};
 
-use super::fake::{Client, Fake, block_on, call, digest, last_call, request};
+use super::{
+    client::{Client, block_on, call, request},
+    fake::{Fake, digest, last_call},
+};
 use crate::respond;
 
 #[test]
@@ -137,10 +140,10 @@ fn prune_takes_filters_from_query_or_form() {
     assert!(last_call(&fake).contains("dangling: Some(false)"));
     call(&fake, "POST /images/prune");
     assert!(last_call(&fake).contains("dangling: Some(true)"));
-    let mut request = request(Method::POST, "/images/prune");
+    let body = b"filters=%7B%22until%22%3A%5B%2210s%22%5D%7D";
+    let mut request = request("POST /images/prune", body);
     let form = HeaderValue::from_static("application/x-www-form-urlencoded");
     request.headers.insert(CONTENT_TYPE, form);
-    request.body = b"filters=%7B%22until%22%3A%5B%2210s%22%5D%7D".to_vec();
     assert_eq!(
         block_on(respond(&fake, request, &mut Client::default())),
         Ok(())

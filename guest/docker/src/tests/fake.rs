@@ -1,30 +1,29 @@
-//! A scripted engine and a client that remembers what it is sent.
+//! A scripted engine.
 
 use std::{
-    rc::Rc,
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    rc::Rc,
 };
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use strata_engine::{
-    Completed, Error, Event, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions,
-    ListOptions, Mirror, Progress, Pruned, PullOptions, Removal, RemoveOptions, Result,
+    ArchiveSink, Completed, Error, Event, Filters, HistoryEntry, ImageDetails, ImageSummary,
+    InspectOptions, ListOptions, LoadOptions, Loaded, Mirror, Progress, Pruned, PullOptions,
+    PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent, Substituted,
 };
 use strata_oci::{Descriptor, Digest, Platform, Reference, media_type::OCI_INDEX};
 
-use crate::{Gone, HostFacts, Operations, Output, Request, respond};
+use super::client::pause;
+use crate::{HostFacts, Operations};
 
-/// What a scripted pull does next.
+/// What a scripted pull, push, save or load does next.
 pub(super) enum Step {
     Report(Event),
+    Substituted(Box<Substituted>),
+    /// Bytes of an archive.
+    Write(Vec<u8>),
+    /// Content of an archive, with the length it is said to have.
+    Copy(Vec<u8>, u64),
     /// Lets others run once.
     Yield,
     Fail(Error),
@@ -39,12 +38,14 @@ pub(super) struct Fake {
     pub(super) details: ImageDetails,
     pub(super) history: Vec<HistoryEntry>,
     pub(super) pruned: Pruned,
-    /// What everything but a pull fails with.
+    pub(super) loaded: Vec<Loaded>,
+    /// What everything without script fails with.
     pub(super) error: Option<Error>,
     pub(super) script: RefCell<VecDeque<Step>>,
     /// `operation arguments`, in their debug form.
     pub(super) calls: RefCell<Vec<String>>,
     pub(super) pulls: RefCell<Vec<PullOptions>>,
+    pub(super) pushes: RefCell<Vec<PushOptions>>,
     pub(super) cancelled: Cell<bool>,
 }
 
@@ -94,17 +95,19 @@ impl Default for Fake {
             details,
             history: Vec::new(),
             pruned: Pruned::default(),
+            loaded: Vec::new(),
             error: None,
             script: RefCell::default(),
             calls: RefCell::default(),
             pulls: RefCell::default(),
+            pushes: RefCell::default(),
             cancelled: Cell::default(),
         }
     }
 }
 
 impl Fake {
-    pub(super) fn pulling(script: impl IntoIterator<Item = Step>) -> Self {
+    pub(super) fn scripted(script: impl IntoIterator<Item = Step>) -> Self {
         let fake = Self::default();
         fake.script.borrow_mut().extend(script);
         fake
@@ -119,34 +122,92 @@ impl Fake {
     }
 }
 
-/// Says so when the pull is dropped before its end.
-struct Guard<'a>(&'a Cell<bool>, bool);
+/// Says so when the work is dropped before its end.
+struct Guard<'a>(&'a Cell<bool>);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.0.set(!self.1);
+        self.0.set(true);
+    }
+}
+
+/// The sink of what has no archive.
+struct NoArchive;
+
+impl ArchiveSink<Vec<u8>> for NoArchive {
+    async fn write(&mut self, _bytes: Vec<u8>) -> Result<()> {
+        panic!("writes an archive");
+    }
+
+    async fn copy(&mut self, _body: Vec<u8>, _length: u64) -> Result<()> {
+        panic!("writes an archive");
+    }
+}
+
+impl Fake {
+    /// Does what the script says.
+    async fn play<W: ArchiveSink<Vec<u8>>>(
+        &self,
+        progress: &dyn Progress,
+        sink: &mut W,
+    ) -> Result<()> {
+        let guard = Guard(&self.cancelled);
+        let outcome = loop {
+            let step = self.script.borrow_mut().pop_front();
+            let mut done = Ok(());
+            match step {
+                Some(Step::Report(event)) => progress.report(event),
+                Some(Step::Substituted(substituted)) => progress.substituted(*substituted),
+                Some(Step::Write(bytes)) => done = sink.write(bytes).await,
+                Some(Step::Copy(body, length)) => done = sink.copy(body, length).await,
+                Some(Step::Yield) => pause().await,
+                Some(Step::Fail(error)) => done = Err(error),
+                Some(Step::Hang) => std::future::pending().await,
+                None => break Ok(()),
+            }
+            if done.is_err() {
+                break done;
+            }
+        };
+        std::mem::forget(guard);
+        outcome
     }
 }
 
 impl Operations for Fake {
+    type Body = Vec<u8>;
+
     async fn pull(&self, options: &PullOptions, progress: &dyn Progress) -> Result<Vec<Completed>> {
-        let mut guard = Guard(&self.cancelled, false);
         self.pulls.borrow_mut().push(options.clone());
-        loop {
-            let step = self.script.borrow_mut().pop_front();
-            match step {
-                Some(Step::Report(event)) => progress.report(event),
-                Some(Step::Yield) => pause().await,
-                Some(Step::Fail(error)) => {
-                    guard.1 = true;
-                    return Err(error);
-                }
-                Some(Step::Hang) => std::future::pending().await,
-                None => break,
-            }
-        }
-        guard.1 = true;
+        self.play(progress, &mut NoArchive).await?;
         Ok(Vec::new())
+    }
+
+    async fn push(&self, options: &PushOptions, progress: &dyn Progress) -> Result<Vec<Completed>> {
+        self.pushes.borrow_mut().push(options.clone());
+        self.play(progress, &mut NoArchive).await?;
+        Ok(Vec::new())
+    }
+
+    async fn save<W: ArchiveSink<Vec<u8>>>(
+        &self,
+        options: &SaveOptions,
+        sink: &mut W,
+    ) -> Result<()> {
+        self.answer(format!("save {options:?}"), &())?;
+        self.play(&Silent, sink).await
+    }
+
+    async fn load(
+        &self,
+        body: Vec<u8>,
+        options: &LoadOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Loaded>> {
+        let body = String::from_utf8(body).unwrap();
+        let loaded = self.answer(format!("load {body} {options:?}"), &self.loaded)?;
+        self.play(progress, &mut NoArchive).await?;
+        Ok(loaded)
     }
 
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
@@ -187,117 +248,7 @@ impl Operations for Fake {
     }
 }
 
-/// A client; reads a write only after `delay` turns.
-#[derive(Default)]
-pub(super) struct Client {
-    pub(super) status: Option<StatusCode>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-    pub(super) writes: usize,
-    pub(super) delay: usize,
-    /// Leaves at this write, counted from 0.
-    pub(super) leaves_at: Option<usize>,
-}
-
-impl Client {
-    pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub(super) fn code(&self) -> u16 {
-        self.status.unwrap().as_u16()
-    }
-
-    /// The stream's messages; each must end in CRLF.
-    pub(super) fn lines(&self) -> Vec<&str> {
-        let text = self.text();
-        assert!(text.is_empty() || text.ends_with("\r\n"), "{text}");
-        text.split_terminator("\r\n").collect()
-    }
-}
-
-impl Output for Client {
-    async fn head(&mut self, status: StatusCode, headers: HeaderMap) -> Result<(), Gone> {
-        assert_eq!(self.status.replace(status), None, "one head");
-        self.headers = headers;
-        Ok(())
-    }
-
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
-        assert!(self.status.is_some() && !bytes.is_empty());
-        for _ in 0..self.delay {
-            pause().await;
-        }
-        if self.leaves_at == Some(self.writes) {
-            return Err(Gone);
-        }
-        self.writes += 1;
-        self.body.extend(bytes);
-        Ok(())
-    }
-}
-
-pub(super) fn request(method: Method, path_and_query: &str) -> Request {
-    Request {
-        method,
-        path_and_query: path_and_query.to_owned(),
-        headers: HeaderMap::new(),
-        body: Vec::new(),
-    }
-}
-
-/// Sends `METHOD path` and returns what came back.
-pub(super) fn call(fake: &Fake, line: &str) -> Client {
-    call_with(fake, line, &[])
-}
-
-pub(super) fn call_with(fake: &Fake, line: &str, headers: &[(&'static str, &str)]) -> Client {
-    let (method, path) = line.split_once(' ').unwrap();
-    let mut request = request(method.parse().unwrap(), path);
-    for (name, value) in headers {
-        request
-            .headers
-            .insert(*name, HeaderValue::from_str(value).unwrap());
-    }
-    let mut client = Client::default();
-    assert_eq!(block_on(respond(fake, request, &mut client)), Ok(()));
-    client
-}
-
 /// The last thing the engine was asked.
 pub(super) fn last_call(fake: &Fake) -> String {
     fake.calls.borrow().last().unwrap().clone()
-}
-
-/// Goes on in the next turn.
-async fn pause() {
-    let mut paused = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut paused, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Polls only when woken, so that a forgotten wake-up shows.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Flag(AtomicBool);
-    impl Wake for Flag {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
-    let flag = Arc::new(Flag(AtomicBool::new(true)));
-    let waker = Waker::from(Arc::clone(&flag));
-    let mut future = pin!(future);
-    loop {
-        assert!(flag.0.swap(false, Ordering::Relaxed), "waits for ever");
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-    }
 }

@@ -5,7 +5,10 @@ use std::rc::Rc;
 use strata_engine::HistoryEntry;
 use strata_oci::ImageConfig;
 
-use super::fake::{Fake, call, digest, last_call};
+use super::{
+    client::call,
+    fake::{Fake, digest, last_call},
+};
 
 fn inspected(config: &str) -> Fake {
     let mut fake = Fake::default();

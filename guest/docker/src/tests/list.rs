@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use strata_engine::{Error, ImageSummary, ManifestKind, ManifestSummary};
 use strata_oci::{Descriptor, media_type::OCI_MANIFEST};
 
-use super::fake::{Fake, call, digest, last_call, linux};
+use super::{
+    client::call,
+    fake::{Fake, digest, last_call, linux},
+};
 
 fn summary() -> ImageSummary {
     ImageSummary {

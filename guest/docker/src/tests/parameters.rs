@@ -3,7 +3,10 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE};
 use strata_engine::RegistryAuth;
 
-use super::fake::{Fake, call, call_with, digest};
+use super::{
+    client::{call, call_with},
+    fake::{Fake, digest},
+};
 
 #[test]
 fn parameters_make_the_reference() {

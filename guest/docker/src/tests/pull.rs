@@ -3,8 +3,11 @@
 use strata_engine::{BlobProgress, Completed, Error, Event, Phase, Resolved, Retry};
 use strata_oci::Reference;
 
-use super::fake::{Client, Fake, Step, block_on, call, digest, request};
-use crate::{Gone, respond};
+use super::{
+    client::{Client, call, call_as},
+    fake::{Fake, Step, digest},
+};
+use crate::Gone;
 
 const PULL: &str = "POST /images/create?fromImage=docker.io%2Flibrary%2Falpine&tag=3";
 
@@ -53,7 +56,7 @@ fn layer(name: &str, status: &str, detail: &str) -> String {
 
 #[test]
 fn lines_come_in_dockerds_order_and_shape() {
-    let fake = Fake::pulling([
+    let fake = Fake::scripted([
         resolved("alpine:3"),
         blob("a", Phase::Queued, 0),
         blob("b", Phase::Queued, 0),
@@ -104,7 +107,7 @@ fn lines_come_in_dockerds_order_and_shape() {
 
 #[test]
 fn a_pull_that_changes_nothing_says_so() {
-    let fake = Fake::pulling([resolved("alpine:3"), completed("alpine:3", false)]);
+    let fake = Fake::scripted([resolved("alpine:3"), completed("alpine:3", false)]);
     let digest_line = format!(r#"{{"status":"Digest: {}"}}"#, digest("index"));
     assert_eq!(
         call(&fake, PULL).lines(),
@@ -119,7 +122,7 @@ fn a_pull_that_changes_nothing_says_so() {
 #[test]
 fn warnings_wait_for_the_first_line() {
     let warning = |text: &str| Step::Report(Event::Warning(text.to_owned()));
-    let fake = Fake::pulling([
+    let fake = Fake::scripted([
         warning("early"),
         Step::Yield,
         resolved("alpine:3"),
@@ -133,7 +136,7 @@ fn warnings_wait_for_the_first_line() {
             r#"{"status":"late"}"#,
         ]
     );
-    let fake = Fake::pulling([
+    let fake = Fake::scripted([
         warning("early"),
         Step::Yield,
         Step::Fail(Error::Denied("no".to_owned())),
@@ -144,7 +147,7 @@ fn warnings_wait_for_the_first_line() {
 #[test]
 fn a_digest_pull_names_the_whole_reference() {
     let name = format!("ghcr.io/a/b@{}", digest("index"));
-    let fake = Fake::pulling([resolved(&name), completed(&name, true)]);
+    let fake = Fake::scripted([resolved(&name), completed(&name, true)]);
     let line = format!(
         "POST /images/create?fromImage=ghcr.io/a/b&tag={}",
         digest("index")
@@ -164,7 +167,7 @@ fn a_digest_pull_names_the_whole_reference() {
 fn every_tag_has_its_own_lines() {
     let tags = ["alpine:1", "alpine:2"];
     let script = tags.map(|tag| [resolved(tag), completed(tag, true)]);
-    let fake = Fake::pulling(script.into_iter().flatten());
+    let fake = Fake::scripted(script.into_iter().flatten());
     let client = call(&fake, "POST /images/create?fromImage=alpine");
     assert!(fake.pulls.borrow()[0].all_tags);
     let ids = client
@@ -194,7 +197,7 @@ fn a_failure_before_the_first_byte_has_its_status() {
         // Nor is a line nobody has got yet.
         vec![resolved("alpine:3"), Step::Fail(limited())],
     ] {
-        let client = call(&Fake::pulling(script), PULL);
+        let client = call(&Fake::scripted(script), PULL);
         assert_eq!(client.code(), 429);
         assert_eq!(
             client.text(),
@@ -207,7 +210,7 @@ fn a_failure_before_the_first_byte_has_its_status() {
 
 #[test]
 fn a_failure_after_the_first_byte_is_the_last_message() {
-    let fake = Fake::pulling([
+    let fake = Fake::scripted([
         resolved("alpine:3"),
         Step::Yield,
         Step::Fail(Error::NotFound("no <layer>".to_owned())),
@@ -226,7 +229,7 @@ fn a_failure_after_the_first_byte_is_the_last_message() {
 #[test]
 fn a_client_that_leaves_cancels_the_pull() {
     for leaves_at in [0, 1] {
-        let fake = Fake::pulling([
+        let fake = Fake::scripted([
             resolved("alpine:3"),
             Step::Yield,
             blob("a", Phase::Downloading, 1),
@@ -236,9 +239,7 @@ fn a_client_that_leaves_cancels_the_pull() {
             leaves_at: Some(leaves_at),
             ..Client::default()
         };
-        let (method, path) = PULL.split_once(' ').unwrap();
-        let request = request(method.parse().unwrap(), path);
-        assert_eq!(block_on(respond(&fake, request, &mut client)), Err(Gone));
+        assert_eq!(call_as(&mut client, &fake, PULL), Err(Gone));
         assert!(fake.cancelled.get());
     }
 }
@@ -253,14 +254,12 @@ fn a_slow_client_gets_the_newest_counts_and_every_other_line() {
         blob("a", Phase::Downloaded, 1000),
         completed("alpine:3", true),
     ]);
-    let fake = Fake::pulling(script);
+    let fake = Fake::scripted(script);
     let mut client = Client {
         delay: 100,
         ..Client::default()
     };
-    let (method, path) = PULL.split_once(' ').unwrap();
-    let request = request(method.parse().unwrap(), path);
-    assert_eq!(block_on(respond(&fake, request, &mut client)), Ok(()));
+    assert_eq!(call_as(&mut client, &fake, PULL), Ok(()));
     let counts: Vec<&str> = client
         .lines()
         .into_iter()

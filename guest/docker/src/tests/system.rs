@@ -1,6 +1,6 @@
 //! Ping, version, info, headers, versions and paths.
 
-use super::fake::{Fake, call};
+use super::{client::call, fake::Fake};
 
 /// All headers, sorted, as `name: value`.
 fn headers(line: &str) -> Vec<String> {
@@ -166,10 +166,7 @@ fn what_docker_inspect_probes_is_not_there() {
 #[test]
 fn operations_of_later_versions_are_named() {
     for (line, operation) in [
-        ("POST /images/docker.io/library/a/push?tag=1", "image push"),
-        ("GET /images/get?names=a", "image save"),
-        ("GET /images/a/get", "image save"),
-        ("POST /images/load?quiet=1", "image load"),
+        ("POST /images/create?fromSrc=-&repo=a", "image import"),
         ("GET /images/search?term=a", "image search"),
         ("POST /build", "image build"),
         ("POST /commit", "container commit"),

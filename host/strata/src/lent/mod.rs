@@ -1,6 +1,7 @@
 //! The interfaces this host provides to the component.
 
 mod append;
+mod codec;
 mod read;
 mod settings;
 mod store;
@@ -10,4 +11,4 @@ pub(crate) use settings::configuration;
     unreachable_pub,
     reason = "the generated bindings re-export it, so it must be pub"
 )]
-pub use store::Ingest;
+pub use store::{Ingest, Stage};

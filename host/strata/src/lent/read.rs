@@ -1,8 +1,7 @@
-//! A blob as a `stream<u8>`, read ahead on a blocking thread.
+//! A native reader as a `stream<u8>`, read ahead on a blocking thread.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io::Read,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -21,30 +20,42 @@ const CHUNK: usize = 256 * 1024;
 /// Chunks read ahead of the consumer: 1 MiB of memory per stream.
 const AHEAD: usize = 4;
 
-/// Produces a blob's bytes.
-pub(super) struct BlobProducer {
-    chunks: mpsc::Receiver<io::Result<Bytes>>,
+type Chunk = Result<Bytes, types::Error>;
+
+/// Produces what a reader has.
+pub(super) struct ReadProducer {
+    chunks: mpsc::Receiver<Chunk>,
     verdict: Option<oneshot::Sender<Result<(), types::Error>>>,
 }
 
-impl BlobProducer {
-    /// Reads `length` bytes of `file` from where it stands.
-    pub(super) fn new(
-        mut file: File,
-        mut length: u64,
+impl ReadProducer {
+    /// Opens a reader on a blocking thread and reads it to its end there; what goes
+    /// wrong is the verdict.
+    pub(super) fn new<R: Read>(
+        open: impl FnOnce() -> Result<R, types::Error> + Send + 'static,
+        failed: impl Fn(std::io::Error) -> types::Error + Send + 'static,
         verdict: oneshot::Sender<Result<(), types::Error>>,
     ) -> Self {
         let (sender, chunks) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
-            while length > 0 {
-                let want = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
-                let mut buffer = vec![0; want];
-                let chunk = file.read_exact(&mut buffer).map(|()| Bytes::from(buffer));
-                let failed = chunk.is_err();
-                if sender.blocking_send(chunk).is_err() || failed {
+            let mut reader = match open() {
+                Ok(reader) => reader,
+                Err(error) => {
+                    let _ = sender.blocking_send(Err(error));
                     return;
                 }
-                length -= want as u64;
+            };
+            loop {
+                match fill(&mut reader).map_err(&failed) {
+                    Ok(chunk) if chunk.is_empty() => return,
+                    chunk => {
+                        let last = chunk.is_err();
+                        // A consumer that is gone ends the reading.
+                        if sender.blocking_send(chunk).is_err() || last {
+                            return;
+                        }
+                    }
+                }
             }
         });
         Self {
@@ -55,12 +66,20 @@ impl BlobProducer {
 
     fn finish(&mut self, result: Result<(), types::Error>) {
         if let Some(verdict) = self.verdict.take() {
+            // Whoever waited may be gone.
             let _ = verdict.send(result);
         }
     }
 }
 
-impl<D> StreamProducer<D> for BlobProducer {
+/// The next chunk, as full as the reader can make it; empty at its end.
+fn fill(reader: &mut impl Read) -> std::io::Result<Bytes> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    reader.take(CHUNK as u64).read_to_end(&mut chunk)?;
+    Ok(chunk.into())
+}
+
+impl<D> StreamProducer<D> for ReadProducer {
     type Item = u8;
     type Buffer = Bytes;
 
@@ -77,9 +96,7 @@ impl<D> StreamProducer<D> for BlobProducer {
                 Poll::Ready(Ok(StreamResult::Completed))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.finish(Err(types::Error::Unavailable(format!(
-                    "cannot read a blob of the store: {error}"
-                ))));
+                self.finish(Err(error));
                 Poll::Ready(Ok(StreamResult::Dropped))
             }
             Poll::Ready(None) => {

@@ -128,8 +128,15 @@ fn total_memory() -> u64 {
     fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| {
-            let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-            kibibytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+            let kibibytes = text
+                .lines()
+                .find_map(|line| line.strip_prefix("MemTotal:"))?;
+            kibibytes
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse::<u64>()
+                .ok()
         })
         .map_or(0, |kibibytes| kibibytes * 1024)
 }

@@ -1,7 +1,7 @@
 //! `strata:image/store` over the native store.
 
 use std::{
-    io::{Seek as _, SeekFrom},
+    io::{Read as _, Seek as _, SeekFrom},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -12,7 +12,7 @@ use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader
 
 use super::{
     append::{Appender, CancelOnDrop},
-    read::BlobProducer,
+    read::ReadProducer,
 };
 use crate::{
     bindings::strata::image::store as wit,
@@ -32,6 +32,16 @@ pub struct Ingest {
     /// `None` once committed or failed.
     open: Option<strata_store::Ingest>,
 }
+
+/// A blob whose digest is not known yet, behind the guest's `store.stage`.
+#[allow(
+    unreachable_pub,
+    reason = "the generated bindings re-export it, so it must be pub"
+)]
+pub struct Stage(
+    /// `None` while a write is under way, and once finished.
+    Option<strata_store::Stage>,
+);
 
 type Outcome<R> = wasmtime::Result<Result<R, types::Error>>;
 
@@ -63,10 +73,7 @@ impl wit::HostIngest for Lent<'_> {}
 impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
     fn offset(mut access: Access<'_, T, Self>, this: Resource<Ingest>) -> wasmtime::Result<u64> {
         let ingest = access.get().table.get(&this)?;
-        Ok(ingest
-            .open
-            .as_ref()
-            .map_or(0, strata_store::Ingest::offset))
+        Ok(ingest.open.as_ref().map_or(0, strata_store::Ingest::offset))
     }
 
     async fn append(
@@ -110,9 +117,28 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
         }
     }
 
+    async fn write(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Ingest>,
+        data: Vec<u8>,
+    ) -> Outcome<u64> {
+        let sink = accessor.with(|mut access| {
+            let ingest = access.get().table.get(&this)?;
+            wasmtime::error::Ok(ingest.open.as_ref().map(strata_store::Ingest::sink))
+        })?;
+        let Some(mut sink) = sink else {
+            return Ok(Err(spent()));
+        };
+        ask! {
+            sink.write(Bytes::from(data)).await?;
+            sink.offset()
+        }
+    }
+
     async fn commit(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
-        let open =
-            accessor.with(|mut access| wasmtime::error::Ok(access.get().table.get_mut(&this)?.open.take()))?;
+        let open = accessor.with(|mut access| {
+            wasmtime::error::Ok(access.get().table.get_mut(&this)?.open.take())
+        })?;
         match open {
             Some(open) => Ok(open.commit().await.map_err(Into::into)),
             None => Ok(Err(spent())),
@@ -167,9 +193,48 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
     }
 }
 
-/// What a spent ingest answers.
+impl wit::HostStage for Lent<'_> {}
+
+impl<T: 'static> wit::HostStageWithStore<T> for HasLent {
+    async fn write(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Stage>,
+        data: Vec<u8>,
+    ) -> Outcome<()> {
+        let taken = accessor
+            .with(|mut access| wasmtime::error::Ok(access.get().table.get_mut(&this)?.0.take()))?;
+        let Some(mut stage) = taken else {
+            return Ok(Err(spent()));
+        };
+        let written = stage.write(Bytes::from(data)).await;
+        accessor.with(|mut access| {
+            access.get().table.get_mut(&this)?.0 = Some(stage);
+            wasmtime::error::Ok(())
+        })?;
+        Ok(written.map_err(Into::into))
+    }
+
+    async fn finish(accessor: &Accessor<T, Self>, this: Resource<Stage>) -> Outcome<(String, u64)> {
+        let taken = accessor
+            .with(|mut access| wasmtime::error::Ok(access.get().table.get_mut(&this)?.0.take()))?;
+        let Some(stage) = taken else {
+            return Ok(Err(spent()));
+        };
+        ask! {
+            let (digest, size) = stage.finish().await?;
+            (digest.to_string(), size)
+        }
+    }
+
+    fn drop(mut access: Access<'_, T, Self>, this: Resource<Stage>) -> wasmtime::Result<()> {
+        access.get().table.delete(this)?;
+        Ok(())
+    }
+}
+
+/// What a spent ingest or stage answers.
 fn spent() -> types::Error {
-    types::Error::Conflict("this ingest was committed or has failed, open it again".to_owned())
+    types::Error::Conflict("this blob was finished or has failed, open it again".to_owned())
 }
 
 impl<T: 'static> wit::HostWithStore<T> for HasLent {
@@ -200,24 +265,26 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         accessor: &Accessor<T, Self>,
         name: String,
         offset: u64,
+        length: Option<u64>,
     ) -> Outcome<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
         let store = native(accessor);
         let opened = digest(&name).and_then(|digest| {
             let (mut file, size) = store.open_blob(&digest)?;
+            let failed = move |error: std::io::Error| {
+                types::Error::Unavailable(format!("cannot read {digest}: {error}"))
+            };
             file.seek(SeekFrom::Start(offset.min(size)))
-                .map_err(|error| {
-                    types::Error::Unavailable(format!("cannot read {digest}: {error}"))
-                })?;
-            Ok((file, size.saturating_sub(offset)))
+                .map_err(&failed)?;
+            Ok((file.take(length.unwrap_or(size)), failed))
         });
-        let (file, length) = match opened {
+        let (file, failed) = match opened {
             Ok(opened) => opened,
             Err(error) => return Ok(Err(error)),
         };
         accessor.with(|mut access| {
             let (verdict, result) = oneshot::channel();
             let stream =
-                StreamReader::new(&mut access, BlobProducer::new(file, length, verdict))?;
+                StreamReader::new(&mut access, ReadProducer::new(|| Ok(file), failed, verdict))?;
             let result = FutureReader::new(&mut access, async move {
                 wasmtime::error::Ok(result.await.unwrap_or(Ok(())))
             })?;
@@ -262,10 +329,17 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         }
     }
 
-    async fn learn_layer(
-        accessor: &Accessor<T, Self>,
-        name: String,
-    ) -> Outcome<wit::LayerFacts> {
+    async fn open_stage(accessor: &Accessor<T, Self>, lease: u64) -> Outcome<Resource<Stage>> {
+        let store = native(accessor);
+        match store.stage(lease).await {
+            Ok(stage) => {
+                accessor.with(|mut access| Ok(Ok(access.get().table.push(Stage(Some(stage)))?)))
+            }
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn learn_layer(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::LayerFacts> {
         let store = native(accessor);
         ask! {
             let facts = store.layer_facts(&digest(&name)?).await?;

@@ -35,15 +35,17 @@ impl FromStr for Listener {
             if path.starts_with('/') {
                 return Ok(Self::Unix(path.into()));
             }
-            return Err(invalid("a unix socket needs an absolute path: unix:///path"));
+            return Err(invalid(
+                "a unix socket needs an absolute path: unix:///path",
+            ));
         }
         let Some(address) = text.strip_prefix("tcp://") else {
             return Err(invalid("write tcp://ADDRESS:PORT or unix:///path"));
         };
         let address = address.replacen("localhost:", "127.0.0.1:", 1);
-        let address: SocketAddr = address
-            .parse()
-            .map_err(|_| invalid("write an IP address and a port, for example tcp://127.0.0.1:2375"))?;
+        let address: SocketAddr = address.parse().map_err(|_| {
+            invalid("write an IP address and a port, for example tcp://127.0.0.1:2375")
+        })?;
         // Whoever reaches the API owns the store, and it asks for no password.
         if !address.ip().is_loopback() {
             return Err(invalid(

@@ -1,0 +1,139 @@
+//! `POST /images/{name}/push` (§4.6 of the contract).
+
+use http::HeaderMap;
+use strata_engine::{BlobProgress, Completed, Event, Phase, Progress, PushOptions, Substituted};
+use strata_oci::Reference;
+
+use super::{platform_json, tagged};
+use crate::{
+    auth,
+    failure::Failure,
+    line::{Aux, Detail, Line},
+    operations::Operations,
+    output::{Gone, Output},
+    query::Query,
+    stream::{self, Failures, Lines},
+    version::ApiVersion,
+};
+
+/// A push whose parameters are in order.
+pub(crate) struct Push(PushOptions);
+
+impl Push {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// 400 for them.
+    pub(crate) fn new(
+        version: ApiVersion,
+        query: &Query,
+        headers: &HeaderMap,
+        name: &str,
+    ) -> Result<Self, Failure> {
+        let reference = match query.text("tag") {
+            "" => Reference::parse(name).map_err(|error| Failure::invalid(error.to_string()))?,
+            tag => tagged(name, tag)?,
+        };
+        let platform = match version.at_least(46) {
+            true => platform_json(query.text("platform"))?,
+            false => None,
+        };
+        Ok(Self(PushOptions {
+            all_tags: reference.is_name_only(),
+            platform,
+            auth: auth::credentials(headers, &reference),
+            headers: auth::meta_headers(headers),
+            reference,
+        }))
+    }
+}
+
+/// Pushes, telling the client how far it is. `headers` are those of the stream.
+///
+/// # Errors
+/// No inner failure: the first line goes out before anything is looked up. [`Gone`] if the client left,
+/// which cancels the push.
+pub(crate) async fn push<O: Operations, W: Output>(
+    operations: &O,
+    Push(options): &Push,
+    headers: HeaderMap,
+    output: &mut W,
+) -> Result<Result<(), Failure>, Gone> {
+    let lines = Lines::default();
+    let repository = options.reference.repository();
+    lines.push(Line::plain(format!(
+        "The push refers to repository [{repository}]"
+    )));
+    let display = Display(&lines);
+    let work = async {
+        let pushed = operations.push(options, &display).await;
+        pushed.map(drop)
+    };
+    stream::run(work, &lines, Failures::InStream, headers, output).await
+}
+
+/// Words events as dockerd does.
+struct Display<'a>(&'a Lines);
+
+impl Progress for Display<'_> {
+    fn report(&self, event: Event) {
+        match event {
+            // The repository was named by the first line, tags are by their last.
+            Event::Resolved(_) => {}
+            Event::Blob(blob) => self.blob(&blob),
+            Event::Retry(retry) => self.0.push(Line::retry(&retry)),
+            Event::Warning(text) => self.0.push(Line::plain(text)),
+            Event::Completed(completed) => self.completed(&completed),
+        }
+    }
+
+    fn substituted(&self, Substituted { index, manifest }: Substituted) {
+        self.0.push(Line::aux(Aux::Substituted {
+            manifest_pushed_instead_of_index: true,
+            original_index: Box::new(index),
+            selected_manifest: Box::new(manifest),
+        }));
+    }
+}
+
+impl Display<'_> {
+    fn blob(&self, blob: &BlobProgress) {
+        let (status, detail) = match blob.phase {
+            Phase::Queued => ("Waiting", Detail::PLAIN),
+            // A count of nothing would show as a line without numbers.
+            Phase::Uploading if blob.current == 0 => return,
+            Phase::Uploading => ("Pushing", Detail::count(blob.current, blob.total)),
+            Phase::Uploaded => ("Pushed", Detail::PLAIN),
+            Phase::AlreadyExists => ("Layer already exists", Detail::PLAIN),
+            // From where, registries do not say.
+            Phase::Mounted => ("Mounted", Detail::PLAIN),
+            Phase::Unavailable => ("Unavailable", Detail::PLAIN),
+            // Said by the event of its own that comes with it.
+            Phase::Retrying => return,
+            // Of no concern to a push.
+            Phase::Downloading | Phase::Downloaded => return,
+        };
+        self.0
+            .push(Line::layer(blob.digest.short(), status, detail));
+    }
+
+    /// What must end each push, and the same for programs: only dockerd's older store sends that, but SDKs
+    /// wait for it.
+    fn completed(&self, completed: &Completed) {
+        let Completed {
+            reference,
+            digest,
+            size,
+            ..
+        } = completed;
+        let name = reference.tag().unwrap_or(digest.as_str());
+        self.0.push(Line::plain(format!(
+            "{name}: digest: {digest} size: {size}"
+        )));
+        self.0.push(Line::aux(Aux::Pushed {
+            tag: reference.tag().unwrap_or_default().to_owned(),
+            digest: digest.clone(),
+            size: *size,
+        }));
+    }
+}

@@ -1,0 +1,157 @@
+//! A client that remembers what it is sent, and what stands in for an executor.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use strata_engine::Error;
+
+use super::fake::Fake;
+use crate::{Gone, Output, Request, RequestBody, respond, streams_body};
+
+/// A client; reads a write only after `delay` turns.
+#[derive(Default)]
+pub(super) struct Client {
+    pub(super) status: Option<StatusCode>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    pub(super) writes: usize,
+    pub(super) delay: usize,
+    /// Leaves at this write or copy, counted from 0.
+    pub(super) leaves_at: Option<usize>,
+    /// The response was broken off.
+    pub(super) aborted: bool,
+}
+
+impl Client {
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(super) fn code(&self) -> u16 {
+        self.status.unwrap().as_u16()
+    }
+
+    /// The stream's messages; each must end in CRLF.
+    pub(super) fn lines(&self) -> Vec<&str> {
+        let text = self.text();
+        assert!(text.is_empty() || text.ends_with("\r\n"), "{text}");
+        text.split_terminator("\r\n").collect()
+    }
+}
+
+impl Output for Client {
+    type Body = Vec<u8>;
+
+    async fn head(&mut self, status: StatusCode, headers: HeaderMap) -> Result<(), Gone> {
+        assert_eq!(self.status.replace(status), None, "one head");
+        self.headers = headers;
+        Ok(())
+    }
+
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
+        assert!(self.status.is_some() && !bytes.is_empty());
+        for _ in 0..self.delay {
+            pause().await;
+        }
+        if self.leaves_at == Some(self.writes) {
+            return Err(Gone);
+        }
+        assert!(!self.aborted);
+        self.writes += 1;
+        self.body.extend(bytes);
+        Ok(())
+    }
+
+    async fn copy(&mut self, body: Vec<u8>, length: u64) -> Result<Result<(), Error>, Gone> {
+        let is_whole = body.len() as u64 == length;
+        self.write(body).await?;
+        Ok(match is_whole {
+            true => Ok(()),
+            false => Err(Error::Unavailable("cut".to_owned())),
+        })
+    }
+
+    async fn abort(&mut self) {
+        assert!(self.status.is_some() && !self.aborted);
+        self.aborted = true;
+    }
+}
+
+/// `METHOD path` with a body as the shell would pass it on.
+pub(super) fn request(line: &str, body: &[u8]) -> Request<Vec<u8>> {
+    let (method, path) = line.split_once(' ').unwrap();
+    let method: Method = method.parse().unwrap();
+    let body = match streams_body(&method, path) {
+        true => RequestBody::Stream(body.to_vec()),
+        false => RequestBody::Bytes(body.to_vec()),
+    };
+    Request {
+        method,
+        path_and_query: path.to_owned(),
+        headers: HeaderMap::new(),
+        body,
+    }
+}
+
+/// Sends `METHOD path` and returns what came back.
+pub(super) fn call(fake: &Fake, line: &str) -> Client {
+    call_with(fake, line, &[])
+}
+
+pub(super) fn call_with(fake: &Fake, line: &str, headers: &[(&'static str, &str)]) -> Client {
+    let mut request = request(line, b"body");
+    for (name, value) in headers {
+        request
+            .headers
+            .insert(*name, HeaderValue::from_str(value).unwrap());
+    }
+    let mut client = Client::default();
+    assert_eq!(block_on(respond(fake, request, &mut client)), Ok(()));
+    client
+}
+
+/// Sends `METHOD path` as `client`.
+pub(super) fn call_as(client: &mut Client, fake: &Fake, line: &str) -> Result<(), Gone> {
+    block_on(respond(fake, request(line, b"body"), client))
+}
+
+/// Goes on in the next turn.
+pub(super) async fn pause() {
+    let mut paused = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Polls only when woken, so that a forgotten wake-up shows.
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Flag(AtomicBool);
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let flag = Arc::new(Flag(AtomicBool::new(true)));
+    let waker = Waker::from(Arc::clone(&flag));
+    let mut future = pin!(future);
+    loop {
+        assert!(flag.0.swap(false, Ordering::Relaxed), "waits for ever");
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows strata's crates: the built binary (`STRATA_BIN`) is driven as a process, as a user would.
 
+pub mod authority;
 pub mod client;
 pub mod debian;
 pub mod fault;

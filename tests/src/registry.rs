@@ -4,7 +4,7 @@ use crate::http::Http;
 use crate::image::Image;
 use crate::poll::within;
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -36,7 +36,7 @@ impl Registry {
     /// # Errors
     /// When `docker-registry` is not installed or does not start.
     pub async fn start() -> Result<Self> {
-        Self::launch(false).await
+        Self::launch("", false).await
     }
 
     /// A registry that asks for [`USER`] and [`PASSWORD`] by Basic authentication.
@@ -44,10 +44,30 @@ impl Registry {
     /// # Errors
     /// When `docker-registry` is not installed or does not start.
     pub async fn with_password() -> Result<Self> {
-        Self::launch(true).await
+        Self::launch("", true).await
     }
 
-    async fn launch(password: bool) -> Result<Self> {
+    /// A second registry over the same content that speaks TLS alone, with the certificate and key in these
+    /// PEM files. Push to the first one: this one is for clients.
+    ///
+    /// # Errors
+    /// When `docker-registry` does not start.
+    pub async fn behind_tls(&self, certificate: &Path, key: &Path) -> Result<Self> {
+        let tls = format!(
+            ", tls: {{certificate: {}, key: {}}}",
+            certificate.display(),
+            key.display()
+        );
+        let secured = Self::launch(&tls, false).await?;
+        std::fs::remove_dir_all(secured.storage()).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        std::os::unix::fs::symlink(self.storage(), secured.storage())?;
+        Ok(secured)
+    }
+
+    async fn launch(tls: &str, password: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
         let htpasswd = folder.path().join("htpasswd");
@@ -64,7 +84,7 @@ impl Registry {
         let text = format!(
             "version: 0.1\nlog: {{level: info, formatter: text, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-             http: {{addr: '127.0.0.1:0'}}\n{auth}",
+             http: {{addr: '127.0.0.1:0'{tls}}}\n{auth}",
             data.display()
         );
         std::fs::write(&config, text)?;

@@ -83,7 +83,8 @@ pub async fn check_with_skopeo(store: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Bytes of everything but the database: what a full prune must give back.
+/// Bytes of everything but the database and the reserve, whose size is fixed: what a full prune must give
+/// back.
 ///
 /// # Errors
 /// When a folder cannot be read.
@@ -98,7 +99,7 @@ pub fn content_size(store: &Path) -> Result<u64> {
             };
             if metadata.is_dir() {
                 folders.push(path);
-            } else if !is_database(&path) {
+            } else if !is_database(&path) && !path.ends_with(".strata/reserve") {
                 size += metadata.len();
             }
         }

@@ -24,13 +24,18 @@ const DOCKER: Peer = Peer {
     program: "docker",
     packages: &["docker-cli", "docker.io"],
 };
+// Makes the private authority of the TLS tests.
+const OPENSSL: Peer = Peer {
+    program: "openssl",
+    packages: &["openssl"],
+};
 const PODMAN: Peer = Peer {
     program: "podman",
     packages: &["podman"],
 };
 
 /// What `cargo xtask test` needs.
-pub(crate) const FOR_TESTS: [Peer; 3] = [REGISTRY, SKOPEO, DOCKER];
+pub(crate) const FOR_TESTS: [Peer; 4] = [REGISTRY, SKOPEO, DOCKER, OPENSSL];
 /// What `cargo xtask bench` needs.
 pub(crate) const FOR_BENCH: [Peer; 4] = [REGISTRY, SKOPEO, DOCKER, PODMAN];
 

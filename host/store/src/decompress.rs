@@ -4,13 +4,16 @@
 //! are wrong often enough. What is decompressed is untrusted, so output and memory are bounded.
 //! What the bytes mean, a tar or anything else, is not known here.
 
+mod bounded;
+
 use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Error;
 use crate::error::Doing as _;
+
+use bounded::{Bounded, Progress, Watched};
 
 /// What one stream may cost.
 #[derive(Clone, Copy)]
@@ -73,18 +76,13 @@ fn decompress_within(
         .doing(|| "reading the start of an archive")?;
     let compression = Compression::of(&head);
     let progress = Arc::new(Progress::default());
-    let input = Watched {
-        reader: Cursor::new(head).chain(reader),
-        progress: progress.clone(),
-    };
-    Ok(Box::new(Bounded {
-        decoder: compression.decoder(input)?,
+    let input = Watched::new(Cursor::new(head).chain(reader), progress.clone());
+    Ok(Box::new(Bounded::new(
+        compression.decoder(input)?,
         compression,
         limits,
         progress,
-        produced: 0,
-        state: State::Going,
-    }))
+    )))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,96 +158,6 @@ impl fmt::Display for Compression {
             Compression::Xz => "xz",
         })
     }
-}
-
-/// What became of the decoder's input. Only one thread uses it at a time.
-#[derive(Default)]
-struct Progress {
-    /// Bytes the decoder was given.
-    consumed: AtomicU64,
-    /// Whether the last read failed.
-    failed: AtomicBool,
-}
-
-/// Watches what the decoder is given.
-struct Watched<R> {
-    reader: R,
-    progress: Arc<Progress>,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = self.reader.read(buffer);
-        let failed = result.is_err();
-        self.progress.failed.store(failed, Ordering::Relaxed);
-        if let Ok(read) = &result {
-            self.progress
-                .consumed
-                .fetch_add(*read as u64, Ordering::Relaxed);
-        }
-        result
-    }
-}
-
-/// A decoder that is stopped at its bound, and whose own errors are told from its reader's.
-struct Bounded {
-    decoder: Box<dyn Read + Send>,
-    compression: Compression,
-    limits: Limits,
-    progress: Arc<Progress>,
-    produced: u64,
-    state: State,
-}
-
-/// Decoders differ in what a read returns after the end or an error; here the answer stays.
-enum State {
-    Going,
-    Ended,
-    Broken(String),
-}
-
-impl Bounded {
-    fn broken(&mut self, text: String) -> io::Error {
-        self.state = State::Broken(text.clone());
-        invalid(text)
-    }
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.state {
-            State::Going => {}
-            State::Ended => return Ok(0),
-            State::Broken(text) => return Err(invalid(text.clone())),
-        }
-        let name = self.compression;
-        match self.decoder.read(buffer) {
-            Ok(0) if !buffer.is_empty() => {
-                self.state = State::Ended;
-                Ok(0)
-            }
-            Ok(read) => {
-                self.produced += read as u64;
-                let consumed = self.progress.consumed.load(Ordering::Relaxed);
-                let bound = name.bound(&self.limits, consumed);
-                if self.produced > bound {
-                    return Err(self.broken(format!(
-                        "the {name} data becomes more than {bound} bytes; it is broken or malicious"
-                    )));
-                }
-                Ok(read)
-            }
-            Err(error) if self.progress.failed.load(Ordering::Relaxed) => Err(error),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.broken(format!("the {name} data is cut short")))
-            }
-            Err(error) => Err(self.broken(format!("the {name} data does not decompress: {error}"))),
-        }
-    }
-}
-
-fn invalid(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, Error::Invalid(text))
 }
 
 #[cfg(test)]

@@ -1,0 +1,120 @@
+//! What stands before and behind a decoder: who is at fault when it fails, and how much it may yield.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{Compression, Limits};
+use crate::Error;
+
+/// What became of the decoder's input. Only one thread uses it at a time.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Bytes the decoder was given.
+    consumed: AtomicU64,
+    /// Whether the last read failed.
+    failed: AtomicBool,
+}
+
+/// Watches what the decoder is given.
+pub(super) struct Watched<R> {
+    reader: R,
+    progress: Arc<Progress>,
+}
+
+impl<R> Watched<R> {
+    pub(super) fn new(reader: R, progress: Arc<Progress>) -> Watched<R> {
+        Watched { reader, progress }
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.reader.read(buffer);
+        let failed = result.is_err();
+        self.progress.failed.store(failed, Ordering::Relaxed);
+        if let Ok(read) = &result {
+            self.progress
+                .consumed
+                .fetch_add(*read as u64, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+/// A decoder that is stopped at its bound, and whose own errors are told from its reader's.
+pub(super) struct Bounded {
+    decoder: Box<dyn Read + Send>,
+    compression: Compression,
+    limits: Limits,
+    progress: Arc<Progress>,
+    produced: u64,
+    state: State,
+}
+
+/// Decoders differ in what a read returns after the end or an error; here the answer stays.
+enum State {
+    Going,
+    Ended,
+    Broken(String),
+}
+
+impl Bounded {
+    pub(super) fn new(
+        decoder: Box<dyn Read + Send>,
+        compression: Compression,
+        limits: Limits,
+        progress: Arc<Progress>,
+    ) -> Bounded {
+        Bounded {
+            decoder,
+            compression,
+            limits,
+            progress,
+            produced: 0,
+            state: State::Going,
+        }
+    }
+
+    fn broken(&mut self, text: String) -> io::Error {
+        self.state = State::Broken(text.clone());
+        invalid(text)
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.state {
+            State::Going => {}
+            State::Ended => return Ok(0),
+            State::Broken(text) => return Err(invalid(text.clone())),
+        }
+        let name = self.compression;
+        match self.decoder.read(buffer) {
+            Ok(0) if !buffer.is_empty() => {
+                self.state = State::Ended;
+                Ok(0)
+            }
+            Ok(read) => {
+                self.produced += read as u64;
+                let consumed = self.progress.consumed.load(Ordering::Relaxed);
+                let bound = name.bound(&self.limits, consumed);
+                if self.produced > bound {
+                    return Err(self.broken(format!(
+                        "the {name} data becomes more than {bound} bytes; it is broken or malicious"
+                    )));
+                }
+                Ok(read)
+            }
+            Err(error) if self.progress.failed.load(Ordering::Relaxed) => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(self.broken(format!("the {name} data is cut short")))
+            }
+            Err(error) => Err(self.broken(format!("the {name} data does not decompress: {error}"))),
+        }
+    }
+}
+
+fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Error::Invalid(text))
+}

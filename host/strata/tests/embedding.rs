@@ -1,5 +1,6 @@
 //! The component in this process, as an embedder drives it: typed calls against a registry that commits
 //! faults.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     path::{Path, PathBuf},
@@ -94,7 +95,7 @@ async fn every_typed_operation_works() {
     let listed = engine.list(no_filters(), true).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].id, image.digest());
-    assert_eq!(listed[0].tags, [reference.clone()]);
+    assert_eq!(listed[0].tags, std::slice::from_ref(&reference));
     let details = engine.inspect(&reference, None).await.unwrap();
     assert_eq!(details.id, image.digest());
     assert_eq!(details.diff_ids.len(), image.layers.len());

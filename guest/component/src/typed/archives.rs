@@ -2,7 +2,7 @@
 
 use futures::{FutureExt as _, channel::oneshot, future::Either, future::select, pin_mut};
 use strata_engine::{ArchiveSink, Body as _, Error, LoadOptions, SaveOptions, Silent};
-use wit_bindgen::{FutureReader, StreamReader, StreamWriter, spawn_local};
+use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter, spawn_local};
 
 use super::running;
 use crate::{
@@ -85,11 +85,11 @@ pub(super) fn load(
 /// The stream an archive goes to; opened by its first bytes.
 struct Sink {
     begun: Option<oneshot::Sender<Result<Begun, types::Error>>>,
-    open: Option<(
-        StreamWriter<u8>,
-        wit_bindgen::FutureWriter<Result<(), types::Error>>,
-    )>,
+    open: Option<Open>,
 }
+
+/// The writing ends of the stream and of its verdict.
+type Open = (StreamWriter<u8>, FutureWriter<Result<(), types::Error>>);
 
 impl Sink {
     fn writer(&mut self) -> strata_engine::Result<&mut StreamWriter<u8>> {

@@ -85,7 +85,7 @@ async fn stage(path: &Path) {
     for seed in [1, 2, 3, 3] {
         let mut rest = noise(seed, STAGED);
         let start = Instant::now();
-        let mut stage = store.stage(lease).await.unwrap();
+        let mut stage = store.stage(lease, None).await.unwrap();
         while !rest.is_empty() {
             stage
                 .write(rest.split_to(rest.len().min(CHUNK)))

@@ -7,6 +7,7 @@
 
 mod queue;
 mod stage;
+mod twin;
 mod worker;
 
 use std::collections::HashMap;
@@ -245,7 +246,7 @@ pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ing
         }
         let queue = Arc::new(Queue::new(Some(size), length));
         let goal = Goal::Blob(digest.clone());
-        let worker = Worker::new(inner.clone(), queue.clone(), goal.clone(), file, path);
+        let worker = Worker::new(inner.clone(), queue.clone(), goal.clone(), file, path, None);
         spawn(inner, &queue, &goal, worker, length)?;
         return Ok(IngestState::Open(Ingest { queue }));
     }

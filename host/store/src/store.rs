@@ -182,14 +182,17 @@ impl Store {
     /// Starts a blob whose digest is not known yet. It has one, SHA-256, and is protected by the
     /// lease once it is [finished](Stage::finish).
     ///
+    /// `like` is a guess which blob it will turn out to be. If that is here, the bytes are compared
+    /// with it, and written only from where they differ.
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] if the lease is not a live one of this store; [`Error::NoSpace`],
     /// [`Error::ReadOnly`], [`Error::Io`].
-    pub async fn stage(&self, lease: u64) -> Result<Stage, Error> {
+    pub async fn stage(&self, lease: u64, like: Option<Digest>) -> Result<Stage, Error> {
         self.inner.check_writable("a staged blob")?;
         let inner = self.inner.clone();
-        blocking(move || ingest::stage(&inner, lease)).await
+        blocking(move || ingest::stage(&inner, lease, like.as_ref())).await
     }
 
     /// Facts about a layer, computed at first need and kept.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::queue::{Queue, Request};
+use super::twin::Twin;
 use super::worker::{Goal, Worker};
 use super::{IngestSink, spawn};
 use crate::error::Doing as _;
@@ -80,10 +81,18 @@ impl Drop for Stage {
     }
 }
 
-/// Starts a blob to be protected by `lease`.
-pub(crate) fn open(inner: &Arc<Inner>, lease: u64) -> Result<Stage, Error> {
+/// Starts a blob to be protected by `lease`, perhaps the same as `like`.
+pub(crate) fn open(
+    inner: &Arc<Inner>,
+    lease: u64,
+    like: Option<&Digest>,
+) -> Result<Stage, Error> {
     // There is nothing to protect yet, but this tells whether the lease is live.
     inner.leases.protect(lease, &[])?;
+    let twin = match like {
+        Some(digest) => Twin::open(inner, digest, lease)?,
+        None => None,
+    };
     let path = inner
         .layout
         .ingests()
@@ -97,6 +106,7 @@ pub(crate) fn open(inner: &Arc<Inner>, lease: u64) -> Result<Stage, Error> {
         goal.clone(),
         file,
         path.clone(),
+        twin,
     );
     if let Err(error) = spawn(inner, &queue, &goal, worker, 0) {
         let _ = fs::remove_file(path);

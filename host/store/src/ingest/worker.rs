@@ -12,6 +12,7 @@ use bytes::{Buf as _, Bytes};
 use rustix::fs::Advice;
 
 use super::queue::{Outcome, Queue, Work};
+use super::twin::Twin;
 use crate::digest::Hasher;
 use crate::error::Doing as _;
 use crate::open::Inner;
@@ -59,7 +60,9 @@ pub(super) struct Worker {
     file: File,
     path: PathBuf,
     hasher: Hasher,
-    /// Bytes in the file, all of them hashed.
+    /// What all bytes so far are equal to: none of them was written or hashed yet.
+    twin: Option<Twin>,
+    /// Bytes in the file, all of them hashed; or equal to the twin's.
     length: u64,
     /// Bytes the kernel was asked to write.
     written_back: u64,
@@ -72,6 +75,7 @@ impl Worker {
         goal: Goal,
         file: File,
         path: PathBuf,
+        twin: Option<Twin>,
     ) -> Worker {
         let hasher = goal.hasher();
         Worker {
@@ -81,6 +85,7 @@ impl Worker {
             file,
             path,
             hasher,
+            twin,
             length: 0,
             written_back: 0,
         }
@@ -164,6 +169,13 @@ impl Worker {
     }
 
     fn write(&mut self, pieces: VecDeque<Bytes>) -> Result<(), Error> {
+        if let Some(twin) = &mut self.twin {
+            if let Some(equal) = twin.equal(&pieces) {
+                self.length += equal;
+                return Ok(());
+            }
+            self.part()?;
+        }
         // Hashed after writing, from a second handle on the same memory.
         let hashed = pieces.clone();
         if let Err(error) = write_all(&mut self.file, pieces) {
@@ -191,6 +203,20 @@ impl Worker {
         Ok(())
     }
 
+    /// Writes what was only compared so far: from here on the bytes are others.
+    fn part(&mut self) -> Result<(), Error> {
+        let Some(twin) = self.twin.take() else {
+            return Ok(());
+        };
+        let length = std::mem::take(&mut self.length);
+        while self.length < length {
+            let bytes = twin.read(self.length, length - self.length);
+            let bytes = bytes.doing(|| format!("rereading {}", twin.digest()))?;
+            self.write(VecDeque::from([bytes]))?;
+        }
+        Ok(())
+    }
+
     fn truncate(&mut self) -> Result<(), Error> {
         self.hasher = self.goal.hasher();
         self.length = 0;
@@ -214,6 +240,13 @@ impl Worker {
                 actual: self.length,
             });
         }
+        if let Some(twin) = &self.twin
+            && twin.size() == self.length
+        {
+            // Equal to verified bytes, and protected since it was compared with them.
+            return Ok((twin.digest().clone(), self.length));
+        }
+        self.part()?;
         let actual = std::mem::replace(&mut self.hasher, self.goal.hasher()).finish();
         let is_here = match &self.goal {
             Goal::Blob(expected) if actual != *expected => {

@@ -86,7 +86,7 @@ async fn a_stage_on_a_full_disk_leaves_nothing() {
     let store = Store::open(&disk.0, Options::default()).unwrap();
     let bytes = Bytes::from(noise(12_000_000));
     let lease = store.acquire_lease().await.unwrap();
-    let mut stage = store.stage(lease).await.unwrap();
+    let mut stage = store.stage(lease, None).await.unwrap();
     let error = stage.write(bytes.clone()).await;
     assert!(matches!(error, Err(Error::NoSpace(_))), "{error:?}");
     let again = stage.write(bytes.slice(..1)).await;
@@ -96,7 +96,7 @@ async fn a_stage_on_a_full_disk_leaves_nothing() {
     assert!(store.blobs().await.unwrap().is_empty());
 
     // A failed finish has given the room back already.
-    let mut stage = store.stage(lease).await.unwrap();
+    let mut stage = store.stage(lease, None).await.unwrap();
     stage.write(bytes.slice(..5_000_000)).await.unwrap();
     assert_eq!(stage.finish().await.unwrap().1, 5_000_000);
 }

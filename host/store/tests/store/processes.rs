@@ -59,7 +59,7 @@ async fn hold(store: &Store) {
 /// Holds a stage until it is killed.
 async fn stage(store: &Store) {
     let lease = store.acquire_lease().await.unwrap();
-    let mut stage = store.stage(lease).await.unwrap();
+    let mut stage = store.stage(lease, None).await.unwrap();
     stage.write(Bytes::from(noise(SIZE))).await.unwrap();
     stage.sink().flush().await.unwrap();
     println!("ready");
@@ -71,7 +71,7 @@ async fn finish(store: &Store) {
     let lease = store.acquire_lease().await.unwrap();
     println!("ready");
     for i in 0..u32::MAX {
-        let mut stage = store.stage(lease).await.unwrap();
+        let mut stage = store.stage(lease, None).await.unwrap();
         stage.write(Bytes::from(noise(300_000))).await.unwrap();
         let last = format!("{} {i}", std::process::id());
         stage.write(last.into()).await.unwrap();

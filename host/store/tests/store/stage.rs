@@ -30,7 +30,7 @@ async fn wait_for_no_files(f: &Fixture) {
 }
 
 async fn staged(store: &Store, lease: u64, bytes: &[u8]) -> Stage {
-    let mut stage = store.stage(lease).await.unwrap();
+    let mut stage = store.stage(lease, None).await.unwrap();
     for chunk in bytes.chunks(10_000) {
         stage.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
@@ -66,7 +66,7 @@ async fn a_dropped_stage_leaves_nothing_to_resume() {
     drop(staged(&f.store, lease, &bytes).await);
     wait_for_no_files(&f).await;
     assert!(f.store.blobs().await.unwrap().is_empty());
-    assert_eq!(f.store.stage(lease).await.unwrap().offset(), 0);
+    assert_eq!(f.store.stage(lease, None).await.unwrap().offset(), 0);
     let ingest = f.store.open_ingest(&digest, 2_000_000, lease).await;
     assert_eq!(opened(ingest.unwrap()).offset(), 0);
 }
@@ -136,7 +136,7 @@ async fn without_a_live_lease_nothing_is_staged() {
     let lease = f.lease().await;
     let stage = staged(&f.store, lease, b"hello").await;
     f.store.release_lease(lease);
-    let refused = f.store.stage(lease).await;
+    let refused = f.store.stage(lease, None).await;
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
     let late = stage.finish().await;
     assert!(matches!(late, Err(Error::Invalid(_))), "{late:?}");
@@ -193,7 +193,7 @@ async fn a_torn_blob_is_replaced() {
 async fn a_stage_bounds_what_is_queued() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let mut stage = f.store.stage(lease).await.unwrap();
+    let mut stage = f.store.stage(lease, None).await.unwrap();
     let [file] = files(&f).try_into().unwrap();
     let mut rest = Bytes::from(noise(16 << 20));
     while !rest.is_empty() {
@@ -222,6 +222,77 @@ async fn open_stages_are_not_cleared_away() {
     };
     let store = Store::open(f.directory.path(), read_only).unwrap();
     let lease = store.acquire_lease().await.unwrap();
-    let refused = store.stage(lease).await;
+    let refused = store.stage(lease, None).await;
     assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn bytes_like_a_blobs_are_compared_and_written_only_where_they_differ() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let known = noise(700_000);
+    let like = Digest::of(&known);
+    f.store
+        .put(&like, Bytes::from(known.clone()), lease)
+        .await
+        .unwrap();
+    let mut longer = known.clone();
+    longer.extend(noise(5));
+    let mut changed = known.clone();
+    changed[600_000] ^= 1;
+    let mut other = noise(300_000);
+    other[0] ^= 1;
+    let on_disk = || -> u64 {
+        let sizes = files(&f).into_iter();
+        sizes.map(|it| fs::metadata(it).unwrap().len()).sum()
+    };
+    for (bytes, written) in [
+        (known.clone(), 0),
+        (known[..500_000].to_vec(), 0),
+        (longer, 700_005),
+        (changed, 700_000),
+        (other, 300_000),
+        (Vec::new(), 0),
+    ] {
+        let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
+        for chunk in bytes.chunks(10_000) {
+            stage.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        stage.sink().flush().await.unwrap();
+        assert_eq!(on_disk(), written);
+        let finished = stage.finish().await.unwrap();
+        assert_eq!(finished, (Digest::of(&bytes), bytes.len() as u64));
+        let stored = f.store.get(&finished.0, finished.1).await.unwrap();
+        assert!(stored == bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_is_not_here_is_nothing_to_compare_with() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let like = Digest::of(b"absent");
+    let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
+    stage.write(Bytes::from_static(b"absent")).await.unwrap();
+    assert_eq!(stage.finish().await.unwrap(), (like.clone(), 6));
+    assert_eq!(f.store.stat(&like, None).await.unwrap(), Some(6));
+}
+
+#[tokio::test]
+async fn what_is_compared_with_is_not_deleted_meanwhile() {
+    let f = Fixture::new();
+    let (first, lease) = (f.lease().await, f.lease().await);
+    let known = noise(500_000);
+    let like = Digest::of(&known);
+    f.store
+        .put(&like, Bytes::from(known.clone()), first)
+        .await
+        .unwrap();
+    f.store.release_lease(first);
+    let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
+    let generation = f.store.generation().unwrap();
+    let gone = f.store.delete(&[like.clone()], generation).await.unwrap();
+    assert_eq!(gone, []);
+    stage.write(Bytes::from(known)).await.unwrap();
+    assert_eq!(stage.finish().await.unwrap(), (like, 500_000));
 }

@@ -1,0 +1,76 @@
+//! A blob that is here and may be what is being staged: compared instead of written.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use bytes::Bytes;
+
+use crate::open::Inner;
+use crate::{Digest, Error};
+
+/// Bytes compared at once.
+const PART: usize = 256 * 1024;
+
+/// A blob that staged bytes are compared with.
+pub(super) struct Twin {
+    digest: Digest,
+    file: File,
+    size: u64,
+    /// Bytes that were equal.
+    position: u64,
+    buffer: Vec<u8>,
+}
+
+impl Twin {
+    /// Opens the blob, protected by `lease` from now on; `None` if it is not here.
+    pub(super) fn open(inner: &Inner, digest: &Digest, lease: u64) -> Result<Option<Twin>, Error> {
+        // First protected, then looked for: see the rule in `lease`.
+        inner.leases.protect(lease, std::slice::from_ref(digest))?;
+        if inner.layout.blob_size(digest)?.is_none() {
+            return Ok(None);
+        }
+        let (file, size) = inner.layout.open_blob(digest)?;
+        Ok(Some(Twin {
+            digest: digest.clone(),
+            file,
+            size,
+            position: 0,
+            buffer: vec![0; PART],
+        }))
+    }
+
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many bytes these are, if the blob goes on with them. A blob that cannot be read is
+    /// another one.
+    pub(super) fn equal(&mut self, pieces: &VecDeque<Bytes>) -> Option<u64> {
+        let mut position = self.position;
+        for part in pieces.iter().flat_map(|piece| piece.chunks(PART)) {
+            let stored = self.buffer.get_mut(..part.len())?;
+            self.file.read_exact_at(stored, position).ok()?;
+            if stored != part {
+                return None;
+            }
+            position += part.len() as u64;
+        }
+        let equal = position - self.position;
+        self.position = position;
+        Some(equal)
+    }
+
+    /// Some of its bytes, at least one and at most `limit`, which is not 0.
+    pub(super) fn read(&self, offset: u64, limit: u64) -> io::Result<Bytes> {
+        let length = usize::try_from(limit).map_or(PART, |limit| limit.min(PART));
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes.into())
+    }
+}

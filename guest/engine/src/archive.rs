@@ -4,7 +4,6 @@
 //! byte; what is loaded is stored under a lease as it comes, and names are set last, all
 //! at once: an archive that turns out bad leaves nothing visible.
 
-mod lease;
 mod load;
 mod save;
 #[cfg(test)]
@@ -31,7 +30,7 @@ pub trait ArchiveSink<B> {
 }
 
 /// What a broken or hostile archive is to a caller.
-fn refused(error: ArchiveError) -> Error {
+pub(crate) fn refused(error: ArchiveError) -> Error {
     let message = error.to_string();
     match error {
         ArchiveError::Empty => Error::InvalidArgument("unrecognized image format".to_owned()),

@@ -23,13 +23,14 @@ mod view;
 
 use std::{cell::RefCell, rc::Rc};
 
+use futures::lock::Mutex;
 use strata_oci::Document;
 
-use crate::{Engine, Result, Store};
+use crate::{Engine, Result, Store, container::Roots};
 use cache::Bounded;
 use documents::{Config, Essentials};
 
-pub(crate) use containers::Container;
+pub(crate) use containers::{Basis, CONTAINERS, Container};
 pub(crate) use documents::Documents;
 pub(crate) use filter::Selection;
 pub(crate) use resolve::{By, Found, same_repository};
@@ -68,6 +69,9 @@ pub(crate) struct Catalog {
     essentials: RefCell<Bounded<Rc<Essentials>>>,
     /// Uncompressed sizes of layers by their digest.
     layers: RefCell<Bounded<u64>>,
+    /// File systems looked into last. Whoever makes one holds this, so that only one is
+    /// made at a time: they are large.
+    pub(crate) roots: Mutex<Roots>,
 }
 
 impl Default for Catalog {
@@ -78,6 +82,7 @@ impl Default for Catalog {
             configs: RefCell::new(Bounded::new(CONFIG_CACHE)),
             essentials: RefCell::new(Bounded::new(ESSENTIALS_CACHE)),
             layers: RefCell::new(Bounded::new(LAYER_CACHE)),
+            roots: Mutex::default(),
         }
     }
 }

@@ -9,13 +9,18 @@
 )]
 
 mod archive;
+mod authoring;
 mod catalog;
 mod clock;
+mod container;
 mod curation;
 mod error;
+mod import;
+mod lease;
 #[cfg(test)]
 mod memory;
 mod model;
+mod naming;
 mod progress;
 mod pull;
 mod push;
@@ -26,16 +31,22 @@ mod transport;
 
 pub use archive::ArchiveSink;
 pub use clock::Clock;
+pub use container::{
+    ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters, ContainerListOptions,
+    ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind, PathStat,
+};
 pub use error::{Error, NO_BASIC_CREDENTIALS, Result};
+pub use import::{ImportOptions, ImportSource};
 pub use model::*;
 pub use progress::{
-    BlobProgress, Completed, Event, Phase, Progress, Resolved, Retry, Silent, Substituted,
+    BlobProgress, Completed, ContentProgress, Event, Phase, Progress, Resolved, Retry, Silent,
+    Substituted,
 };
 pub use settings::{Mirror, Settings};
 pub use store::{
     Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Stage, Store, Target,
 };
-pub use transport::{Body, Request, RequestBody, Response, Transport};
+pub use transport::{Body, Reach, Request, RequestBody, Response, Transport};
 
 /// The engine: every operation is a method. One per component instance.
 pub struct Engine<S, T, C> {

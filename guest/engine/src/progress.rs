@@ -8,10 +8,6 @@ use crate::Error;
 pub trait Progress {
     /// Takes one record.
     fn report(&self, event: Event);
-
-    /// Takes note that a push sent one manifest in place of an index. Comes once
-    /// for a reference, before its [`Event::Completed`]. Nobody has to care.
-    fn substituted(&self, _substituted: Substituted) {}
 }
 
 /// Drops every record.
@@ -29,6 +25,10 @@ pub enum Event {
     Resolved(Resolved),
     /// Progress of one blob.
     Blob(BlobProgress),
+    /// Progress of content whose digest is not known yet.
+    Content(ContentProgress),
+    /// One platform was pushed in place of an index. At most one for a reference.
+    Substituted(Box<Substituted>),
     /// A failure that will be tried again.
     Retry(Retry),
     /// A text a registry asked to show to people.
@@ -54,6 +54,20 @@ pub struct BlobProgress {
     /// What is happening to it.
     pub phase: Phase,
     /// Bytes done; may go back when a transfer starts over.
+    pub current: u64,
+    /// Bytes in all; 0 when unknown.
+    pub total: u64,
+    /// With [`Phase::Mounted`]: the repository it came from, without domain.
+    pub mounted_from: Option<String>,
+}
+
+/// See [`Event::Content`]: a root file system that is imported, a tar that is copied
+/// in, a layer that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentProgress {
+    /// What is happening to it.
+    pub phase: Phase,
+    /// Bytes done.
     pub current: u64,
     /// Bytes in all; 0 when unknown.
     pub total: u64,

@@ -10,6 +10,7 @@ use strata_oci::{Platform, Reference};
 use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PullOptions, Resolved, Result, Settings,
     Store, Target, Transport,
+    lease::Lease,
     registry::{Repository, retrying},
 };
 
@@ -17,7 +18,6 @@ mod blob;
 mod choice;
 mod content;
 mod documents;
-mod lease;
 mod naming;
 
 #[cfg(test)]
@@ -25,7 +25,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use lease::Lease;
 
 impl<S, T, C> Engine<S, T, C>
 where

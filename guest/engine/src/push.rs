@@ -14,11 +14,11 @@ use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PushOptions, Resolved, Result, Store,
     Substituted, Transport,
     catalog::{Snapshot, same_repository},
+    lease::Lease,
     registry::{Repository, retrying},
 };
 
 mod blob;
-mod lease;
 mod manifest;
 mod plan;
 mod selection;
@@ -31,7 +31,6 @@ mod testing;
 mod tests;
 
 use blob::Remote;
-use lease::Lease;
 use source::Sources;
 
 impl<S, T, C> Engine<S, T, C>
@@ -155,10 +154,9 @@ where
         self.publish_all(plan, is_tagged).await?;
         self.record_source(&target.digest).await;
         if let Some(index) = selection.instead_of {
-            self.progress.substituted(Substituted {
-                index,
-                manifest: plan.top.clone(),
-            });
+            let manifest = plan.top.clone();
+            let substituted = Box::new(Substituted { index, manifest });
+            self.progress.report(Event::Substituted(substituted));
         }
         Ok(self.completed(plan.top.digest.clone(), plan.top.size, !is_tagged))
     }

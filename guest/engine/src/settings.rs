@@ -24,6 +24,8 @@ pub struct Settings {
     pub insecure_registries: Vec<String>,
     /// Layers fetched at once by one pull, at least 1.
     pub parallel_layers: usize,
+    /// Follow redirects of imports to private addresses and from `https` to `http`.
+    pub allow_unsafe_redirects: bool,
     /// Check diff-ids before a pull ends.
     pub verify_diff_ids_first: bool,
 }

@@ -164,6 +164,7 @@ pub trait Store {
         lease: LeaseId,
     ) -> Result<IngestState<Self::Ingest>>;
     async fn stage(&self, lease: LeaseId) -> Result<Self::Stage>;
+    async fn stage_like(&self, lease: LeaseId, like: &Digest) -> Result<Self::Stage>;
     async fn decompress(&self, body: Self::Body) -> Result<Self::Body>;
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts>;
     async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()>;

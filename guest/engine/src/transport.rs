@@ -25,6 +25,19 @@ pub struct Request<B> {
     pub headers: HeaderMap,
     /// What to send.
     pub body: RequestBody<B>,
+    /// Where it may go.
+    pub reach: Reach,
+}
+
+/// The addresses a request may go to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Any the host allows.
+    #[default]
+    Any,
+    /// Public ones only: a stranger chose the address. The host judges what a name
+    /// resolves to, since it is the one who connects.
+    Public,
 }
 
 /// What a request carries.

@@ -2,8 +2,8 @@
 //!
 //! [`Parser`] takes an archive apart as its bytes arrive; [`file_header`], [`directory_header`], [`padding`] and [`END`] put one together;
 //! [`layout`] and [`docker`] are what archives have inside (docker §4.11, §4.12). Files are never extracted, so owner,
-//! mode and time are not read, and names only ever select content: one that leads out of the archive is refused, see
-//! [`clean`].
+//! mode and time are left to [`crate::layer`], and names only ever select content: one that leads out of the archive is
+//! refused, see [`clean`].
 //!
 //! Headers are read through the `tar` crate's type for them; its reader is not used, because it pulls from a blocking
 //! source.
@@ -12,8 +12,10 @@ mod compression;
 pub mod docker;
 mod entry;
 mod extension;
+mod frames;
 mod head;
 pub mod layout;
+mod number;
 mod parser;
 mod path;
 mod pax;
@@ -27,6 +29,12 @@ pub use entry::{Entry, Kind};
 pub use parser::{Parser, Step};
 pub use path::{clean, follow};
 pub use writer::{END, directory_header, file_header, padding};
+
+// What layers are made with, too.
+pub(crate) use frames::{Frame, Frames};
+pub(crate) use head::Head;
+pub(crate) use pax::{ATTRIBUTE_PREFIX, write as pax_record};
+pub(crate) use writer::{Fields, LARGE_FIELD, NAME_FIELD, OWNER_FIELD};
 
 /// The unit of tar: headers fill one, contents are padded to whole ones.
 pub const BLOCK: usize = 512;
@@ -53,11 +61,13 @@ pub enum ArchiveError {
         /// Bytes that came.
         offset: u64,
     },
-    /// No tar header where one must be.
-    #[error("invalid tar header at byte {offset}")]
+    /// No tar header where one must be, or one that makes no sense.
+    #[error("invalid tar header at byte {offset}{}", because(*reason))]
     Header {
         /// Where the header begins.
         offset: u64,
+        /// What is wrong with it; `None` if it is none at all.
+        reason: Option<&'static str>,
     },
     /// An extension header (pax, GNU) that breaks its format.
     #[error("invalid tar extension header before byte {offset}: {reason}")]
@@ -96,4 +106,8 @@ pub enum ArchiveError {
         /// Where it leads.
         target: String,
     },
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }

@@ -23,6 +23,8 @@ pub mod digest;
 pub mod document;
 pub mod filter;
 pub mod glob;
+pub mod instruction;
+pub mod layer;
 pub mod media_type;
 pub mod platform;
 pub mod reference;

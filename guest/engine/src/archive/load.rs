@@ -3,7 +3,7 @@
 //! The archive is read once, in whatever order it has: content goes into the store as it
 //! comes ([`intake`]), the few documents that say what the images are wait in memory. Only
 //! at the end is it known what was loaded ([`layout`], [`docker`]), whether it is whole
-//! ([`examine`]), and what it is called ([`naming`]).
+//! ([`examine`]), and what it is called ([`crate::naming`]).
 
 mod diff_ids;
 mod docker;
@@ -13,16 +13,16 @@ mod hints;
 mod intake;
 mod layout;
 mod leftovers;
-mod naming;
 mod platforms;
 mod reader;
 mod writes;
 
 use strata_oci::{Descriptor, Reference, archive::docker::parse_manifest};
 
-use super::{invalid, lease::Lease};
+use super::invalid;
 use crate::{
     Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store, Transport,
+    lease::Lease,
 };
 use intake::{Arrived, Intake};
 use reader::Reader;
@@ -96,7 +96,10 @@ where
         if self.settings.verify_diff_ids_first {
             self.verify(&promised).await?;
         }
-        let changed = self.set_names(&images, &examined).await?;
+        let wanted = images.iter().zip(&examined);
+        let wanted = wanted.map(|(image, examined)| (image.name.as_deref(), &examined.target));
+        let wanted: Vec<_> = wanted.collect();
+        let changed = self.set_names(&wanted).await?;
         if !self.settings.verify_diff_ids_first && !promised.is_empty() {
             self.store.expect_diff_ids(&promised).await?;
         }

@@ -15,9 +15,10 @@ use strata_oci::{
     archive::{END, directory_header, file_header, padding},
 };
 
-use super::{ArchiveSink, lease::Lease};
+use super::ArchiveSink;
 use crate::{
     BlobProgress, Clock, Engine, Event, Phase, Progress, Result, SaveOptions, Store, Transport,
+    lease::Lease,
 };
 use plan::Content;
 
@@ -99,5 +100,6 @@ fn report(progress: &dyn Progress, digest: &Digest, current: u64, total: u64) {
         phase: Phase::Uploading,
         current,
         total,
+        mounted_from: None,
     }));
 }

@@ -1,29 +1,46 @@
-//! Which containers use an image.
+//! Containers as names: which there are, and which use an image.
 //!
 //! Containers have their own name space, read with the images' into one
 //! [`Snapshot`]: a record's name is the container's ID, its labels say the rest.
 
-use strata_oci::Digest;
+use std::rc::Rc;
 
-use super::Snapshot;
-use crate::Name;
+use strata_oci::{Descriptor, Digest, ImageConfig, Platform};
+
+use super::{Snapshot, documents::descriptor, view::ManifestView};
+use crate::{Engine, Error, Name, Result, Store, Target};
 
 /// The name space of containers.
-pub(super) const CONTAINERS: &str = "containers";
+pub(crate) const CONTAINERS: &str = "containers";
 /// Characters of a container's ID that people are shown.
 const SHORT_ID: usize = 12;
 
-/// A container, as far as images care.
+/// The label with the digest of the image's target.
+const IMAGE: &str = "image";
+/// The label with the image as it was asked for.
+const IMAGE_NAME: &str = "name";
+/// The label that says whether the container runs.
+const RUNNING: &str = "running";
+/// The label with the container's own name.
+const OWN_NAME: &str = "container-name";
+
+/// A container, as far as its name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Container {
     /// Its ID.
     pub(crate) id: String,
+    /// Its own name: label `container-name`; empty if it has none.
+    pub(crate) own_name: String,
+    /// What its name points at.
+    pub(crate) target: Target,
     /// Target of the image it was made from: label `image`.
     pub(crate) image: Digest,
     /// The reference or ID it was made by: label `name`.
     pub(crate) name: String,
     /// Label `running` is `true`.
     pub(crate) running: bool,
+    /// Milliseconds since 1970, when it was first named.
+    pub(crate) created: i64,
 }
 
 impl Container {
@@ -35,10 +52,26 @@ impl Container {
         };
         Some(Self {
             id: record.name.clone(),
-            image: Digest::parse(label("image")?).ok()?,
-            name: label("name").unwrap_or_default().to_owned(),
-            running: label("running") == Some("true"),
+            own_name: label(OWN_NAME).unwrap_or_default().to_owned(),
+            target: record.target.clone(),
+            image: Digest::parse(label(IMAGE)?).ok()?,
+            name: label(IMAGE_NAME).unwrap_or_default().to_owned(),
+            running: label(RUNNING) == Some("true"),
+            created: record.created,
         })
+    }
+
+    /// The labels that [`Container::from_record`] reads, in key order.
+    pub(crate) fn labels(&self) -> Vec<(String, String)> {
+        let running = if self.running { "true" } else { "false" };
+        let labels = [
+            (OWN_NAME, self.own_name.as_str()),
+            (IMAGE, self.image.as_str()),
+            (IMAGE_NAME, self.name.as_str()),
+            (RUNNING, running),
+        ];
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        labels.into_iter().map(owned).collect()
     }
 
     /// The short ID that conflict texts name.
@@ -52,4 +85,76 @@ impl Snapshot {
     pub(crate) fn containers_using(&self, target: &Digest) -> &[Container] {
         self.containers.get(target).map_or(&[], Vec::as_slice)
     }
+
+    /// Every container, in no order.
+    pub(crate) fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.values().flatten()
+    }
+}
+
+/// What a container is made from: a complete image for one platform.
+pub(crate) struct Basis {
+    /// The snapshot it was found in.
+    pub(crate) snapshot: Rc<Snapshot>,
+    /// The image's target.
+    pub(crate) image: Descriptor,
+    /// The platform's manifest.
+    pub(crate) manifest: Descriptor,
+    /// The platform.
+    pub(crate) platform: Platform,
+    /// Its config.
+    pub(crate) config: Rc<ImageConfig>,
+}
+
+impl<S: Store, T, C> Engine<S, T, C> {
+    /// Finds what a container of the image `text` names would be made from: exactly
+    /// `platform`, or the host's best.
+    ///
+    /// # Errors
+    /// As [`Engine::resolve`]; [`Error::PlatformMismatch`] if the platform is not in it;
+    /// [`Error::NotFound`] if there is nothing complete.
+    pub(crate) async fn basis(&self, text: &str, platform: Option<&Platform>) -> Result<Basis> {
+        let found = self.resolve(text).await?;
+        let image = found.image()?;
+        let view = self.view(image).await?;
+        let chosen = match platform {
+            Some(platform) => {
+                let chosen = found.for_platform(&view, platform);
+                Some(chosen.map_err(|error| match error {
+                    Error::NotFound(text) => Error::PlatformMismatch(text),
+                    error => error,
+                })?)
+            }
+            None => view.best(),
+        };
+        let incomplete = || {
+            Error::NotFound(match found.familiar() {
+                Ok(familiar) => {
+                    format!("content of image {familiar} is not complete here, pull it again")
+                }
+                Err(error) => error.to_string(),
+            })
+        };
+        let chosen = chosen.filter(|it| it.available).ok_or_else(incomplete)?;
+        let manifest = chosen.manifest().ok_or_else(incomplete)?;
+        let config = self.image_config(&manifest.config.digest).await?;
+        Ok(Basis {
+            image: descriptor(&image.target),
+            manifest: chosen.descriptor.clone(),
+            platform: stated(chosen).ok_or_else(incomplete)?,
+            config: config.ok_or_else(incomplete)?,
+            snapshot: found.snapshot.clone(),
+        })
+    }
+
+    /// The image config with this digest; `None` if it is not here or is none.
+    pub(crate) async fn image_config(&self, digest: &Digest) -> Result<Option<Rc<ImageConfig>>> {
+        let config = self.config(digest).await?;
+        Ok(config.map(|config| config.image.clone()))
+    }
+}
+
+/// The platform of an image that is complete.
+fn stated(manifest: &ManifestView) -> Option<Platform> {
+    manifest.platform().cloned()
 }

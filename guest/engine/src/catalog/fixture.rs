@@ -19,6 +19,7 @@ pub(crate) fn engine() -> TestEngine {
         mirrors: Vec::new(),
         insecure_registries: Vec::new(),
         parallel_layers: 1,
+        allow_unsafe_redirects: false,
         verify_diff_ids_first: false,
     };
     Engine::new(Memory::default(), Offline, Stopped, settings)

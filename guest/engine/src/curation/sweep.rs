@@ -8,7 +8,7 @@ use super::ATTEMPTS;
 use crate::{Engine, Error, Result, Store};
 
 /// What a sweep may take.
-pub(super) enum Candidates {
+pub(crate) enum Candidates {
     /// Every blob of the store.
     All,
     /// These blobs.
@@ -24,7 +24,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// As the store's reads and `delete`, except `Conflict`.
-    pub(super) async fn sweep(
+    pub(crate) async fn sweep(
         &self,
         candidates: &Candidates,
         except: &HashSet<Digest>,

@@ -213,5 +213,6 @@ pub(super) fn report(progress: &dyn Progress, blob: &Descriptor, phase: Phase, c
         phase,
         current,
         total: blob.size,
+        mounted_from: None,
     }));
 }

@@ -40,6 +40,7 @@ impl Bench {
             mirrors: Vec::new(),
             insecure_registries: Vec::new(),
             parallel_layers: 4,
+            allow_unsafe_redirects: false,
             verify_diff_ids_first: false,
         };
         Self {
@@ -138,6 +139,8 @@ fn brief(event: &Event) -> Option<String> {
         Event::Resolved(resolved) => format!("resolved {}", resolved.reference.familiar()),
         Event::Blob(blob) if blob.phase == Phase::Downloading => return None,
         Event::Blob(blob) => format!("{:?} {}", blob.phase, blob.digest.short()),
+        Event::Content(content) => format!("{:?} {}", content.phase, content.current),
+        Event::Substituted(_) => "substituted".to_owned(),
         Event::Retry(retry) => format!("retry {} in {} ms", retry.attempt, retry.delay),
         Event::Warning(text) => format!("warning {text}"),
         Event::Completed(completed) => format!(

@@ -92,13 +92,14 @@ where
             return Ok(());
         }
         let asks = trust == Trust::Believe || evidence == Some(Evidence::Sent);
-        let phase = self.upload(blob, Course::new(blob, asks)).await?;
+        let mut course = Course::new(blob, asks);
+        let phase = self.upload(blob, &mut course).await?;
         let evidence = match (phase, evidence) {
             (Phase::Uploaded, _) | (_, Some(Evidence::Sent)) => Evidence::Sent,
             _ => Evidence::Said,
         };
         self.remote.learn(&blob.digest, evidence);
-        self.report(blob, phase, blob.size);
+        self.report_from(blob, phase, blob.size, course.mounted_from);
         Ok(())
     }
 
@@ -118,7 +119,10 @@ where
             let sources = self.sources().await?;
             if let Some(from) = sources.candidate(digest) {
                 match repository.mount(digest, from).await? {
-                    Started::Done => return Ok(Opening::There(Phase::Mounted)),
+                    Started::Done => {
+                        course.mounted_from = Some(from.to_owned());
+                        return Ok(Opening::There(Phase::Mounted));
+                    }
                     Started::Open(session) => return Ok(Opening::Upload(session)),
                     Started::Refused => sources.refuse(from),
                 }
@@ -132,12 +136,17 @@ where
 
     /// Reports one blob's state, if people see this blob.
     pub(super) fn report(&self, blob: &Blob, phase: Phase, current: u64) {
+        self.report_from(blob, phase, current, None);
+    }
+
+    fn report_from(&self, blob: &Blob, phase: Phase, current: u64, mounted_from: Option<String>) {
         if blob.is_shown {
             self.progress.report(Event::Blob(BlobProgress {
                 digest: blob.digest.clone(),
                 phase,
                 current,
                 total: blob.size,
+                mounted_from,
             }));
         }
     }

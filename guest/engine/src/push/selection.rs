@@ -125,6 +125,7 @@ where
             phase: Phase::Unavailable,
             current: 0,
             total: child.size,
+            mounted_from: None,
         }));
     }
 

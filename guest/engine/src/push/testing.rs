@@ -22,7 +22,7 @@ pub(crate) use web::{Asked, Reply, Web};
 
 use crate::{
     Completed, Engine, Event, Phase, Progress, PushOptions, RegistryAuth, Result, Settings,
-    Store as _, Substituted, Target, memory::Memory,
+    Store as _, Target, memory::Memory,
 };
 
 /// An engine on that machine, and everything a test looks at.
@@ -56,6 +56,7 @@ impl Bench {
             mirrors: Vec::new(),
             insecure_registries: Vec::new(),
             parallel_layers: 4,
+            allow_unsafe_redirects: false,
             verify_diff_ids_first: false,
         };
         Self {
@@ -163,12 +164,6 @@ impl Progress for Events {
     fn report(&self, event: Event) {
         self.0.borrow_mut().push(event);
     }
-
-    /// Kept as a warning, so that it stands in its place among the events.
-    fn substituted(&self, Substituted { index, manifest }: Substituted) {
-        let (manifest, index) = (manifest.digest.short(), index.digest.short());
-        self.report(Event::Warning(format!("{manifest} for {index}")));
-    }
 }
 
 impl Events {
@@ -205,6 +200,12 @@ fn brief(event: &Event) -> Option<String> {
         Event::Blob(blob) => format!("{:?} {}", blob.phase, blob.digest.short()),
         Event::Retry(retry) => format!("retry {} in {} ms", retry.attempt, retry.delay),
         Event::Warning(text) => format!("warning {text}"),
+        // Kept as a warning looks, so that it stands in its place among the events.
+        Event::Substituted(it) => {
+            let (manifest, index) = (it.manifest.digest.short(), it.index.digest.short());
+            format!("warning {manifest} for {index}")
+        }
+        Event::Content(content) => format!("content {:?}", content.phase),
         Event::Completed(completed) => format!(
             "completed {} {}",
             completed.reference.familiar(),

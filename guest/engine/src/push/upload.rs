@@ -28,6 +28,8 @@ pub(super) struct Course {
     pub(super) opened: bool,
     /// All bytes went out once, so the registry may have the blob by now.
     pub(super) sent_all: bool,
+    /// The repository it was mounted from.
+    pub(super) mounted_from: Option<String>,
     /// The most bytes the registry ever had; only more than that is progress.
     furthest: u64,
     /// In chunks, not in one request.
@@ -67,6 +69,7 @@ impl Course {
             asks,
             opened: false,
             sent_all: false,
+            mounted_from: None,
             furthest: 0,
             chunked: blob.size > WHOLE_LIMIT,
             restarted: false,
@@ -129,11 +132,11 @@ where
 {
     /// Brings one blob to the registry; how that went. Attempts are bounded, and
     /// counted from the last progress.
-    pub(super) async fn upload(&self, blob: &Blob, mut course: Course) -> Result<Phase> {
+    pub(super) async fn upload(&self, blob: &Blob, course: &mut Course) -> Result<Phase> {
         let mut upload: Option<Upload> = None;
         loop {
             let failure = match &mut upload {
-                None => match self.open(blob, &mut course).await {
+                None => match self.open(blob, course).await {
                     Ok(Opening::There(phase)) => return Ok(phase),
                     Ok(Opening::Upload(session)) => {
                         upload = Some(Upload {
@@ -148,7 +151,7 @@ where
                     }
                     Err(failure) => failure,
                 },
-                Some(open) => match self.transfer(blob, &mut course, open).await {
+                Some(open) => match self.transfer(blob, course, open).await {
                     Ok(Transfer::Done) => return Ok(Phase::Uploaded),
                     Ok(Transfer::Lost) => {
                         // Not waited for again: the failure before this was.

@@ -7,7 +7,7 @@ use http::{Uri, uri::Authority};
 /// What a `Location`, `Link` or realm may lead to: `None` unless it is an
 /// absolute `http` or `https` address without user information once it is
 /// resolved against `base`.
-pub(super) fn resolve(base: &Uri, target: &str) -> Option<Uri> {
+pub(crate) fn resolve(base: &Uri, target: &str) -> Option<Uri> {
     // A fragment is never sent (RFC 9110 §7.1).
     let target = target.split('#').next().unwrap_or_default().trim();
     let scheme = base.scheme_str()?;
@@ -32,7 +32,7 @@ pub(super) fn resolve(base: &Uri, target: &str) -> Option<Uri> {
 }
 
 /// `text` as an absolute `http` or `https` address without user information.
-pub(super) fn web(text: &str) -> Option<Uri> {
+pub(crate) fn web(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?;
     (matches!(uri.scheme_str(), Some("http" | "https")) && !authority.as_str().contains('@'))
@@ -47,7 +47,8 @@ pub(super) fn same_origin(a: &Uri, b: &Uri) -> bool {
         && port(a) == port(b)
 }
 
-fn port(uri: &Uri) -> Option<u16> {
+/// The port, also if it is its scheme's own and not written.
+pub(crate) fn port(uri: &Uri) -> Option<u16> {
     uri.port_u16().or(match uri.scheme_str() {
         Some("http") => Some(80),
         Some("https") => Some(443),
@@ -56,7 +57,7 @@ fn port(uri: &Uri) -> Option<u16> {
 }
 
 /// The address without its query, which may be a signature.
-pub(super) fn shown(uri: &Uri) -> String {
+pub(crate) fn shown(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("https");
     let host = uri.authority().map_or("", Authority::as_str);
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);

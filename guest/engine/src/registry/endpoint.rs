@@ -227,6 +227,7 @@ mod tests {
             mirrors: mirrors.collect(),
             insecure_registries: insecure.iter().map(|&entry| entry.to_owned()).collect(),
             parallel_layers: 4,
+            allow_unsafe_redirects: false,
             verify_diff_ids_first: false,
         }
     }

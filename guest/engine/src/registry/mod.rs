@@ -7,7 +7,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>
 
-mod address;
+pub(crate) mod address;
 mod blob;
 mod challenge;
 mod credentials;
@@ -31,3 +31,4 @@ pub(crate) use publish::Published;
 pub(crate) use repository::Repository;
 pub(crate) use retry::{Attempts, retrying};
 pub(crate) use upload::{Chunk, Session, Started};
+pub(crate) use wire::printable;

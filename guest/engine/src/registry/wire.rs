@@ -12,7 +12,7 @@ use super::{
     address,
     failure::{Again, Failure},
 };
-use crate::{Body, Clock, Error, Event, Progress, Request, RequestBody, Response, Transport};
+use crate::{Body, Clock, Error, Event, Progress, Request, Reach, RequestBody, Response, Transport};
 
 /// Redirects followed for one request: Go's number. Registries use one or two.
 const MAX_REDIRECTS: usize = 10;
@@ -91,6 +91,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             uri: uri.clone(),
             headers,
             body,
+            reach: Reach::Any,
         };
         let response = self.transport.send(request).await.map_err(|error| {
             let failure = Failure::from(error);
@@ -210,7 +211,7 @@ fn warning_text(value: &str) -> Option<String> {
 
 /// `text` on one line and without control characters, which could drive a
 /// terminal.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let clean = text.replace(|character: char| character.is_control(), " ");
     clean.trim().to_owned()
 }

@@ -57,6 +57,7 @@ impl Extensions {
             head.link = link;
         }
         head.size = pax.size.or(head.size);
+        head.pax = pax.attributes;
         pax.sparse || head.flag == b'S'
     }
 }

@@ -2,18 +2,31 @@
 
 use tar::Header;
 
-use super::BLOCK;
+use super::{BLOCK, number::number, pax::Attributes};
 
-/// What a header block says. Extension headers that came before may overrule it.
-pub(super) struct Head {
+/// What a header block says, or the extension headers before it.
+pub(crate) struct Head {
     /// The type flag.
-    pub(super) flag: u8,
+    pub(crate) flag: u8,
     /// The name, ustar's prefix included.
-    pub(super) path: Vec<u8>,
+    pub(crate) path: Vec<u8>,
     /// The target of a link.
-    pub(super) link: Vec<u8>,
-    /// The size in bytes; `None` if it is no number or more than `i64::MAX`.
-    pub(super) size: Option<u64>,
+    pub(crate) link: Vec<u8>,
+    /// The size in bytes; `None` if it is no number or more than `i64::MAX`. Of what [`super::frames::Frames`] found it
+    /// is that of the content.
+    pub(crate) size: Option<u64>,
+    /// Permissions, perhaps with a file type above them; `None`, here and below, if it is no number.
+    pub(crate) mode: Option<i64>,
+    /// Numeric owner.
+    pub(crate) uid: Option<i64>,
+    /// Numeric group.
+    pub(crate) gid: Option<i64>,
+    /// When it was last changed: Unix seconds.
+    pub(crate) mtime: Option<i64>,
+    /// Major and minor number of a device.
+    pub(crate) device: (Option<i64>, Option<i64>),
+    /// What a pax header said about owner, time and attributes: it goes before the fields above.
+    pub(crate) pax: Attributes,
 }
 
 impl Head {
@@ -24,13 +37,31 @@ impl Head {
             return None;
         }
         let link = header.link_name_bytes();
-        let [flag] = header.as_old().linkflag;
+        let old = header.as_old();
+        let [flag] = old.linkflag;
         Some(Self {
             flag,
             path: header.path_bytes().into_owned(),
             link: link.map(std::borrow::Cow::into_owned).unwrap_or_default(),
-            size: size(header),
+            size: number(&old.size).and_then(|size| u64::try_from(size).ok()),
+            mode: number(&old.mode),
+            uid: number(&old.uid),
+            gid: number(&old.gid),
+            mtime: number(&old.mtime),
+            device: device(header),
+            pax: Attributes::default(),
         })
+    }
+
+    /// Whether it is a directory's.
+    pub(crate) fn is_directory(&self) -> bool {
+        // Before ustar, directories were files with a slash at the end.
+        self.flag == b'5' || self.flag == 0 && self.path.ends_with(b"/")
+    }
+
+    /// Whether its entry has content: all but links, directories, devices and pipes.
+    pub(super) fn is_sized(&self) -> bool {
+        !self.is_directory() && !matches!(self.flag, b'1'..=b'6')
     }
 }
 
@@ -52,18 +83,12 @@ fn checksum_holds(header: &Header) -> bool {
         || stated == signed(all) - signed(field) + blanks
 }
 
-/// The size. The `tar` crate reads octal and base-256, of the latter only the last eight bytes; what would be lost by
-/// that (the sign, too) must not be there.
-fn size(header: &Header) -> Option<u64> {
-    let field = &header.as_old().size;
-    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
-        return Some(0);
-    }
-    let [first, next @ ..] = field;
-    let is_binary = first & 0x80 != 0;
-    if is_binary && (*first != 0x80 || next.iter().take(3).any(|byte| *byte != 0)) {
-        return None;
-    }
-    let size = header.entry_size().ok()?;
-    i64::try_from(size).is_ok().then_some(size)
+/// Before ustar, there was no room for devices' numbers.
+fn device(header: &Header) -> (Option<i64>, Option<i64>) {
+    let (major, minor) = match (header.as_ustar(), header.as_gnu()) {
+        (Some(ustar), _) => (ustar.dev_major, ustar.dev_minor),
+        (_, Some(gnu)) => (gnu.dev_major, gnu.dev_minor),
+        _ => return (Some(0), Some(0)),
+    };
+    (number(&major), number(&minor))
 }

@@ -1,6 +1,6 @@
 //! The container half of an image config, with Go's field names as its JSON members (docker §4.2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
@@ -124,6 +124,92 @@ pub struct ContainerConfig {
     /// The shell of the shell form of commands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
+}
+
+impl ContainerConfig {
+    /// Fills its holes from `base`, as `docker create` does with the image's config and `docker commit` with the
+    /// container's (docker §4.13).
+    ///
+    /// `env` is merged by name, and `exposed_ports`, `labels` and `volumes` are united: its own entries win. `user`,
+    /// `working_dir`, `stop_signal` and each member of `healthcheck` are taken where empty. `cmd` and `entrypoint` are
+    /// a pair: with an entrypoint of its own neither is taken, and an empty one, unlike none, stays. All else belongs
+    /// to one container and is left alone.
+    pub fn inherit(&mut self, base: &Self) {
+        inherit_text(&mut self.user, &base.user);
+        inherit_text(&mut self.working_dir, &base.working_dir);
+        inherit_members(&mut self.exposed_ports, &base.exposed_ports);
+        inherit_members(&mut self.labels, &base.labels);
+        inherit_members(&mut self.volumes, &base.volumes);
+        inherit_env(&mut self.env, &base.env);
+        if self.entrypoint.as_ref().is_none_or(Vec::is_empty) {
+            if self.cmd.as_ref().is_none_or(Vec::is_empty) {
+                self.cmd.clone_from(&base.cmd);
+            }
+            if self.entrypoint.is_none() {
+                self.entrypoint.clone_from(&base.entrypoint);
+            }
+        }
+        match (&mut self.healthcheck, &base.healthcheck) {
+            (Some(own), Some(base)) => own.inherit(base),
+            (own @ None, Some(base)) => *own = Some(base.clone()),
+            (_, None) => {}
+        }
+        if self.stop_signal.as_ref().is_none_or(String::is_empty) {
+            self.stop_signal.clone_from(&base.stop_signal);
+        }
+    }
+}
+
+impl Healthcheck {
+    /// Fills its holes from `base`.
+    fn inherit(&mut self, base: &Self) {
+        if self.test.is_empty() {
+            self.test.clone_from(&base.test);
+        }
+        for (own, base) in [
+            (&mut self.interval, base.interval),
+            (&mut self.timeout, base.timeout),
+            (&mut self.start_period, base.start_period),
+            (&mut self.start_interval, base.start_interval),
+            (&mut self.retries, base.retries),
+        ] {
+            if *own == 0 {
+                *own = base;
+            }
+        }
+    }
+}
+
+fn inherit_text(own: &mut String, base: &str) {
+    if own.is_empty() {
+        base.clone_into(own);
+    }
+}
+
+fn inherit_members<V: Clone>(
+    own: &mut Option<BTreeMap<String, V>>,
+    base: &Option<BTreeMap<String, V>>,
+) {
+    let Some(base) = base else { return };
+    let own = own.get_or_insert_default();
+    for (key, value) in base {
+        if !own.contains_key(key) {
+            own.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+fn inherit_env(own: &mut Option<Vec<String>>, base: &Option<Vec<String>>) {
+    let Some(base) = base else { return };
+    let own = own.get_or_insert_default();
+    let names: HashSet<String> = own.iter().map(|it| env_name(it).to_owned()).collect();
+    let missing = base.iter().filter(|it| !names.contains(env_name(it)));
+    own.extend(missing.cloned());
+}
+
+/// The name of an environment entry; one without `=` is all name.
+fn env_name(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(name, _)| name)
 }
 
 /// A health check. Durations are nanoseconds; 0 means the engine's default.

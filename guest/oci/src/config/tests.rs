@@ -183,3 +183,87 @@ fn deep_nesting_is_an_error_or_ignored_but_never_fatal() {
         let _ = ImageConfig::parse(json.as_bytes());
     }
 }
+
+/// A config from JSON.
+fn container(json: &str) -> ContainerConfig {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+}
+
+#[test]
+fn a_config_inherits_what_it_lacks() {
+    for (own, base, expected) in [
+        // Texts, where empty.
+        (
+            r#"{}"#,
+            r#"{"User":"u","WorkingDir":"/w","StopSignal":"TERM"}"#,
+            r#"{"User":"u","WorkingDir":"/w","StopSignal":"TERM"}"#,
+        ),
+        (
+            r#"{"User":"u","WorkingDir":"/w","StopSignal":"TERM"}"#,
+            r#"{"User":"x","WorkingDir":"/x","StopSignal":"KILL"}"#,
+            r#"{"User":"u","WorkingDir":"/w","StopSignal":"TERM"}"#,
+        ),
+        // Sets and maps are united.
+        (
+            r#"{"ExposedPorts":{"1/tcp":{}},"Volumes":{"/a":{}},"Labels":{"a":"own"}}"#,
+            r#"{"ExposedPorts":{"2/tcp":{}},"Volumes":{"/b":{}},"Labels":{"a":"base","b":"base"}}"#,
+            r#"{"ExposedPorts":{"1/tcp":{},"2/tcp":{}},"Volumes":{"/a":{},"/b":{}},"Labels":{"a":"own","b":"base"}}"#,
+        ),
+        // The environment by name, own entries first.
+        (
+            r#"{"Env":["B=own","C"]}"#,
+            r#"{"Env":["A=base","B=base","C=base","BB=base"]}"#,
+            r#"{"Env":["B=own","C","A=base","BB=base"]}"#,
+        ),
+        (r#"{}"#, r#"{"Env":["A=1"]}"#, r#"{"Env":["A=1"]}"#),
+        // Command and entrypoint are a pair.
+        (
+            r#"{}"#,
+            r#"{"Cmd":["c"],"Entrypoint":["e"]}"#,
+            r#"{"Cmd":["c"],"Entrypoint":["e"]}"#,
+        ),
+        (
+            r#"{"Cmd":["own"]}"#,
+            r#"{"Cmd":["c"],"Entrypoint":["e"]}"#,
+            r#"{"Cmd":["own"],"Entrypoint":["e"]}"#,
+        ),
+        (
+            r#"{"Entrypoint":["own"]}"#,
+            r#"{"Cmd":["c"],"Entrypoint":["e"]}"#,
+            r#"{"Entrypoint":["own"]}"#,
+        ),
+        (
+            r#"{"Cmd":[],"Entrypoint":[]}"#,
+            r#"{"Cmd":["c"],"Entrypoint":["e"]}"#,
+            r#"{"Cmd":["c"],"Entrypoint":[]}"#,
+        ),
+        // Health checks member by member.
+        (
+            r#"{"Healthcheck":{"Interval":1,"Retries":2}}"#,
+            r#"{"Healthcheck":{"Test":["CMD","t"],"Interval":9,"Timeout":3,"StartPeriod":4,"StartInterval":5,"Retries":9}}"#,
+            r#"{"Healthcheck":{"Test":["CMD","t"],"Interval":1,"Timeout":3,"StartPeriod":4,"StartInterval":5,"Retries":2}}"#,
+        ),
+        (
+            r#"{"Healthcheck":{"Test":["NONE"]}}"#,
+            r#"{"Healthcheck":{"Test":["CMD","t"]}}"#,
+            r#"{"Healthcheck":{"Test":["NONE"]}}"#,
+        ),
+        (
+            r#"{}"#,
+            r#"{"Healthcheck":{"Test":["CMD","t"]}}"#,
+            r#"{"Healthcheck":{"Test":["CMD","t"]}}"#,
+        ),
+        // What belongs to one container, or to builds.
+        (
+            r#"{}"#,
+            r#"{"Hostname":"h","Domainname":"d","AttachStdin":true,"Tty":true,"OpenStdin":true,"Image":"i","OnBuild":["RUN x"],"StopTimeout":7,"Shell":["s"]}"#,
+            r#"{}"#,
+        ),
+    ] {
+        let mut config = container(own);
+        config.inherit(&container(base));
+        let merged = serde_json::to_string(&config).unwrap();
+        assert_eq!(merged, expected, "{own} from {base}");
+        assert_eq!(config, container(expected));
+    }
+}

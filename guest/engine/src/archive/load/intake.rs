@@ -1,5 +1,7 @@
 //! Taking an archive in: what is content goes into the store, what is a document is kept.
 
+use std::collections::HashMap;
+
 use strata_oci::{
     Digest,
     archive::{
@@ -56,6 +58,8 @@ pub(super) struct Intake<'a, S: Store, C> {
     progress: &'a dyn Progress,
     writes: Writes<'a>,
     hints: Hints,
+    /// Blobs by their size, when first asked for.
+    twins: Option<HashMap<u64, Digest>>,
     arrived: Arrived,
 }
 
@@ -74,6 +78,7 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
             progress,
             writes: Writes::default(),
             hints: Hints::default(),
+            twins: None,
             arrived: Arrived::default(),
         }
     }
@@ -190,6 +195,7 @@ fn report(progress: &dyn Progress, digest: &Digest, phase: Phase, current: u64, 
         phase,
         current,
         total,
+        mounted_from: None,
     }));
 }
 

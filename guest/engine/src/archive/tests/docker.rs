@@ -247,6 +247,28 @@ fn the_second_load_writes_no_layer_it_can_know() {
 }
 
 #[test]
+fn a_layer_whose_name_says_nothing_is_compared_with_what_is_here() {
+    let made = image();
+    // As Docker wrote them before 25: the manifest, and so every digest, comes last.
+    let layers = made.layers.iter().enumerate();
+    let named = layers.map(|(number, layer)| {
+        let path = format!("{number}/layer.tar");
+        (path.clone(), entry(&path, layer))
+    });
+    let (paths, mut entries): (Vec<_>, Vec<_>) = named.unzip();
+    entries.push(entry("config.json", &made.config));
+    let row = json!({"Config": "config.json", "RepoTags": ["a:1"], "Layers": paths});
+    entries.push(manifest_entry(json!([row])));
+    let engine = engine();
+    load(&engine, &archive(&entries)).unwrap();
+    assert!(!engine.store.calls().contains(&"stage_like"));
+    load(&engine, &archive(&entries)).unwrap();
+    let compared = engine.store.calls();
+    let compared = compared.iter().filter(|call| **call == "stage_like");
+    assert_eq!(compared.count(), 2);
+}
+
+#[test]
 fn what_is_missing_or_lies_is_refused() {
     let made = image();
     let entries = docker_entries(&made, &["a:1"]);

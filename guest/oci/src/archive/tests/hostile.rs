@@ -52,7 +52,9 @@ fn broken_headers_are_refused() {
         let lone = bytes[0] == 0;
         let offset = if lone { 512 } else { 0 };
         let found = read(&archive(&[bytes]), 4096);
-        assert_eq!(found, Err(ArchiveError::Header { offset }), "{row}");
+        let is_header =
+            matches!(found, Err(ArchiveError::Header { offset: at, .. }) if at == offset);
+        assert!(is_header, "{row}: {found:?}");
     }
 }
 

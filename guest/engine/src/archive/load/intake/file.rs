@@ -42,7 +42,13 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
         }
         // Until the digest is known, progress goes by what the name suggests.
         let shown_as = named_digest(&path).unwrap_or_else(|| Digest::sha256(path.as_bytes()));
-        let stage = self.writes.beside(self.store.stage(self.lease)).await??;
+        let stage = match self.twin(size).await? {
+            Some(twin) => {
+                let stage = self.store.stage_like(self.lease, &twin);
+                self.writes.beside(stage).await??
+            }
+            None => self.writes.beside(self.store.stage(self.lease)).await??,
+        };
         let (mut written, mut shown) = (0, 0);
         self.report(&shown_as, Phase::Downloading, 0, size);
         let mut next = Some(first);
@@ -71,5 +77,20 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
                 })
             })
             .await
+    }
+
+    /// A blob of this size: what the file may turn out to be. Old archives name layers by
+    /// IDs that say nothing, and what is here shall not be written again.
+    async fn twin(&mut self, size: u64) -> Result<Option<Digest>> {
+        let twins = match &self.twins {
+            Some(twins) => twins,
+            None => {
+                let blobs = self.store.blobs().await?.into_iter();
+                let large = blobs.filter(|(_, size)| *size > SMALL_BLOB);
+                let twins = large.map(|(digest, size)| (size, digest)).collect();
+                self.twins.insert(twins)
+            }
+        };
+        Ok(twins.get(&size).cloned())
     }
 }

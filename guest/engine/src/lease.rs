@@ -1,23 +1,23 @@
-//! A lease that ends with the operation, however that ends.
+//! A lease that ends with its operation, however that ends.
 
 use crate::{LeaseId, Result, Store};
 
-/// Protects what an operation reads or brings in. Released on drop, so a cancelled
-/// operation leaves none behind.
-pub(super) struct Lease<'a, S: Store> {
+/// Protects what an operation reads or brings in until a name does. Released on drop, so
+/// a cancelled operation leaves none behind.
+pub(crate) struct Lease<'a, S: Store> {
     store: &'a S,
     id: LeaseId,
 }
 
 impl<'a, S: Store> Lease<'a, S> {
     /// Starts a lease.
-    pub(super) async fn acquire(store: &'a S) -> Result<Self> {
+    pub(crate) async fn acquire(store: &'a S) -> Result<Self> {
         let id = store.acquire_lease().await?;
         Ok(Self { store, id })
     }
 
     /// What the store calls it.
-    pub(super) fn id(&self) -> LeaseId {
+    pub(crate) fn id(&self) -> LeaseId {
         self.id
     }
 }

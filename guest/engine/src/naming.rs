@@ -1,10 +1,10 @@
-//! The last step: every name at once, and what becomes of the images they pointed at.
+//! The last step of what makes images: every name at once, and what becomes of the images
+//! they pointed at.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use strata_oci::Digest;
+use strata_oci::{Digest, Reference};
 
-use super::{Image, examine::Examined};
 use crate::{
     Change, Engine, Error, Expectation, Name, Result, Store, Target,
     catalog::{DANGLING_PREFIX, NAMESPACE},
@@ -15,18 +15,31 @@ use crate::{
 const MAX_TRIES: usize = 100;
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// Sets the names of what was loaded; for each image, whether that changed its name.
-    /// What has no name gets a dangling one, and so does what loses its last name.
-    pub(super) async fn set_names(
+    /// Names one image, with the tag `latest` if its reference has none; whether that
+    /// changed anything. As [`Engine::set_names`].
+    pub(crate) async fn name_image(
         &self,
-        images: &[Image],
-        examined: &[Examined],
-    ) -> Result<Vec<bool>> {
+        reference: Option<&Reference>,
+        target: &Target,
+    ) -> Result<bool> {
+        let name = reference.map(|it| it.clone().with_default_tag().to_string());
+        let changed = self.set_names(&[(name.as_deref(), target)]).await?;
+        Ok(changed.contains(&true))
+    }
+
+    /// Sets names of images, all or none; for each image, whether that changed its name.
+    /// What has no name gets a dangling one, and so does what loses its last name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if a target is not in the store, and whatever the store
+    /// answers. Tries again where others change names meanwhile.
+    pub(crate) async fn set_names(&self, images: &[(Option<&str>, &Target)]) -> Result<Vec<bool>> {
         for _ in 0..MAX_TRIES {
             let (generation, names) = self.store.names(NAMESPACE).await?;
             let mut naming = Naming::new(&names);
-            let wanted = images.iter().zip(examined);
-            let changed = wanted.map(|(image, examined)| naming.add(image, &examined.target));
+            let changed = images
+                .iter()
+                .map(|(name, target)| naming.add(*name, target));
             let changed: Vec<bool> = changed.collect();
             let orphans = naming.orphans();
             let digests: Vec<Digest> = orphans.keys().cloned().collect();
@@ -77,8 +90,8 @@ impl<'a> Naming<'a> {
 
     /// Adds an image; whether its name pointed elsewhere. Of two with one name the later
     /// one gets it.
-    fn add(&mut self, image: &'a Image, target: &'a Target) -> bool {
-        let Some(name) = image.name.as_deref() else {
+    fn add(&mut self, name: Option<&'a str>, target: &'a Target) -> bool {
+        let Some(name) = name else {
             let orphan = (target.clone(), Vec::new());
             self.loose.entry(target.digest.clone()).or_insert(orphan);
             return !self

@@ -1,0 +1,31 @@
+//! What a container has changed.
+
+use super::{diff::deltas, model::ChangedPath, place::shown};
+use crate::{Clock, Engine, Result, Store, Transport};
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// What differs from the image, in path order. A directory counts as modified if
+    /// anything in it was changed; of what is deleted only the top is listed.
+    ///
+    /// # Errors
+    /// As [`Engine::stat_path`], but for paths.
+    pub async fn changes(&self, container: &str) -> Result<Vec<ChangedPath>> {
+        let saved = self.find_saved(container).await?;
+        if saved.diffs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let image = self.image_root(&saved).await?;
+        let root = self.root(&saved).await?;
+        let changed = deltas(&image, &root).into_iter();
+        let changed = changed.map(|delta| ChangedPath {
+            path: shown(delta.path),
+            kind: delta.kind,
+        });
+        Ok(changed.collect())
+    }
+}

@@ -1,0 +1,214 @@
+//! Content of files, out of the layers it lies in.
+
+use std::mem;
+
+use strata_oci::layer::Content;
+
+use super::root::{Layer, Root};
+use crate::{ArchiveSink, Body as _, Error, Result, Store};
+
+/// Content from this size on goes from the store to the sink without passing through
+/// here, where the layer allows it. For less, opening another stream costs more.
+const DIRECT_BYTES: u64 = 256 << 10;
+/// What is read and dropped rather than opening another stream behind it.
+const GAP_BYTES: u64 = 256 << 10;
+/// Bytes gathered before the sink gets them.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// A sink that small writes are gathered for.
+pub(super) struct Gathering<'a, W> {
+    sink: &'a mut W,
+    pending: Vec<u8>,
+}
+
+impl<'a, W> Gathering<'a, W> {
+    /// Gathers for `sink`.
+    pub(super) fn new(sink: &'a mut W) -> Self {
+        let pending = Vec::new();
+        Self { sink, pending }
+    }
+
+    /// Takes bytes.
+    ///
+    /// # Errors
+    /// As the sink.
+    pub(super) async fn write<B>(&mut self, bytes: Vec<u8>) -> Result<()>
+    where
+        W: ArchiveSink<B>,
+    {
+        if bytes.len() >= WRITE_BYTES {
+            self.flush().await?;
+            return self.sink.write(bytes).await;
+        }
+        self.pending.extend(bytes);
+        match self.pending.len() >= WRITE_BYTES {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Passes on what was gathered.
+    ///
+    /// # Errors
+    /// As the sink.
+    pub(super) async fn flush<B>(&mut self) -> Result<()>
+    where
+        W: ArchiveSink<B>,
+    {
+        match self.pending.is_empty() {
+            true => Ok(()),
+            false => self.sink.write(mem::take(&mut self.pending)).await,
+        }
+    }
+}
+
+/// Reads content of layers. Going on in one layer is cheap, going back in a compressed one
+/// is not.
+pub(super) struct Contents<'a, S: Store> {
+    store: &'a S,
+    root: &'a Root,
+    open: Option<Open<S::Body>>,
+}
+
+/// A layer being read.
+struct Open<B> {
+    layer: u32,
+    body: B,
+    /// Where in the uncompressed layer `chunk` ends.
+    end: u64,
+    /// What came last.
+    chunk: Vec<u8>,
+    /// Bytes of it that are used up.
+    used: usize,
+}
+
+impl<B> Open<B> {
+    /// Where in the uncompressed layer what comes next lies.
+    fn position(&self) -> u64 {
+        let rest = self.chunk.len().saturating_sub(self.used);
+        self.end.saturating_sub(rest as u64)
+    }
+}
+
+impl<'a, S: Store> Contents<'a, S> {
+    /// Reads content of the files of `root`.
+    pub(super) fn new(store: &'a S, root: &'a Root) -> Self {
+        let open = None;
+        Self { store, root, open }
+    }
+
+    /// Passes all of a file's content on.
+    ///
+    /// # Errors
+    /// As the store's reads and the sink; [`Error::ManifestInvalid`] if the layer has
+    /// fewer bytes than its entries say.
+    pub(super) async fn copy<W: ArchiveSink<S::Body>>(
+        &mut self,
+        content: Content,
+        sink: &mut Gathering<'_, W>,
+    ) -> Result<()> {
+        if content.size == 0 {
+            return Ok(());
+        }
+        let layer = self.layer(content)?;
+        if layer.is_plain && content.size >= DIRECT_BYTES {
+            let length = Some(content.size);
+            let body = self.store.read(&layer.digest, content.offset, length);
+            let body = body.await?;
+            sink.flush().await?;
+            return sink.sink.copy(body, content.size).await;
+        }
+        self.seek(content).await?;
+        let mut remaining = content.size;
+        while remaining > 0 {
+            let piece = self.piece(remaining).await?;
+            remaining = remaining.saturating_sub(piece.len() as u64);
+            sink.write(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes to the start of a file's content, which [`Contents::piece`] then reads.
+    ///
+    /// # Errors
+    /// As [`Contents::copy`].
+    pub(super) async fn seek(&mut self, content: Content) -> Result<()> {
+        let Layer { digest, is_plain } = self.layer(content)?.clone();
+        let target = content.offset;
+        let near = self.open.as_ref().is_some_and(|open| {
+            let ahead = target.checked_sub(open.position());
+            let near = |ahead: u64| ahead <= GAP_BYTES || !is_plain;
+            open.layer == content.layer && ahead.is_some_and(near)
+        });
+        if !near {
+            let start = if is_plain { target } else { 0 };
+            let body = self.store.read(&digest, start, None).await?;
+            let body = match is_plain {
+                true => body,
+                false => self.store.decompress(body).await?,
+            };
+            self.open = Some(Open {
+                layer: content.layer,
+                body,
+                end: start,
+                chunk: Vec::new(),
+                used: 0,
+            });
+        }
+        loop {
+            let open = self.open.as_mut().ok_or_else(cut)?;
+            let ahead = target.saturating_sub(open.position());
+            if ahead == 0 {
+                return Ok(());
+            }
+            let rest = open.chunk.len().saturating_sub(open.used);
+            match usize::try_from(ahead) {
+                Ok(ahead) if ahead <= rest => open.used += ahead,
+                _ => self.advance().await?,
+            }
+        }
+    }
+
+    /// The next bytes, at most `limit` and at least one if that is not 0.
+    ///
+    /// # Errors
+    /// As [`Contents::copy`].
+    pub(super) async fn piece(&mut self, limit: u64) -> Result<Vec<u8>> {
+        loop {
+            let open = self.open.as_mut().ok_or_else(cut)?;
+            let rest = open.chunk.get(open.used..).unwrap_or_default();
+            if rest.is_empty() && limit > 0 {
+                self.advance().await?;
+                continue;
+            }
+            let length = usize::try_from(limit).map_or(rest.len(), |it| it.min(rest.len()));
+            if open.used == 0 && length == rest.len() {
+                return Ok(mem::take(&mut open.chunk));
+            }
+            let piece = rest.get(..length).unwrap_or_default().to_vec();
+            open.used += length;
+            return Ok(piece);
+        }
+    }
+
+    /// The next chunk of the layer; what is left of the last one is dropped.
+    async fn advance(&mut self) -> Result<()> {
+        let open = self.open.as_mut().ok_or_else(cut)?;
+        let chunk = open.body.chunk().await?.ok_or_else(cut)?;
+        open.end = open.end.saturating_add(chunk.len() as u64);
+        open.chunk = chunk;
+        open.used = 0;
+        Ok(())
+    }
+
+    fn layer(&self, content: Content) -> Result<&'a Layer> {
+        let number = usize::try_from(content.layer).ok();
+        let layer = number.and_then(|number| self.root.layers.get(number));
+        layer.ok_or_else(|| Error::Internal("content in a layer that is not there".to_owned()))
+    }
+}
+
+/// A layer that is not what it lists.
+pub(super) fn cut() -> Error {
+    Error::ManifestInvalid("a layer has fewer bytes than its entries say".to_owned())
+}

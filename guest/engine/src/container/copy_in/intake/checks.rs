@@ -1,0 +1,63 @@
+//! What may be where.
+
+use strata_oci::layer::{Kind, NodeKind};
+
+use super::Intake;
+use crate::{
+    Error, Result, Store,
+    container::{
+        model::CopyInOptions,
+        place::{is_below, join, shown},
+    },
+};
+
+impl<S: Store> Intake<S> {
+    /// Whether an entry may be where something is.
+    pub(super) fn check_kinds(
+        &self,
+        path: &[u8],
+        kind: &Kind,
+        options: &CopyInOptions,
+    ) -> Result<()> {
+        if !options.no_overwrite_dir_non_dir {
+            return Ok(());
+        }
+        let Some(node) = self.root.tree.get(path) else {
+            return Ok(());
+        };
+        let was_directory = node.kind == NodeKind::Directory;
+        let is_directory = *kind == Kind::Directory;
+        let (path, directory) = (shown(path), shown(&self.directory));
+        match (was_directory, is_directory) {
+            (true, false) => Err(Error::InvalidArgument(format!(
+                "cannot overwrite directory {path:?} with non-directory {directory:?}"
+            ))),
+            (false, true) => Err(Error::InvalidArgument(format!(
+                "cannot overwrite non-directory {path:?} with directory {directory:?}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file that a hard link at `path` is another name of.
+    pub(super) fn link_target(&self, target: &[u8], path: &[u8]) -> Result<Vec<u8>> {
+        let tree = &self.root.tree;
+        let refused = |why: &str| {
+            Error::InvalidArgument(format!(
+                "{} is a hard link to {:?}, {why}",
+                shown(path),
+                String::from_utf8_lossy(target)
+            ))
+        };
+        let resolved = tree.resolve(&join(&self.directory, target), false);
+        let resolved = resolved.map_err(|_| refused("which is not there"))?;
+        match tree.get(&resolved).map(|node| &node.kind) {
+            None | Some(NodeKind::Directory) => Err(refused("which is no file")),
+            // What takes the place of its own target would be a link to nothing.
+            Some(_) if resolved == path || is_below(&resolved, path) => {
+                Err(refused("whose place it would take"))
+            }
+            Some(_) => Ok(resolved),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A file or directory, or all of it, as a tar.
+
+use super::{
+    pack::{Naming, Packing},
+    place::Place,
+    record::Saved,
+    root::Root,
+};
+use crate::{ArchiveSink, Clock, Engine, Progress, Result, Silent, Store, Transport, lease::Lease};
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Writes a tar of what is at a path, named as the last component of `path`: what is
+    /// at `/a/b` is `b` and `b/…`, with `/.` at the end `.` and `./…`; the root is `/` and
+    /// `/…`. A link at the end is not followed unless `/` comes after it.
+    ///
+    /// # Errors
+    /// Before the first byte as [`Engine::stat_path`]; after it as `sink` and the store's
+    /// reads.
+    pub async fn copy_out<W: ArchiveSink<S::Body>>(
+        &self,
+        container: &str,
+        path: &[u8],
+        sink: &mut W,
+    ) -> Result<()> {
+        let saved = self.find_saved(container).await?;
+        let root = self.root(&saved).await?;
+        let place = Place::new(path);
+        let (top, _) = place.find(&root.tree, container)?;
+        let name = match place.name.as_slice() {
+            b"/" => b"",
+            name => name,
+        };
+        let naming = Naming::Renamed { top: &top, name };
+        self.pack(&root, naming, sink, &Silent).await
+    }
+
+    /// Writes a tar of the whole file system, names without slash at their start.
+    ///
+    /// # Errors
+    /// As [`Engine::copy_out`].
+    pub async fn export<W: ArchiveSink<S::Body>>(
+        &self,
+        container: &str,
+        sink: &mut W,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let saved: Saved = self.find_saved(container).await?;
+        let root = self.root(&saved).await?;
+        self.pack(&root, Naming::Relative, sink, progress).await
+    }
+
+    async fn pack<W: ArchiveSink<S::Body>>(
+        &self,
+        root: &Root,
+        naming: Naming<'_>,
+        sink: &mut W,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let lease = Lease::acquire(&self.store).await?;
+        self.protect(root, lease.id()).await?;
+        let packing = Packing::new(root, naming);
+        packing.write(&self.store, root, sink, progress).await
+    }
+}

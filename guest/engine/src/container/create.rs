@@ -1,0 +1,120 @@
+//! Making containers.
+
+use super::{
+    MAX_TRIES,
+    model::{CreateOptions, Created},
+    name,
+    record::{Record, set},
+};
+use crate::{
+    Clock, Engine, Error, Expectation, Result, Store, Transport,
+    catalog::{Basis, Container},
+    lease::Lease,
+};
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Creates a container. Nothing of its image is read but documents.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such image, or not all of it;
+    /// [`Error::PlatformMismatch`] if it is not here for the platform;
+    /// [`Error::InvalidArgument`] if the image or the name does not parse, or neither
+    /// options nor image say what to run; [`Error::Conflict`] if the name is taken;
+    /// [`Error::QuotaExceeded`] if the config is too large.
+    pub async fn create_container(&self, options: &CreateOptions) -> Result<Created> {
+        let asked = options.name.as_deref();
+        let asked = asked.filter(|name| !name.is_empty());
+        let asked = asked.map(name::checked).transpose()?;
+        let lease = Lease::acquire(&self.store).await?;
+        for _ in 0..MAX_TRIES {
+            let platform = options.platform.as_ref();
+            let basis = self.basis(&options.image, platform).await?;
+            let snapshot = &basis.snapshot;
+            let name = match asked {
+                Some(name) => name.to_owned(),
+                None => name::made_up(&self.clock, snapshot)?,
+            };
+            let holder = snapshot.all_containers().find(|it| it.own_name == name);
+            if let Some(holder) = holder {
+                return Err(Error::Conflict(format!(
+                    "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to remove (or rename) that container to be able to reuse that name.",
+                    holder.id
+                )));
+            }
+            let id = name::id(&self.clock, snapshot, &name);
+            let record = record(id.clone(), name, options, &basis, self.clock.now())?;
+            let target = self.put_record(&record, lease.id()).await?;
+            let container = Container {
+                id: id.clone(),
+                own_name: record.name,
+                target: target.clone(),
+                image: record.image_id,
+                name: record.image,
+                running: false,
+                created: 0,
+            };
+            let changes = vec![set(&container, &target, Expectation::Absent)];
+            let generation = Some(snapshot.generation);
+            match self.store.apply(changes, generation).await {
+                Ok(_) => {
+                    let warnings = warnings(options, &basis, &self.settings.platform);
+                    return Ok(Created { id, warnings });
+                }
+                Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Conflict(
+            "container names keep changing, try again".to_owned(),
+        ))
+    }
+}
+
+fn record(
+    id: String,
+    name: String,
+    options: &CreateOptions,
+    basis: &Basis,
+    now: (i64, u32),
+) -> Result<Record> {
+    let mut config = options.config.clone();
+    if let Some(base) = &basis.config.config {
+        config.inherit(base);
+    }
+    let empty = |words: &Option<Vec<String>>| words.as_ref().is_none_or(Vec::is_empty);
+    if empty(&config.entrypoint) && empty(&config.cmd) {
+        return Err(Error::InvalidArgument("no command specified".to_owned()));
+    }
+    let mut manifest = basis.manifest.clone();
+    manifest.platform = Some(basis.platform.clone());
+    Ok(Record {
+        id,
+        name,
+        created: now,
+        image: options.image.clone(),
+        image_id: basis.image.digest.clone(),
+        manifest,
+        platform: basis.platform.clone(),
+        config,
+        host_config: options.host_config.clone(),
+        networking_config: options.networking_config.clone(),
+    })
+}
+
+/// What dockerd says when an image was made for another machine and nobody asked for it.
+fn warnings(options: &CreateOptions, basis: &Basis, host: &strata_oci::Platform) -> Vec<String> {
+    let suits = host.rank(&basis.platform).is_some();
+    if suits || options.platform.is_some() {
+        return Vec::new();
+    }
+    vec![format!(
+        "The requested image's platform ({}) does not match the detected host platform ({}) and no specific platform was requested",
+        basis.platform.format(),
+        host.format()
+    )]
+}

@@ -1,0 +1,191 @@
+//! Paths of a container's file system, as callers write them.
+
+use strata_oci::layer::{Node, NodeKind, PathError, Tree};
+
+use crate::{Error, Result};
+
+/// A path as dockerd reads it: absolute, `.` and `..` taken away by their text alone, so
+/// that `link/..` is where the link is; an end of `/` or `/.` is kept, as it means the
+/// directory that a link leads to.
+pub(super) struct Place<'a> {
+    /// As asked for.
+    asked: &'a [u8],
+    /// As read.
+    absolute: Vec<u8>,
+    /// Its last component; `/` for the root, `.` if it ends so.
+    pub(super) name: Vec<u8>,
+    /// Whether it means a directory.
+    is_directory: bool,
+}
+
+impl<'a> Place<'a> {
+    /// Reads a path.
+    pub(super) fn new(asked: &'a [u8]) -> Self {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in asked.split(|byte| *byte == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        let mut absolute = vec![b'/'];
+        absolute.extend(parts.join(&b'/'));
+        let with_slash = asked.ends_with(b"/");
+        let end = asked.iter().rposition(|byte| *byte != b'/');
+        let stem = asked
+            .get(..end.map_or(0, |end| end + 1))
+            .unwrap_or_default();
+        let with_dot = stem == b"." || stem.ends_with(b"/.");
+        let name = match (parts.last(), with_dot) {
+            (_, true) => b".".to_vec(),
+            (Some(last), false) => last.to_vec(),
+            (None, false) => b"/".to_vec(),
+        };
+        let is_directory = with_slash || with_dot;
+        if is_directory && !parts.is_empty() {
+            absolute.push(b'/');
+        }
+        Self {
+            asked,
+            absolute,
+            name,
+            is_directory,
+        }
+    }
+
+    /// The path to resolve.
+    pub(super) fn absolute(&self) -> &[u8] {
+        &self.absolute
+    }
+
+    /// What is there, and its clean name; a link at the end is not followed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is nothing, or no directory where one is meant;
+    /// [`Error::InvalidArgument`] if links go in circles.
+    pub(super) fn find<'t>(&self, tree: &'t Tree, container: &str) -> Result<(Vec<u8>, &'t Node)> {
+        self.resolve(tree, container, false)
+    }
+
+    /// The directory that is there or that a link there leads to.
+    ///
+    /// # Errors
+    /// As [`Place::find`]; [`Error::InvalidArgument`] if it is no directory.
+    pub(super) fn directory(&self, tree: &Tree, container: &str) -> Result<Vec<u8>> {
+        let (path, node) = self.resolve(tree, container, true)?;
+        match node.kind {
+            NodeKind::Directory => Ok(path),
+            _ => Err(Error::InvalidArgument(
+                "extraction point is not a directory".to_owned(),
+            )),
+        }
+    }
+
+    fn resolve<'t>(
+        &self,
+        tree: &'t Tree,
+        container: &str,
+        follow_last: bool,
+    ) -> Result<(Vec<u8>, &'t Node)> {
+        let missing = || {
+            Error::NotFound(format!(
+                "Could not find the file {} in container {container}",
+                String::from_utf8_lossy(self.asked)
+            ))
+        };
+        let path = match tree.resolve(&self.absolute, follow_last) {
+            Ok(path) => path,
+            Err(PathError::NotFound | PathError::NotDirectory) => return Err(missing()),
+            Err(error @ PathError::TooManyLinks) => {
+                return Err(Error::InvalidArgument(format!(
+                    "{}: {error}",
+                    String::from_utf8_lossy(self.asked)
+                )));
+            }
+        };
+        let node = tree.get(&path).ok_or_else(missing)?;
+        match self.is_directory && !follow_last && node.kind != NodeKind::Directory {
+            true => Err(missing()),
+            false => Ok((path, node)),
+        }
+    }
+}
+
+/// Directory and last component of a clean name.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (
+            path.get(..slash).unwrap_or_default(),
+            path.get(slash + 1..).unwrap_or_default(),
+        ),
+        None => (b"", path),
+    }
+}
+
+/// The clean name of `name` in a directory.
+pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(directory.len() + 1 + name.len());
+    path.extend_from_slice(directory);
+    if !directory.is_empty() && !name.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}
+
+/// Whether the clean name `path` is in the directory `top`, at any depth.
+pub(super) fn is_below(path: &[u8], top: &[u8]) -> bool {
+    let rest = path.strip_prefix(top);
+    rest.is_some_and(|rest| top.is_empty() && !rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// A clean name as people write it.
+pub(super) fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_dockerd_reads_them() {
+        for (asked, absolute, name) in [
+            ("/", "/", "/"),
+            (".", "/", "."),
+            ("/.", "/", "."),
+            ("a", "/a", "a"),
+            ("/a/b", "/a/b", "b"),
+            ("//a//b/", "/a/b/", "b"),
+            ("/a/b/.", "/a/b/", "."),
+            ("/a/b/./", "/a/b/", "."),
+            ("/a/../b", "/b", "b"),
+            ("/../..", "/", "/"),
+            ("/a/..", "/", "/"),
+            ("/a/b.", "/a/b.", "b."),
+        ] {
+            let place = Place::new(asked.as_bytes());
+            assert_eq!(place.absolute(), absolute.as_bytes(), "{asked}");
+            assert_eq!(place.name, name.as_bytes(), "{asked}");
+        }
+    }
+
+    #[test]
+    fn below_is_by_components() {
+        for (path, top, expected) in [
+            ("a/b", "a", true),
+            ("a/b/c", "a", true),
+            ("ab", "a", false),
+            ("a", "a", false),
+            ("a", "", true),
+            ("", "", false),
+        ] {
+            assert_eq!(
+                is_below(path.as_bytes(), top.as_bytes()),
+                expected,
+                "{path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A tar of a file system as it arrives.
+
+use std::{mem, ops::Range};
+
+use strata_oci::{
+    archive::{ArchiveError, BLOCK},
+    layer::{Entry, Parser, Step},
+};
+
+use crate::{Body, Error, Result};
+
+/// The most that is looked at in one step; a piece of content is no larger, which keeps
+/// it below the 1 MiB that the store takes in one call.
+const STEP_BYTES: usize = 512 << 10;
+
+/// What a tar is, which decides how its faults are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// What a caller sends.
+    Caller,
+    /// A layer of the store. Its digest says it is whole, so that the end may be missing,
+    /// as old tools have it.
+    Layer,
+}
+
+/// Reads a tar from a body.
+pub(super) struct Reader<B> {
+    body: B,
+    source: Source,
+    parser: Parser,
+    /// What came last.
+    chunk: Vec<u8>,
+    /// Bytes of it that are used up.
+    used: usize,
+    /// Where the parser began.
+    start: u64,
+}
+
+impl<B: Body> Reader<B> {
+    /// A reader at the start of `body`, which is not compressed.
+    pub(super) fn new(body: B, source: Source) -> Self {
+        Self {
+            body,
+            source,
+            parser: Parser::rooted(),
+            chunk: Vec::new(),
+            used: 0,
+            start: 0,
+        }
+    }
+
+    /// Goes on with `body`, which begins `offset` bytes into the tar, where an entry's
+    /// content and its padding end.
+    pub(super) fn jump(&mut self, body: B, offset: u64) {
+        let source = self.source;
+        *self = Self::new(body, source);
+        self.start = offset;
+    }
+
+    /// Bytes read so far: just after an entry came, where its content begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.start.saturating_add(self.parser.offset())
+    }
+
+    /// The next entry; what is left of the one before is passed over. `None` at the end,
+    /// when the body has been read to its own end: whether compressed bytes were whole is
+    /// only known then.
+    ///
+    /// # Errors
+    /// For a caller's tar [`Error::InvalidArgument`], for a layer
+    /// [`Error::ManifestInvalid`] if it is broken; [`Error::QuotaExceeded`] beyond a bound;
+    /// as the body.
+    pub(super) async fn next(&mut self) -> Result<Option<Entry>> {
+        loop {
+            match self.advance().await? {
+                Some((_, Step::Entry(entry))) => return Ok(Some(entry)),
+                Some((_, Step::Content | Step::More)) => {}
+                Some((_, Step::End)) => {
+                    while self.body.chunk().await?.is_some() {}
+                    return Ok(None);
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next piece of the entry's content; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub(super) async fn content(&mut self) -> Result<Option<Vec<u8>>> {
+        while self.parser.remaining() > 0 {
+            let Some((range, step)) = self.advance().await? else {
+                break;
+            };
+            if step != Step::Content || range.is_empty() {
+                continue;
+            }
+            if range == (0..self.chunk.len()) {
+                self.used = 0;
+                return Ok(Some(mem::take(&mut self.chunk)));
+            }
+            let piece = self.chunk.get(range).unwrap_or_default();
+            return Ok(Some(piece.to_vec()));
+        }
+        Ok(None)
+    }
+
+    /// One step, and the bytes of the chunk it used; `None` if a layer ends without end.
+    async fn advance(&mut self) -> Result<Option<(Range<usize>, Step)>> {
+        loop {
+            let rest = self.chunk.get(self.used..).unwrap_or_default();
+            let rest = rest.get(..STEP_BYTES).unwrap_or(rest);
+            let stepped = self.parser.step(rest);
+            let (used, step) = stepped.map_err(|error| self.refused(error))?;
+            let start = self.used;
+            self.used += used;
+            if step != Step::More {
+                return Ok(Some((start..self.used, step)));
+            }
+            if self.used < self.chunk.len() {
+                continue;
+            }
+            self.used = 0;
+            match self.body.chunk().await? {
+                Some(chunk) => self.chunk = chunk,
+                None => {
+                    self.chunk.clear();
+                    let between =
+                        self.parser.remaining() == 0 && self.offset().is_multiple_of(BLOCK as u64);
+                    if self.source == Source::Layer && between {
+                        return Ok(None);
+                    }
+                    self.parser.finish().map_err(|error| self.refused(error))?;
+                }
+            }
+        }
+    }
+
+    /// What a broken or hostile tar is to a caller.
+    fn refused(&self, error: ArchiveError) -> Error {
+        let message = error.to_string();
+        match error {
+            ArchiveError::TooManyEntries
+            | ArchiveError::NameTooLong { .. }
+            | ArchiveError::ExtensionTooLong { .. } => Error::QuotaExceeded(message),
+            ArchiveError::Sparse(_) => Error::Unsupported(message),
+            _ if self.source == Source::Caller => Error::InvalidArgument(message),
+            _ => Error::ManifestInvalid(message),
+        }
+    }
+}

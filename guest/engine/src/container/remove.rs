@@ -1,0 +1,71 @@
+//! Removing containers.
+
+use std::collections::HashSet;
+
+use strata_oci::Document;
+
+use super::MAX_TRIES;
+use crate::{
+    Change, Clock, Engine, Error, Expectation, Result, Store, Transport, catalog::CONTAINERS,
+    curation::Candidates,
+};
+
+impl<S, T, C> Engine<S, T, C>
+where
+    S: Store,
+    T: Transport<Body = S::Body>,
+    C: Clock,
+{
+    /// Removes a container, and then the content that nothing else needs: its changes,
+    /// and its image if that has no name any more.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such container; [`Error::InvalidArgument`] if an
+    /// ID prefix has several.
+    pub async fn remove_container(&self, name: &str) -> Result<()> {
+        for _ in 0..MAX_TRIES {
+            let snapshot = self.snapshot().await?;
+            let container = snapshot.find_container(name)?;
+            // What it reaches must be known before the name goes; what is lost is not
+            // reached.
+            let target = container.target.clone();
+            let documents = self.documents(std::slice::from_ref(&target)).await?;
+            let removal = Change::Remove {
+                namespace: CONTAINERS.to_owned(),
+                name: container.id.clone(),
+                expected: Expectation::Target(target.digest.clone()),
+            };
+            match self
+                .store
+                .apply(vec![removal], Some(snapshot.generation))
+                .await
+            {
+                Ok(_) => {}
+                Err(Error::Conflict(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            let mut reached: HashSet<_> = documents.keys().cloned().collect();
+            let found = documents.values().filter_map(|it| it.document.as_deref());
+            for document in found {
+                if let Document::Manifest(_) = document {
+                    let children = document.children().into_iter();
+                    reached.extend(children.map(|child| child.digest.clone()));
+                }
+            }
+            let candidates = Candidates::Of(reached.into_iter().collect());
+            self.sweep(&candidates, &HashSet::new()).await?;
+            return Ok(());
+        }
+        Err(Error::Conflict(
+            "container names keep changing, try again".to_owned(),
+        ))
+    }
+
+    /// How many containers there are.
+    ///
+    /// # Errors
+    /// As the store's `names`.
+    pub async fn container_count(&self) -> Result<usize> {
+        Ok(self.snapshot().await?.all_containers().count())
+    }
+}

@@ -1,0 +1,95 @@
+//! A layer that is written as it comes to be known.
+
+use std::mem;
+
+use strata_oci::{
+    Descriptor,
+    archive::{END, padding},
+    layer::{Entry, header},
+};
+
+use crate::{LeaseId, Result, Stage as _, Store};
+
+/// Bytes gathered before the store gets them.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// A plain layer being written. Dropping it leaves nothing.
+pub(super) struct Writer<S: Store> {
+    stage: S::Stage,
+    pending: Vec<u8>,
+    offset: u64,
+    entries: usize,
+}
+
+impl<S: Store> Writer<S> {
+    /// An empty layer.
+    ///
+    /// # Errors
+    /// As the store's `stage`.
+    pub(super) async fn new(store: &S, lease: LeaseId) -> Result<Self> {
+        Ok(Self {
+            stage: store.stage(lease).await?,
+            pending: Vec::new(),
+            offset: 0,
+            entries: 0,
+        })
+    }
+
+    /// How many entries there are.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Adds an entry. Returns where its content begins, which must follow.
+    ///
+    /// # Errors
+    /// As the store's `stage.write`.
+    pub(super) async fn entry(&mut self, entry: &Entry) -> Result<u64> {
+        self.entries += 1;
+        self.write(header(entry)).await?;
+        Ok(self.offset)
+    }
+
+    /// Adds a piece of content, at most 1 MiB.
+    ///
+    /// # Errors
+    /// As [`Writer::entry`].
+    pub(super) async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
+        self.offset = self.offset.saturating_add(bytes.len() as u64);
+        if bytes.len() >= WRITE_BYTES {
+            self.flush().await?;
+            return self.stage.write(bytes).await;
+        }
+        self.pending.extend(bytes);
+        match self.pending.len() >= WRITE_BYTES {
+            true => self.flush().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Ends content of this size.
+    ///
+    /// # Errors
+    /// As [`Writer::entry`].
+    pub(super) async fn pad(&mut self, size: u64) -> Result<()> {
+        self.write(vec![0; padding(size)]).await
+    }
+
+    /// Ends the layer and makes it durable.
+    ///
+    /// # Errors
+    /// As the store's `stage.finish`.
+    pub(super) async fn finish(mut self, media_type: &str) -> Result<Descriptor> {
+        self.write(END.to_vec()).await?;
+        self.flush().await?;
+        let (digest, size) = self.stage.finish().await?;
+        Ok(Descriptor::new(media_type, digest, size))
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        match self.pending.is_empty() {
+            true => Ok(()),
+            false => self.stage.write(mem::take(&mut self.pending)).await,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether bytes are a tar a layer may be: whole, and nothing in it leads outside.
+
+use strata_oci::{
+    archive::ArchiveError,
+    layer::{Parser, Step},
+};
+
+use crate::{Error, Result, archive::refused};
+
+/// Looks at a tar as it goes by.
+#[derive(Default)]
+pub(super) struct Check {
+    parser: Parser,
+    is_over: bool,
+}
+
+impl Check {
+    /// The next bytes.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            if self.is_over {
+                // Tars are padded to whole records. What else follows no reader would see.
+                return match bytes.iter().all(|byte| *byte == 0) {
+                    true => Ok(()),
+                    false => Err(Error::InvalidArgument(
+                        "the tar of the root file system is followed by other content, which would be lost; remove that"
+                            .to_owned(),
+                    )),
+                };
+            }
+            let (used, step) = self.parser.step(bytes).map_err(fault)?;
+            self.is_over = step == Step::End;
+            bytes = bytes.get(used..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// No more bytes come.
+    pub(super) fn finish(&self) -> Result<()> {
+        self.parser.finish().map_err(fault)
+    }
+}
+
+fn fault(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::Empty => Error::InvalidArgument(
+            "there is nothing to import: a tar of a root file system is expected".to_owned(),
+        ),
+        ArchiveError::Header { offset: 0, .. } => Error::InvalidArgument(
+            "what is to be imported is no tar, plain or compressed with gzip, zstd, bzip2 or xz"
+                .to_owned(),
+        ),
+        error => refused(error),
+    }
+}

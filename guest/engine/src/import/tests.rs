@@ -1,0 +1,262 @@
+//! Imports into a store in memory, from bytes and from a web that answers by script.
+
+mod bodies;
+mod configs;
+mod hostile;
+mod names;
+mod urls;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
+
+use futures::executor::block_on;
+use http::{HeaderName, HeaderValue, StatusCode};
+use strata_oci::{
+    Digest, Document, ImageConfig, Manifest, Reference,
+    archive::{END, padding},
+    layer::{Entry, Kind, Metadata, header},
+};
+
+use super::{ImportOptions, ImportSource};
+use crate::{
+    Clock, Engine, Event, Phase, Progress, Reach, Request, Response, Result, Settings, Store as _,
+    Transport,
+    catalog::fixture,
+    memory::{Bytes, Memory},
+};
+
+/// An engine, and everything a test looks at.
+struct Bench {
+    engine: Engine<Memory, Rc<Web>, Ticking>,
+    store: Memory,
+    web: Rc<Web>,
+    events: Events,
+}
+
+impl Bench {
+    /// An engine that is offline.
+    fn new() -> Self {
+        Self::online(|url| panic!("nothing may be asked, not even {url}"))
+    }
+
+    /// An engine whose network is `answer`.
+    fn online(answer: impl Fn(&str) -> Reply + 'static) -> Self {
+        let Engine { settings, .. } = fixture::engine();
+        Self::with(settings, answer)
+    }
+
+    fn with(settings: Settings, answer: impl Fn(&str) -> Reply + 'static) -> Self {
+        let store = Memory::default();
+        let web = Rc::new(Web {
+            answer: Box::new(answer),
+            asked: RefCell::default(),
+        });
+        Self {
+            engine: Engine::new(store.clone(), web.clone(), Ticking::default(), settings),
+            store,
+            web,
+            events: Events::default(),
+        }
+    }
+
+    /// Imports bytes under a name.
+    fn import(&self, name: &str, bytes: &[u8]) -> Result<Digest> {
+        self.import_with(bytes, &named(name))
+    }
+
+    fn import_with(&self, bytes: &[u8], options: &ImportOptions) -> Result<Digest> {
+        let body = Bytes(Some(bytes.to_vec()));
+        self.run(ImportSource::Body(body), options)
+    }
+
+    fn import_url(&self, url: &str) -> Result<Digest> {
+        self.run(ImportSource::Url(url.to_owned()), &named("a"))
+    }
+
+    /// Afterwards no lease is left.
+    fn run(&self, source: ImportSource<Bytes>, options: &ImportOptions) -> Result<Digest> {
+        let result = block_on(self.engine.import(source, options, &self.events));
+        assert_eq!(self.store.leases(), 0);
+        result
+    }
+
+    /// The manifest and the config of an image.
+    fn image(&self, id: &Digest) -> (Manifest, ImageConfig) {
+        let bytes = self.store.bytes(id).unwrap();
+        let document = Document::parse("", &bytes).unwrap();
+        let Document::Manifest(manifest) = document else {
+            panic!("an index");
+        };
+        let config = self.store.bytes(&manifest.config.digest).unwrap();
+        (manifest, ImageConfig::parse(&config).unwrap())
+    }
+
+    /// Neither names nor content.
+    fn assert_empty(&self, case: &str) {
+        let (_, names) = block_on(self.store.names("images")).unwrap();
+        assert!(names.is_empty(), "{case}");
+        assert_eq!(self.store.len(), 0, "{case}");
+    }
+}
+
+/// Options for a name; an empty one is none.
+fn named(name: &str) -> ImportOptions {
+    ImportOptions {
+        reference: Reference::parse(name).ok(),
+        ..ImportOptions::default()
+    }
+}
+
+/// An entry of a tar with its content.
+fn entry(path: &str, kind: Kind, content: &[u8]) -> Vec<u8> {
+    let entry = Entry {
+        path: path.into(),
+        kind,
+        metadata: Metadata::default(),
+    };
+    let mut bytes = header(&entry);
+    bytes.extend(content);
+    bytes.resize(bytes.len() + padding(content.len() as u64), 0);
+    bytes
+}
+
+fn file(path: &str, content: &[u8]) -> Vec<u8> {
+    entry(path, Kind::File(content.len() as u64), content)
+}
+
+/// A tar of entries.
+fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = entries.concat();
+    bytes.extend_from_slice(&END);
+    bytes
+}
+
+/// A small root file system.
+fn root() -> Vec<u8> {
+    tar(&[
+        entry("bin", Kind::Directory, b""),
+        file("bin/sh", b"a shell"),
+        entry("bin/bash", Kind::HardLink(b"bin/sh".into()), b""),
+        entry("sh", Kind::Symlink(b"/bin/sh".into()), b""),
+        entry("dev/null", Kind::CharacterDevice(1, 3), b""),
+        file("etc/large", &[7; 3000]),
+    ])
+}
+
+/// An answer.
+struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn status(status: u16, body: &[u8]) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.to_vec(),
+        }
+    }
+
+    /// All of a body, and its length.
+    fn ok(body: &[u8]) -> Self {
+        Self::status(200, body).header("content-length", &body.len().to_string())
+    }
+
+    fn redirect(location: &str) -> Self {
+        Self::status(302, b"moved").header("location", location)
+    }
+
+    fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+/// A network that answers by script.
+struct Web {
+    answer: Box<dyn Fn(&str) -> Reply>,
+    /// URLs asked for, after `public` if only that was allowed.
+    asked: RefCell<Vec<String>>,
+}
+
+impl Transport for Rc<Web> {
+    type Body = Bytes;
+
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let mut names: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-encoding", "user-agent"]);
+        let url = request.uri.to_string();
+        self.asked.borrow_mut().push(match request.reach {
+            Reach::Any => url.clone(),
+            Reach::Public => format!("public {url}"),
+        });
+        let reply = (self.answer)(&url);
+        let headers = reply.headers.iter().map(|(name, value)| {
+            let value = HeaderValue::from_str(value).unwrap();
+            (HeaderName::from_static(name), value)
+        });
+        Ok(Response {
+            status: StatusCode::from_u16(reply.status).unwrap(),
+            headers: headers.collect(),
+            body: Bytes(Some(reply.body)),
+        })
+    }
+}
+
+/// A clock of which each look takes a while.
+#[derive(Default)]
+struct Ticking(Cell<Duration>);
+
+impl Clock for Ticking {
+    fn now(&self) -> (i64, u32) {
+        let now = self.0.get() + Duration::from_millis(30);
+        self.0.set(now);
+        (now.as_secs() as i64, now.subsec_nanos())
+    }
+
+    async fn sleep(&self, _duration: Duration) {}
+
+    fn random(&self) -> u64 {
+        0
+    }
+}
+
+/// Records every event.
+#[derive(Default)]
+struct Events(RefCell<Vec<Event>>);
+
+impl Progress for Events {
+    fn report(&self, event: Event) {
+        self.0.borrow_mut().push(event);
+    }
+}
+
+impl Events {
+    /// The events in short; forgets them.
+    fn brief(&self) -> Vec<String> {
+        let events = self.0.take().into_iter();
+        let brief = events.map(|event| match event {
+            Event::Content(content) => {
+                let phase = match content.phase {
+                    Phase::Downloading => "downloading",
+                    Phase::Downloaded => "downloaded",
+                    other => panic!("{other:?}"),
+                };
+                format!("{phase} {}/{}", content.current, content.total)
+            }
+            Event::Completed(completed) => format!(
+                "completed {} {}",
+                completed.reference.familiar(),
+                completed.changed
+            ),
+            other => panic!("{other:?}"),
+        });
+        brief.collect()
+    }
+}

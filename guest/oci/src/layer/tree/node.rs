@@ -1,0 +1,76 @@
+//! What a tree is made of.
+
+use crate::layer::Metadata;
+
+/// Where the content of a file lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Content {
+    /// Number of the layer, as given to [`super::Tree::apply`].
+    pub layer: u32,
+    /// Where it begins in the uncompressed layer.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Something with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Owner, permissions, time; hard links share them.
+    pub metadata: Metadata,
+    /// Number of the topmost layer that had an entry for it; `None` for directories nobody wrote, which have mode
+    /// `0o755` and owner root.
+    pub layer: Option<u32>,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A file. `link` is the same for all names of one file that has several (hard links), `None` for one name.
+    File {
+        /// Where its content lies.
+        content: Content,
+        /// Which file it is. If all other names are gone again it stays.
+        link: Option<u32>,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link and where it leads.
+    Symlink(Vec<u8>),
+    /// A character device: major, minor.
+    CharacterDevice(u32, u32),
+    /// A block device: major, minor.
+    BlockDevice(u32, u32),
+    /// A named pipe.
+    Fifo,
+}
+
+impl Node {
+    /// A directory nobody wrote.
+    pub(super) fn directory() -> Self {
+        Self {
+            kind: NodeKind::Directory,
+            metadata: Metadata {
+                mode: 0o755,
+                ..Metadata::default()
+            },
+            layer: None,
+        }
+    }
+
+    /// Whether it is a directory.
+    pub(super) fn is_directory(&self) -> bool {
+        self.kind == NodeKind::Directory
+    }
+
+    /// Bytes it holds beside its own size.
+    pub(super) fn weight(&self) -> usize {
+        let target = match &self.kind {
+            NodeKind::Symlink(target) => target.len(),
+            _ => 0,
+        };
+        target + self.metadata.weight()
+    }
+}

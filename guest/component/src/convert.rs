@@ -4,7 +4,7 @@ use strata_engine::{
     BlobProgress, Completed, Error, Event, Filters, HistoryEntry, ImageDetails, ImageSummary,
     Mirror, Phase, RegistryAuth, Removal, Result, Settings,
 };
-use strata_oci::{Descriptor, Digest, Platform};
+use strata_oci::{Descriptor, Digest, Platform, Reference, config::ContainerConfig};
 use wasip3::http::types::ErrorCode;
 
 use crate::bindings::exports::strata::image::curation;
@@ -93,11 +93,16 @@ pub(crate) fn http_error(code: &ErrorCode) -> Error {
                 "the host does not allow connections to this registry; allow it with --allow-registry".into(),
             );
         }
+        ErrorCode::DestinationIpProhibited => {
+            return Error::Denied(
+                "a redirect leads to a private address; allow it with --allow-unsafe-redirects"
+                    .into(),
+            );
+        }
         ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => "the host name does not resolve",
         ErrorCode::DestinationNotFound
         | ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable => "the host cannot be reached",
-        ErrorCode::DestinationIpProhibited => "the address is not allowed",
         ErrorCode::ConnectionRefused => "connection refused",
         ErrorCode::ConnectionTerminated => "the connection was cut",
         ErrorCode::ConnectionTimeout => "connecting took too long",
@@ -134,6 +139,7 @@ pub(crate) fn settings(configuration: lent::Configuration) -> Settings {
             .collect(),
         insecure_registries: configuration.insecure_registries,
         parallel_layers: usize::from(configuration.parallel_layers.max(1)),
+        allow_unsafe_redirects: configuration.allow_unsafe_redirects,
         verify_diff_ids_first: configuration.verify_diff_ids_first,
     }
 }
@@ -149,7 +155,13 @@ pub(crate) fn platform_from_wit(platform: types::Platform) -> Platform {
     }
 }
 
-fn platform_to_wit(platform: &Platform) -> types::Platform {
+/// Platforms somebody asked for.
+pub(crate) fn platforms_from_wit(platforms: Vec<types::Platform>) -> Vec<Platform> {
+    platforms.into_iter().map(platform_from_wit).collect()
+}
+
+/// A platform.
+pub(crate) fn platform_to_wit(platform: &Platform) -> types::Platform {
     types::Platform {
         os: platform.os.clone(),
         architecture: platform.architecture.clone(),
@@ -168,6 +180,28 @@ pub(crate) fn auth_from_wit(auth: types::RegistryAuth) -> RegistryAuth {
         types::RegistryAuth::IdentityToken(token) => RegistryAuth::IdentityToken(token),
         types::RegistryAuth::RegistryToken(token) => RegistryAuth::RegistryToken(token),
     }
+}
+
+/// A reference somebody typed.
+pub(crate) fn reference_from_wit(text: &str) -> Result<Reference> {
+    Reference::parse(text).map_err(|error| Error::InvalidArgument(error.to_string()))
+}
+
+/// A container config somebody gave as JSON.
+pub(crate) fn config_from_wit(config: Option<Vec<u8>>) -> Result<Option<ContainerConfig>> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&config).map(Some).map_err(|error| {
+        Error::InvalidArgument(format!("the container config does not parse: {error}"))
+    })
+}
+
+/// A container config as JSON.
+pub(crate) fn config_to_wit(
+    config: &ContainerConfig,
+) -> std::result::Result<Vec<u8>, types::Error> {
+    serde_json::to_vec(config).map_err(|error| types::Error::Internal(error.to_string()))
 }
 
 /// Filters.
@@ -278,6 +312,15 @@ pub(crate) fn event_to_wit(event: Event) -> wire::Event {
             delay: retry.delay,
             reason: error_to_wit(retry.reason),
         }),
+        Event::Content(content) => wire::Event::Content(wire::ContentProgress {
+            phase: phase_to_wit(content.phase),
+            current: content.current,
+            total: content.total,
+        }),
+        Event::Substituted(it) => wire::Event::Substituted(wire::Substituted {
+            index: descriptor_to_wit(&it.index),
+            manifest: descriptor_to_wit(&it.manifest),
+        }),
         Event::Warning(text) => wire::Event::Warning(text),
         Event::Completed(completed) => wire::Event::Completed(completed_to_wit(completed)),
     }
@@ -286,7 +329,15 @@ pub(crate) fn event_to_wit(event: Event) -> wire::Event {
 fn blob_to_wit(blob: &BlobProgress) -> wire::BlobProgress {
     wire::BlobProgress {
         digest: blob.digest.to_string(),
-        phase: match blob.phase {
+        phase: phase_to_wit(blob.phase),
+        current: blob.current,
+        total: blob.total,
+        mounted_from: blob.mounted_from.clone(),
+    }
+}
+
+fn phase_to_wit(phase: Phase) -> wire::Phase {
+    match phase {
             Phase::Queued => wire::Phase::Queued,
             Phase::Downloading => wire::Phase::Downloading,
             Phase::Downloaded => wire::Phase::Downloaded,
@@ -296,8 +347,5 @@ fn blob_to_wit(blob: &BlobProgress) -> wire::BlobProgress {
             Phase::Mounted => wire::Phase::Mounted,
             Phase::Retrying => wire::Phase::Retrying,
             Phase::Unavailable => wire::Phase::Unavailable,
-        },
-        current: blob.current,
-        total: blob.total,
     }
 }

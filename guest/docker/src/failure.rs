@@ -40,12 +40,25 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// 409.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
     /// 501 for an operation of the API this version of strata does not have.
     pub(crate) fn not_implemented(operation: &str) -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
             format!("{operation} is not implemented by this version of strata"),
         )
+    }
+
+    /// The same, saying what failed.
+    pub(crate) fn during(self, what: &str) -> Self {
+        Self {
+            message: format!("{what}: {}", self.message),
+            ..self
+        }
     }
 
     /// The same for a client too old to read JSON errors.

@@ -7,6 +7,7 @@ use crate::{failure::Failure, query::Query, version::ApiVersion};
 mod config;
 mod filters;
 mod history;
+mod import;
 mod inspect;
 mod list;
 mod load;
@@ -17,8 +18,10 @@ mod remove;
 mod save;
 mod tag;
 
+pub(crate) use filters::until;
 pub(crate) use history::history;
-pub(crate) use inspect::inspect;
+pub(crate) use import::{Import, has_archive, import, is_import};
+pub(crate) use inspect::{ZERO_TIME, inspect};
 pub(crate) use list::list;
 pub(crate) use load::{Load, load};
 pub(crate) use pull::{Pull, pull};
@@ -46,6 +49,27 @@ fn parse_platform_json(json: &str) -> Result<Platform, Failure> {
     Platform::parse_json(json).map_err(|error| Failure::invalid(error.to_string()))
 }
 
+/// Reads the `platform` parameter in its short spelling, `os/architecture/variant`; empty is none.
+///
+/// # Errors
+/// 400, as the contract words it; also for more than one.
+pub(crate) fn platform_specifier(
+    query: &Query,
+    host: &Platform,
+) -> Result<Option<Platform>, Failure> {
+    let mut given = query.all("platform").filter(|text| !text.is_empty());
+    let Some(specifier) = given.next() else {
+        return Ok(None);
+    };
+    if given.next().is_some() || specifier.contains(',') {
+        return Err(Failure::invalid("multiple platforms is not supported"));
+    }
+    let platform = Platform::parse(specifier, host);
+    platform
+        .map(Some)
+        .map_err(|error| Failure::invalid(error.to_string()))
+}
+
 /// Reads the platforms of an archive (§4.11 of the contract); versions that know none ignore them.
 ///
 /// # Errors
@@ -63,6 +87,20 @@ fn archive_platforms(version: ApiVersion, query: &Query) -> Result<Vec<Platform>
         ));
     }
     given.into_iter().map(parse_platform_json).collect()
+}
+
+/// The name an image is to get: the parameters `repo` and `tag`, which is `latest` unless given.
+///
+/// # Errors
+/// 400 for either, or if the name has a digest.
+pub(crate) fn new_name(query: &Query) -> Result<Option<Reference>, Failure> {
+    match query.text("repo") {
+        "" => Ok(None),
+        name => {
+            let name = tagged(name, query.text("tag"))?;
+            Ok(Some(name.with_default_tag()))
+        }
+    }
 }
 
 /// The name `name`, with `tag` in place of its own unless that is empty.

@@ -1,4 +1,5 @@
-//! The Docker Engine API's image half, versions 1.24 to 1.54, over [`Operations`].
+//! The Docker Engine API's image half, versions 1.24 to 1.54, over [`Operations`]; of containers, what
+//! images are made from.
 //!
 //! [`respond`] turns one HTTP request into engine calls and one response. It knows neither WIT nor
 //! sockets: the shell that does lends an [`Output`] and runs the future. Dropping the future, or an
@@ -12,11 +13,14 @@
 )]
 
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 
+mod archive;
 mod auth;
+mod body;
+mod containers;
 mod failure;
 mod images;
 mod line;
@@ -37,7 +41,7 @@ pub use version::{MAX_API_VERSION, MIN_API_VERSION};
 use failure::Failure;
 use query::Query;
 use reply::Reply;
-use route::Route;
+use route::{ContainerRoute, Route};
 use version::ApiVersion;
 
 /// What a handler comes to.
@@ -54,6 +58,11 @@ enum Stream {
     Push(images::Push),
     Save(images::Save),
     Load(images::Load),
+    Import(images::Import),
+    CopyOut(containers::CopyOut),
+    CopyIn(containers::CopyIn),
+    /// The container of this name.
+    Export(String),
 }
 
 /// Answers `request` through `output`.
@@ -92,7 +101,9 @@ async fn run<O: Operations, W: Output<Body = O::Body>>(
     output: &mut W,
 ) -> Result<Result<(), Failure>, Gone> {
     let content_type = match &stream {
-        Stream::Save(_) => HeaderValue::from_static("application/x-tar"),
+        Stream::Save(_) | Stream::CopyOut(_) | Stream::Export(_) => {
+            HeaderValue::from_static("application/x-tar")
+        }
         _ => reply::json_type(),
     };
     let mut headers = shared.clone();
@@ -102,6 +113,13 @@ async fn run<O: Operations, W: Output<Body = O::Body>>(
         Stream::Push(push) => images::push(operations, push, headers, output).await,
         Stream::Save(save) => images::save(operations, save, headers, output).await,
         Stream::Load(load) => images::load(operations, load, body, headers, output).await,
+        Stream::Import(import) => images::import(operations, import, body, headers, output).await,
+        Stream::CopyOut(copy) => containers::copy_out(operations, copy, headers, output).await,
+        Stream::CopyIn(copy) => match containers::copy_in(operations, copy, body).await {
+            Ok(reply) => send(reply, shared.clone(), false, output).await.map(Ok),
+            Err(failure) => Ok(Err(failure)),
+        },
+        Stream::Export(name) => containers::export(operations, name, headers, output).await,
     }
 }
 
@@ -124,9 +142,17 @@ async fn dispatch<O: Operations>(
         Route::Ping => system::ping(&request.method),
         Route::Version => system::version(operations.host())?,
         Route::Info => system::info(operations).await?,
-        Route::ContainerList => Reply::json::<[(); 0]>(&[])?,
-        Route::Container(name) => {
-            return Err(Failure::not_found(format!("No such container: {name}")));
+        Route::ContainerList => containers::list(operations, version, &query).await?,
+        Route::ContainerCreate => {
+            let Request { headers, body, .. } = request;
+            containers::create(operations, version, &query, headers, body).await?
+        }
+        Route::ContainerPrune => containers::prune(operations, &query).await?,
+        Route::ContainerCommit => {
+            containers::commit(operations, &query, &request.headers, &request.body).await?
+        }
+        Route::Container(name, route) => {
+            return container(operations, version, &query, name, *route).await;
         }
         Route::Network(name) => {
             return Err(Failure::not_found(format!("network {name} not found")));
@@ -138,6 +164,10 @@ async fn dispatch<O: Operations>(
             return Err(Failure::not_found(format!("plugin \"{name}\" not found")));
         }
         Route::ImageList => images::list(operations, version, &query).await?,
+        Route::ImageCreate if images::is_import(&query) => {
+            let import = images::Import::new(operations, version, &query)?;
+            return Ok(Answer::Stream(Stream::Import(import)));
+        }
         Route::ImageCreate => {
             let pull = images::Pull::new(operations, version, &query, &request.headers)?;
             return Ok(Answer::Stream(Stream::Pull(pull)));
@@ -164,6 +194,40 @@ async fn dispatch<O: Operations>(
     Ok(Answer::Reply(reply))
 }
 
+/// Finds and runs the handler of a request about one container.
+async fn container<O: Operations>(
+    operations: &O,
+    version: ApiVersion,
+    query: &Query,
+    name: &str,
+    route: ContainerRoute,
+) -> Result<Answer, Failure> {
+    let reply = match route {
+        // These say it in other words.
+        ContainerRoute::Stat => containers::stat(operations, name, query).await?,
+        ContainerRoute::CopyOut => {
+            let copy = containers::CopyOut::new(name, query)?;
+            return Ok(Answer::Stream(Stream::CopyOut(copy)));
+        }
+        ContainerRoute::CopyIn => {
+            let copy = containers::CopyIn::new(name, query)?;
+            return Ok(Answer::Stream(Stream::CopyIn(copy)));
+        }
+        _ if name.is_empty() => return Err(containers::unnamed()),
+        ContainerRoute::Inspect => containers::inspect(operations, version, query, name).await?,
+        ContainerRoute::Remove => containers::remove(operations, name).await?,
+        ContainerRoute::Changes => containers::changes(operations, name).await?,
+        ContainerRoute::Export => {
+            return Ok(Answer::Stream(Stream::Export(name.to_owned())));
+        }
+        ContainerRoute::Logs => containers::logs(operations, version, query, name).await?,
+        ContainerRoute::Process(process) => {
+            containers::process(operations, version, query, name, process).await?
+        }
+    };
+    Ok(Answer::Reply(reply))
+}
+
 async fn send<W: Output>(
     mut reply: Reply,
     shared: HeaderMap,
@@ -173,7 +237,11 @@ async fn send<W: Output>(
     if is_head && !reply.body.is_empty() {
         // An error; HEAD has no body, and a length without one confuses what is in between.
         reply.body.clear();
-    } else {
+    } else if !matches!(
+        reply.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
+        // Those two have no length: HTTP forbids it, or it would be that of something else.
         reply
             .headers
             .insert(CONTENT_LENGTH, reply.body.len().into());

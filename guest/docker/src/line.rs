@@ -113,6 +113,14 @@ impl Line {
         }
     }
 
+    /// An update of the only line there is.
+    pub(crate) fn progress(status: impl Into<Cow<'static, str>>, detail: Detail) -> Self {
+        Self {
+            detail: Some(detail),
+            ..Self::plain(status)
+        }
+    }
+
     /// A text with its own line ends.
     pub(crate) fn text(stream: String) -> Self {
         Self {

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use strata_engine::{
-    ArchiveSink, Completed, Filters, HistoryEntry, ImageDetails, ImageSummary, InspectOptions,
-    ListOptions, LoadOptions, Loaded, Mirror, Progress, Pruned, PullOptions, PushOptions, Removal,
-    RemoveOptions, Result, SaveOptions,
+    ArchiveSink, ChangedPath, CommitOptions, Completed, ContainerDetails, ContainerListOptions,
+    ContainerSummary, CopyInOptions, CreateOptions, Created, Filters, HistoryEntry, ImageDetails,
+    ImageSummary, ImportOptions, ImportSource, InspectOptions, ListOptions, LoadOptions, Loaded,
+    Mirror, PathStat, Progress, Pruned, PullOptions, PushOptions, Removal, RemoveOptions, Result,
+    SaveOptions,
 };
-use strata_oci::{Platform, Reference};
+use strata_oci::{Digest, Platform, Reference};
 
 /// What `/info` and `/version` tell about the host.
 #[derive(Clone, Debug)]
@@ -54,6 +56,39 @@ pub trait Operations {
         options: &LoadOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Loaded>>;
+    async fn import(
+        &self,
+        source: ImportSource<Self::Body>,
+        options: &ImportOptions,
+        progress: &dyn Progress,
+    ) -> Result<Digest>;
+    /// Without progress: the answer is one document.
+    async fn commit(&self, container: &str, options: &CommitOptions) -> Result<Digest>;
+    async fn create_container(&self, options: &CreateOptions) -> Result<Created>;
+    async fn containers(&self, options: &ContainerListOptions) -> Result<Vec<ContainerSummary>>;
+    async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails>;
+    async fn remove_container(&self, name: &str) -> Result<()>;
+    async fn container_count(&self) -> Result<usize>;
+    async fn stat_path(&self, container: &str, path: &[u8]) -> Result<PathStat>;
+    /// Without progress: an archive has no place for it.
+    async fn copy_out<W: ArchiveSink<Self::Body>>(
+        &self,
+        container: &str,
+        path: &[u8],
+        sink: &mut W,
+    ) -> Result<()>;
+    /// Without progress: the answer is empty.
+    async fn copy_in(
+        &self,
+        container: &str,
+        path: &[u8],
+        archive: Self::Body,
+        options: &CopyInOptions,
+    ) -> Result<()>;
+    async fn changes(&self, container: &str) -> Result<Vec<ChangedPath>>;
+    /// Without progress: an archive has no place for it.
+    async fn export<W: ArchiveSink<Self::Body>>(&self, container: &str, sink: &mut W)
+    -> Result<()>;
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>>;
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails>;
     async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>>;

@@ -20,7 +20,7 @@ pub struct Request<B> {
 /// What a request carries; [`streams_body`](crate::streams_body) tells which of these it must be.
 #[derive(Clone, Debug)]
 pub enum RequestBody<B> {
-    /// Read already; the caller bounds it (1 MiB is plenty: only forms are read).
+    /// Read already; the caller bounds it (1 MiB is plenty: only forms and configs are read).
     Bytes(Vec<u8>),
     /// An archive, of any size.
     Stream(B),

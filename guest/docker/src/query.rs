@@ -1,5 +1,7 @@
 //! Query parameters and form bodies, read as dockerd reads them (§1.1 and §1.3 of the contract).
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use http::{HeaderMap, Method, header::CONTENT_TYPE};
 use percent_encoding::percent_decode_str;
 
@@ -25,9 +27,17 @@ impl Query {
         {
             read(&String::from_utf8_lossy(body), &mut pairs)?;
         }
-        if let Some((_, query)) = request.path_and_query.split_once('?') {
-            read(query, &mut pairs)?;
-        }
+        read_path(&request.path_and_query, &mut pairs)?;
+        Ok(Self(pairs))
+    }
+
+    /// Reads the query of a request, not its body.
+    ///
+    /// # Errors
+    /// 400, as [`Query::of`].
+    pub(crate) fn in_path(path_and_query: &str) -> Result<Self, Failure> {
+        let mut pairs = Vec::new();
+        read_path(path_and_query, &mut pairs)?;
         Ok(Self(pairs))
     }
 
@@ -57,6 +67,20 @@ impl Query {
     }
 }
 
+/// Reads a whole number as Go's `Atoi`.
+///
+/// # Errors
+/// Go's text.
+pub(crate) fn integer(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|error: ParseIntError| {
+        let reason = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("strconv.Atoi: parsing \"{text}\": {reason}")
+    })
+}
+
 fn is_form(headers: &HeaderMap) -> bool {
     let value = headers
         .get(CONTENT_TYPE)
@@ -67,6 +91,13 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence
         .trim()
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+fn read_path(path_and_query: &str, pairs: &mut Vec<(String, String)>) -> Result<(), Failure> {
+    match path_and_query.split_once('?') {
+        Some((_, query)) => read(query, pairs),
+        None => Ok(()),
+    }
 }
 
 fn read(text: &str, pairs: &mut Vec<(String, String)>) -> Result<(), Failure> {

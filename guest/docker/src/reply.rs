@@ -39,6 +39,11 @@ impl Reply {
         reply
     }
 
+    /// The same with another status.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// 200 with compact JSON and a newline; HTML characters stay as they are.
     ///
     /// # Errors

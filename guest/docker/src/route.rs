@@ -5,7 +5,15 @@
 
 use http::Method;
 
-use crate::{failure::Failure, query};
+use crate::{
+    failure::Failure,
+    images,
+    query::{self, Query},
+};
+
+mod container;
+
+pub(crate) use container::{ContainerRoute, Process};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +22,11 @@ pub(crate) enum Route {
     Version,
     Info,
     ContainerList,
-    /// Anything about the container of this name: there are none.
-    Container(String),
+    ContainerCreate,
+    ContainerPrune,
+    ContainerCommit,
+    /// About the container of this name.
+    Container(String, ContainerRoute),
     Network(String),
     Volume(String),
     Plugin(String),
@@ -42,7 +53,14 @@ pub fn streams_body(method: &Method, path_and_query: &str) -> bool {
         return false;
     };
     let (_, path) = split_version(&path);
-    matches!(resolve(method, path), Some(Route::ImageLoad))
+    match resolve(method, path) {
+        Some(Route::ImageLoad | Route::Container(_, ContainerRoute::CopyIn)) => true,
+        Some(Route::ImageCreate) => {
+            let query = Query::in_path(path_and_query);
+            query.is_ok_and(|query| images::has_archive(&query))
+        }
+        _ => false,
+    }
 }
 
 /// The path of a request, percent-decoded.
@@ -88,8 +106,9 @@ fn fixed(method: &Method, path: &str) -> Option<Route> {
         ("POST", "/build") => Route::Unimplemented("image build"),
         ("POST", "/build/prune") => Route::Unimplemented("build cache prune"),
         ("POST", "/build/cancel") => Route::Unimplemented("build cancel"),
-        ("POST", "/commit") => Route::Unimplemented("container commit"),
-        ("POST", "/containers/create") => Route::Unimplemented("container create"),
+        ("POST", "/commit") => Route::ContainerCommit,
+        ("POST", "/containers/create") => Route::ContainerCreate,
+        ("POST", "/containers/prune") => Route::ContainerPrune,
         ("GET", "/events") => Route::Unimplemented("the event stream"),
         ("GET", "/system/df") => Route::Unimplemented("disk usage"),
         _ => return None,
@@ -110,9 +129,9 @@ fn named(method: &Method, path: &str) -> Option<Route> {
         ("GET", "images", "get") => Route::ImageSave(Some(name.to_owned())),
         ("POST", "images", "push") => Route::ImagePush(name.to_owned()),
         ("GET", "distribution", "json") => Route::Unimplemented("distribution inspect"),
-        ("DELETE", "containers", "") => Route::Container(rest.to_owned()),
-        (method, "containers", verb) if is_container_verb(method, verb) => {
-            Route::Container(name.to_owned())
+        ("DELETE", "containers", _) => Route::Container(rest.to_owned(), ContainerRoute::Remove),
+        (method, "containers", verb) => {
+            Route::Container(name.to_owned(), ContainerRoute::of(method, verb)?)
         }
         ("GET" | "DELETE", "networks", "") => Route::Network(rest.to_owned()),
         ("GET" | "DELETE", "volumes", _) => Route::Volume(rest.to_owned()),
@@ -120,32 +139,6 @@ fn named(method: &Method, path: &str) -> Option<Route> {
         _ => return None,
     };
     Some(route)
-}
-
-fn is_container_verb(method: &str, verb: &str) -> bool {
-    match method {
-        "GET" => matches!(
-            verb,
-            "json" | "top" | "logs" | "changes" | "stats" | "export" | "archive"
-        ),
-        "HEAD" | "PUT" => verb == "archive",
-        "POST" => matches!(
-            verb,
-            "start"
-                | "stop"
-                | "restart"
-                | "kill"
-                | "pause"
-                | "unpause"
-                | "wait"
-                | "resize"
-                | "attach"
-                | "exec"
-                | "rename"
-                | "update"
-        ),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -234,8 +227,37 @@ mod tests {
             (
                 Method::GET,
                 "/containers/a/b/json",
-                Some(Route::Container("a/b".to_owned())),
+                Some(Route::Container("a/b".to_owned(), ContainerRoute::Inspect)),
             ),
+            (
+                Method::GET,
+                "/containers//a/json",
+                Some(Route::Container("/a".to_owned(), ContainerRoute::Inspect)),
+            ),
+            (
+                Method::DELETE,
+                "/containers//a",
+                Some(Route::Container("/a".to_owned(), ContainerRoute::Remove)),
+            ),
+            (
+                Method::POST,
+                "/containers/create/start",
+                Some(Route::Container(
+                    "create".to_owned(),
+                    ContainerRoute::Process(Process::Start),
+                )),
+            ),
+            (
+                Method::POST,
+                "/containers/create",
+                Some(Route::ContainerCreate),
+            ),
+            (
+                Method::POST,
+                "/containers/prune",
+                Some(Route::ContainerPrune),
+            ),
+            (Method::POST, "/commit", Some(Route::ContainerCommit)),
             (Method::HEAD, "/_ping", Some(Route::Ping)),
         ] {
             assert_eq!(resolve(&method, path), expected, "{method} {path}");
@@ -257,6 +279,10 @@ mod tests {
             (Method::GET, "/"),
             (Method::GET, "/nothing"),
             (Method::GET, "/containers/a/nothing"),
+            (Method::GET, "/containers/a/start"),
+            (Method::POST, "/containers/a/archive"),
+            (Method::GET, "/containers/create"),
+            (Method::GET, "/commit"),
         ] {
             assert_eq!(resolve(&method, path), None, "{method} {path}");
         }
@@ -272,6 +298,31 @@ mod tests {
             (Method::POST, "/images/load/tag", false),
             (Method::POST, "/images/a/push?tag=load", false),
             (Method::POST, "/images/prune", false),
+            (Method::POST, "/images/create?fromSrc=-", true),
+            (
+                Method::POST,
+                "/v1.24/images/create?repo=a&fromSrc=%2D",
+                true,
+            ),
+            (
+                Method::POST,
+                "/images/create?fromImage=&fromSrc=-&fromSrc=b",
+                true,
+            ),
+            (Method::POST, "/images/create?fromSrc=b&fromSrc=-", false),
+            (Method::POST, "/images/create?fromSrc=http://a/b.tar", false),
+            (Method::POST, "/images/create?fromImage=a&fromSrc=-", false),
+            (Method::POST, "/images/create?fromImage=a", false),
+            (Method::POST, "/images/create?fromSrc=-&tag=%zz", false),
+            (Method::POST, "/images/create", false),
+            (Method::GET, "/images/create?fromSrc=-", false),
+            (Method::PUT, "/containers/a/archive?path=/", true),
+            (Method::PUT, "/v1.54/containers/a%2Fb/archive", true),
+            (Method::GET, "/containers/a/archive?path=/", false),
+            (Method::HEAD, "/containers/a/archive?path=/", false),
+            (Method::PUT, "/containers/archive", false),
+            (Method::POST, "/containers/create", false),
+            (Method::POST, "/commit?container=a", false),
             (Method::POST, "/images/%zz/load", false),
             (Method::POST, "", false),
         ] {

@@ -1,5 +1,4 @@
-//! The endpoints around images (§6 of the contract): ping, version, info, and containers, of which there
-//! are none.
+//! The endpoints around images (§6 of the contract): ping, version and info.
 
 use std::collections::BTreeMap;
 
@@ -119,10 +118,10 @@ pub(crate) fn version(host: &HostFacts) -> Result<Reply, Failure> {
 struct Info<'a> {
     #[serde(rename = "ID")]
     id: &'a str,
-    containers: u32,
+    containers: usize,
     containers_running: u32,
     containers_paused: u32,
-    containers_stopped: u32,
+    containers_stopped: usize,
     images: usize,
     driver: &'a str,
     driver_status: [[&'a str; 2]; 1],
@@ -196,16 +195,18 @@ struct IndexConfig<'a> {
 /// Answers `/info`.
 ///
 /// # Errors
-/// The engine's, when it cannot count its images.
+/// The engine's, when it cannot count its images and containers.
 pub(crate) async fn info<O: Operations>(operations: &O) -> Result<Reply, Failure> {
     let host = operations.host();
     let (secs, nanos) = operations.now();
+    // All of them: none ever runs.
+    let containers = operations.container_count().await?;
     Reply::json(&Info {
         id: &host.id,
-        containers: 0,
+        containers,
         containers_running: 0,
         containers_paused: 0,
-        containers_stopped: 0,
+        containers_stopped: containers,
         images: operations.image_count().await?,
         driver: DRIVER,
         driver_status: [["driver-type", "oci-layout"]],

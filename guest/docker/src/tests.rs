@@ -2,11 +2,19 @@
 
 mod changes;
 mod client;
+mod commit;
+mod container_files;
+mod container_inspect;
+mod container_removal;
+mod containers;
+mod create;
 mod fake;
+mod import;
 mod inspect;
 mod list;
 mod load;
 mod parameters;
+mod process;
 mod pull;
 mod push;
 mod save;

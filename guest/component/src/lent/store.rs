@@ -134,7 +134,14 @@ impl Store for HostStore {
     }
 
     async fn stage(&self, lease: LeaseId) -> Result<HostStage> {
-        lent::open_stage(lease)
+        lent::open_stage(lease, None)
+            .await
+            .map(HostStage)
+            .map_err(error_from_wit)
+    }
+
+    async fn stage_like(&self, lease: LeaseId, like: &Digest) -> Result<HostStage> {
+        lent::open_stage(lease, Some(like.to_string()))
             .await
             .map(HostStage)
             .map_err(error_from_wit)

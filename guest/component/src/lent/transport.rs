@@ -1,7 +1,7 @@
 //! Outgoing HTTP through `wasi:http/client`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use strata_engine::{Error, Request, RequestBody, Response, Result, Transport};
+use strata_engine::{Error, Reach, Request, RequestBody, Response, Result, Transport};
 use wasip3::{
     http::{
         client,
@@ -19,6 +19,11 @@ const CONNECT_TIMEOUT: u64 = 30_000_000_000;
 const FIRST_BYTE_TIMEOUT: u64 = 60_000_000_000;
 const BETWEEN_BYTES_TIMEOUT: u64 = 30_000_000_000;
 
+/// Tells the host to connect to public addresses only ([`Reach::Public`]): `wasi:http`
+/// has no word for that. Hosts strip it; one that does not know it sends it along,
+/// which does no harm.
+const REACH: HeaderName = HeaderName::from_static("strata-reach");
+
 /// The engine's transport.
 pub(crate) struct HostTransport;
 
@@ -35,10 +40,14 @@ impl Transport for HostTransport {
             // Its length is in `Content-Length`, which the host enforces.
             RequestBody::Stream(body, _) => (Some(body.into_stream()?), None),
         };
+        let mut headers = request.headers;
+        if request.reach == Reach::Public {
+            headers.insert(REACH, HeaderValue::from_static("public"));
+        }
         let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
         drop(trailers);
         let (outgoing, _sent) = wasi::Request::new(
-            fields(&request.headers)?,
+            fields(&headers)?,
             contents,
             trailers_reader,
             Some(options()),

@@ -8,11 +8,13 @@ use futures::{channel::oneshot, future::select, pin_mut};
 use http::Method;
 use strata_docker::{HostFacts, Operations, RequestBody, streams_body};
 use strata_engine::{
-    ArchiveSink, Clock as _, Completed, Filters, HistoryEntry, ImageDetails, ImageSummary,
-    InspectOptions, ListOptions, LoadOptions, Loaded, Progress, Pruned, PullOptions, PushOptions,
+    ArchiveSink, ChangedPath, Clock as _, CommitOptions, Completed, ContainerDetails,
+    ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, Filters,
+    HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
+    ListOptions, LoadOptions, Loaded, PathStat, Progress, Pruned, PullOptions, PushOptions,
     Removal, RemoveOptions, SaveOptions, Silent,
 };
-use strata_oci::{Platform, Reference};
+use strata_oci::{Digest, Platform, Reference};
 use wasip3::{
     http::types::{self as wasi, ErrorCode, Request, Response},
     wit_future,
@@ -176,6 +178,84 @@ impl Operations for Face {
         progress: &dyn Progress,
     ) -> strata_engine::Result<Vec<Completed>> {
         self.engine.pull(options, progress).await
+    }
+
+    async fn import(
+        &self,
+        source: ImportSource<WasiBody>,
+        options: &ImportOptions,
+        progress: &dyn Progress,
+    ) -> strata_engine::Result<Digest> {
+        self.engine.import(source, options, progress).await
+    }
+
+    async fn commit(
+        &self,
+        container: &str,
+        options: &CommitOptions,
+    ) -> strata_engine::Result<Digest> {
+        self.engine.commit(container, options, &Silent).await
+    }
+
+    async fn create_container(&self, options: &CreateOptions) -> strata_engine::Result<Created> {
+        self.engine.create_container(options).await
+    }
+
+    async fn containers(
+        &self,
+        options: &ContainerListOptions,
+    ) -> strata_engine::Result<Vec<ContainerSummary>> {
+        self.engine.containers(options).await
+    }
+
+    async fn container(&self, name: &str, size: bool) -> strata_engine::Result<ContainerDetails> {
+        self.engine.container(name, size).await
+    }
+
+    async fn remove_container(&self, name: &str) -> strata_engine::Result<()> {
+        self.engine.remove_container(name).await
+    }
+
+    async fn container_count(&self) -> strata_engine::Result<usize> {
+        self.engine.container_count().await
+    }
+
+    async fn stat_path(&self, container: &str, path: &[u8]) -> strata_engine::Result<PathStat> {
+        self.engine.stat_path(container, path).await
+    }
+
+    async fn copy_out<W: ArchiveSink<WasiBody>>(
+        &self,
+        container: &str,
+        path: &[u8],
+        sink: &mut W,
+    ) -> strata_engine::Result<()> {
+        self.engine.copy_out(container, path, sink).await
+    }
+
+    async fn copy_in(
+        &self,
+        container: &str,
+        path: &[u8],
+        archive: WasiBody,
+        options: &CopyInOptions,
+    ) -> strata_engine::Result<()> {
+        let copied = self
+            .engine
+            .copy_in(container, path, archive, options, &Silent);
+        copied.await
+    }
+
+    async fn changes(&self, container: &str) -> strata_engine::Result<Vec<ChangedPath>> {
+        self.engine.changes(container).await
+    }
+
+    async fn export<W: ArchiveSink<WasiBody>>(
+        &self,
+        container: &str,
+        sink: &mut W,
+    ) -> strata_engine::Result<()> {
+        self.engine.export(container, sink, &Silent).await
     }
 
     async fn list(&self, options: &ListOptions) -> strata_engine::Result<Vec<Rc<ImageSummary>>> {

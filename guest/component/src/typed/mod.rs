@@ -1,22 +1,21 @@
 //! The WIT interfaces, exported.
 
 mod archives;
+mod authoring;
+mod containers;
 mod running;
+mod sink;
 mod transfer;
 
-pub(crate) use archives::relay;
+pub(crate) use sink::relay;
 
 use std::rc::Rc;
 
 use strata_engine::{InspectOptions, ListOptions, RemoveOptions};
-use strata_oci::Reference;
-use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::{
-    bindings::exports::strata::image::{
-        archives as wit_archives, catalog, curation, transfer as wit_transfer,
-    },
-    bindings::strata::image::{progress, types},
+    bindings::exports::strata::image::{catalog, curation},
+    bindings::strata::image::types,
     convert, engine,
 };
 
@@ -71,8 +70,7 @@ impl catalog::Guest for Typed {
 
 impl curation::Guest for Typed {
     async fn tag(source: String, target: String) -> Result<(), types::Error> {
-        let target = Reference::parse(&target)
-            .map_err(|error| types::Error::InvalidArgument(error.to_string()))?;
+        let target = convert::reference_from_wit(&target).map_err(convert::error_to_wit)?;
         engine()
             .tag(&source, &target)
             .await
@@ -87,10 +85,7 @@ impl curation::Guest for Typed {
         let options = RemoveOptions {
             force,
             no_prune: false,
-            platforms: platforms
-                .into_iter()
-                .map(convert::platform_from_wit)
-                .collect(),
+            platforms: convert::platforms_from_wit(platforms),
         };
         match engine().remove(&name, &options).await {
             Ok(removals) => Ok(removals.into_iter().map(convert::removal_to_wit).collect()),
@@ -110,44 +105,5 @@ impl curation::Guest for Typed {
             }),
             Err(error) => Err(convert::error_to_wit(error)),
         }
-    }
-}
-
-impl wit_archives::Guest for Typed {
-    async fn save(
-        names: Vec<String>,
-        platforms: Vec<types::Platform>,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), types::Error>>), types::Error> {
-        archives::save(names, platforms).await
-    }
-
-    async fn load(
-        archive: StreamReader<u8>,
-        platforms: Vec<types::Platform>,
-    ) -> (
-        StreamReader<progress::Event>,
-        FutureReader<Result<Vec<wit_archives::Loaded>, types::Error>>,
-    ) {
-        archives::load(archive, platforms)
-    }
-}
-
-impl wit_transfer::Guest for Typed {
-    async fn pull(
-        options: wit_transfer::PullOptions,
-    ) -> (
-        StreamReader<progress::Event>,
-        FutureReader<Result<Vec<progress::Completed>, types::Error>>,
-    ) {
-        transfer::pull(options)
-    }
-
-    async fn push(
-        options: wit_transfer::PushOptions,
-    ) -> (
-        StreamReader<progress::Event>,
-        FutureReader<Result<Vec<progress::Completed>, types::Error>>,
-    ) {
-        transfer::push(options)
     }
 }

@@ -2,9 +2,43 @@
 
 use futures::{FutureExt, StreamExt, channel::mpsc, pin_mut, select};
 use strata_engine::{Error, Event, Progress, Result};
-use wit_bindgen::StreamWriter;
+use wit_bindgen::{FutureReader, StreamReader, StreamWriter, spawn_local};
 
-use crate::{bindings::strata::image::progress, convert};
+use crate::{
+    bindings::{
+        strata::image::{progress, types},
+        wit_future::{self, FuturePayload},
+        wit_stream,
+    },
+    convert,
+};
+
+/// The two ends of a running operation: what it reports, then its verdict.
+pub(super) type Ends<R> = (
+    StreamReader<progress::Event>,
+    FutureReader<Result<R, types::Error>>,
+);
+
+/// Starts `work`; `to_wit` converts what it comes to.
+pub(super) fn start<R: 'static, W: 'static>(
+    work: impl AsyncFnOnce(&Queue) -> Result<R> + 'static,
+    to_wit: impl FnOnce(R) -> W + 'static,
+) -> Ends<W>
+where
+    Result<W, types::Error>: FuturePayload,
+{
+    let (events, events_reader) = wit_stream::new();
+    let (verdict, verdict_reader) = wit_future::new(|| Err(types::Error::Cancelled));
+    spawn_local(async move {
+        let result = match run(events, work).await {
+            Ok(result) => Ok(to_wit(result)),
+            Err(error) => Err(convert::error_to_wit(error)),
+        };
+        // A reader that is gone does not want the verdict.
+        let _ = verdict.write(result).await;
+    });
+    (events_reader, verdict_reader)
+}
 
 /// Queues progress for the pump. Unbounded in type, bounded by nature: the
 /// engine reports each blob at most ten times a second.
@@ -19,7 +53,7 @@ impl Progress for Queue {
 
 /// Runs `work` and writes what it reports into `events`. A reader that goes away
 /// cancels the work.
-pub(super) async fn run<R>(
+async fn run<R>(
     events: StreamWriter<progress::Event>,
     work: impl AsyncFnOnce(&Queue) -> Result<R>,
 ) -> Result<R> {

@@ -43,13 +43,6 @@ fn read(json: &str, keys: &[&str], now: i64) -> Result<Filters, Failure> {
     given.validate(keys).map_err(invalid)?;
     let dangling = given.boolean("dangling").map_err(invalid)?;
     let all = |key| given.get(key).to_vec();
-    let until = match given.get("until") {
-        [] => None,
-        [value] => Some(timestamp::parse_until(value, now).map_err(|error| {
-            Failure::invalid(format!("invalid value for 'until' filter: {error}"))
-        })?),
-        _ => return Err(Failure::invalid("more than one until filter specified")),
-    };
     Ok(Filters {
         references: all("reference"),
         labels: all("label"),
@@ -57,8 +50,25 @@ fn read(json: &str, keys: &[&str], now: i64) -> Result<Filters, Failure> {
         dangling,
         before: all("before"),
         since: all("since"),
-        until,
+        until: until(&given, now)?,
     })
+}
+
+/// The one time of the `until` filter, in Unix seconds.
+///
+/// # Errors
+/// 400 for what is no time, and for several.
+pub(crate) fn until(given: &filter::Filters, now: i64) -> Result<Option<i64>, Failure> {
+    match given.get("until") {
+        [] => Ok(None),
+        [value] => {
+            let time = timestamp::parse_until(value, now);
+            time.map(Some).map_err(|error| {
+                Failure::invalid(format!("invalid value for 'until' filter: {error}"))
+            })
+        }
+        _ => Err(Failure::invalid("more than one until filter specified")),
+    }
 }
 
 #[cfg(test)]

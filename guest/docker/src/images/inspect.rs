@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Go's zero time: what clients read as "not known".
-const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 /// Answers an inspection.
 ///

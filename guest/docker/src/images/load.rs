@@ -1,10 +1,11 @@
 //! `POST /images/load` (§4.12 of the contract).
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use strata_engine::{BlobProgress, Event, LoadOptions, Loaded, Phase, Progress};
 
 use super::archive_platforms;
 use crate::{
+    body,
     failure::Failure,
     line::{Detail, Line},
     operations::Operations,
@@ -49,12 +50,9 @@ pub(crate) async fn load<O: Operations, W: Output>(
     headers: HeaderMap,
     output: &mut W,
 ) -> Result<Result<(), Failure>, Gone> {
-    let RequestBody::Stream(body) = body else {
-        let message = "the archive was read as a whole instead of being streamed";
-        return Ok(Err(Failure::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            message,
-        )));
+    let body = match body::archive(body) {
+        Ok(body) => body,
+        Err(failure) => return Ok(Err(failure)),
     };
     let lines = Lines::default();
     let display = Display {
@@ -90,7 +88,11 @@ impl Progress for Display<'_> {
             Event::Blob(blob) => self.blob(&blob),
             Event::Warning(text) => self.lines.push(Line::plain(text)),
             // Said by the results, or of no concern to a load.
-            Event::Resolved(_) | Event::Retry(_) | Event::Completed(_) => {}
+            Event::Resolved(_)
+            | Event::Content(_)
+            | Event::Substituted(_)
+            | Event::Retry(_)
+            | Event::Completed(_) => {}
         }
     }
 }

@@ -6,8 +6,9 @@ use http::{HeaderMap, StatusCode};
 use strata_engine::{
     BlobProgress, Completed, Event, Phase, Progress, PullOptions, Resolved, Retry,
 };
-use strata_oci::{Digest, Platform, Reference};
+use strata_oci::{Digest, Reference};
 
+use super::platform_specifier;
 use crate::{
     auth,
     failure::Failure,
@@ -29,24 +30,20 @@ impl Pull {
     /// Reads the parameters.
     ///
     /// # Errors
-    /// 400 for them, 403 for `scratch`, 501 for an import, which has no `fromImage`.
+    /// 400 for them, 403 for `scratch`.
     pub(crate) fn new<O: Operations>(
         operations: &O,
         version: ApiVersion,
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<Self, Failure> {
-        let image = query.text("fromImage");
-        if image.is_empty() {
-            return Err(Failure::not_implemented("image import"));
-        }
-        let reference = reference(image, query.text("tag"))?;
+        let reference = reference(query.text("fromImage"), query.text("tag"))?;
         if reference.familiar_repository() == "scratch" {
             let message = "'scratch' is a reserved name";
             return Err(Failure::new(StatusCode::FORBIDDEN, message));
         }
         let platform = match version.at_least(32) {
-            true => platform(query, &operations.host().platform)?,
+            true => platform_specifier(query, &operations.host().platform)?,
             false => None,
         };
         Ok(Self(PullOptions {
@@ -72,20 +69,6 @@ fn reference(image: &str, tag: &str) -> Result<Reference, Failure> {
     }
     image
         .with_tag(tag)
-        .map_err(|error| Failure::invalid(error.to_string()))
-}
-
-fn platform(query: &Query, host: &Platform) -> Result<Option<Platform>, Failure> {
-    let mut given = query.all("platform").filter(|text| !text.is_empty());
-    let Some(specifier) = given.next() else {
-        return Ok(None);
-    };
-    if given.next().is_some() || specifier.contains(',') {
-        return Err(Failure::invalid("multiple platforms is not supported"));
-    }
-    let platform = Platform::parse(specifier, host);
-    platform
-        .map(Some)
         .map_err(|error| Failure::invalid(error.to_string()))
 }
 
@@ -125,6 +108,8 @@ impl Progress for Display<'_> {
             Event::Retry(retry) => self.retry(&retry),
             Event::Warning(text) => self.warning(text),
             Event::Completed(completed) => self.completed(&completed),
+            // Of no concern to a pull.
+            Event::Content(_) | Event::Substituted(_) => {}
         }
     }
 }

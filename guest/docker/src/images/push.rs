@@ -81,12 +81,17 @@ impl Progress for Display<'_> {
             // The repository was named by the first line, tags are by their last.
             Event::Resolved(_) => {}
             Event::Blob(blob) => self.blob(&blob),
+            Event::Substituted(substituted) => self.substituted(*substituted),
             Event::Retry(retry) => self.0.push(Line::retry(&retry)),
             Event::Warning(text) => self.0.push(Line::plain(text)),
             Event::Completed(completed) => self.completed(&completed),
+            // Nothing is made by a push.
+            Event::Content(_) => {}
         }
     }
+}
 
+impl Display<'_> {
     fn substituted(&self, Substituted { index, manifest }: Substituted) {
         self.0.push(Line::aux(Aux::Substituted {
             manifest_pushed_instead_of_index: true,
@@ -94,9 +99,7 @@ impl Progress for Display<'_> {
             selected_manifest: Box::new(manifest),
         }));
     }
-}
 
-impl Display<'_> {
     fn blob(&self, blob: &BlobProgress) {
         let (status, detail) = match blob.phase {
             Phase::Queued => ("Waiting", Detail::PLAIN),
@@ -105,8 +108,13 @@ impl Display<'_> {
             Phase::Uploading => ("Pushing", Detail::count(blob.current, blob.total)),
             Phase::Uploaded => ("Pushed", Detail::PLAIN),
             Phase::AlreadyExists => ("Layer already exists", Detail::PLAIN),
-            // From where, registries do not say.
-            Phase::Mounted => ("Mounted", Detail::PLAIN),
+            Phase::Mounted => {
+                let from = blob.mounted_from.as_deref().unwrap_or_default();
+                let status = format!("Mounted from {from}");
+                self.0
+                    .push(Line::layer(blob.digest.short(), status, Detail::PLAIN));
+                return;
+            }
             Phase::Unavailable => ("Unavailable", Detail::PLAIN),
             // Said by the event of its own that comes with it.
             Phase::Retrying => return,

@@ -118,6 +118,24 @@ pub(super) fn call_with(fake: &Fake, line: &str, headers: &[(&'static str, &str)
     client
 }
 
+/// Sends `METHOD path` with a JSON body.
+pub(super) fn send_json(fake: &Fake, line: &str, body: &str) -> Client {
+    let mut request = request(line, body.as_bytes());
+    let json = HeaderValue::from_static("application/json");
+    request.headers.insert("content-type", json);
+    let mut client = Client::default();
+    assert_eq!(block_on(respond(fake, request, &mut client)), Ok(()));
+    client
+}
+
+/// Sends `METHOD path` without body.
+pub(super) fn send_nothing(fake: &Fake, line: &str) -> Client {
+    let mut client = Client::default();
+    let sent = block_on(respond(fake, request(line, b""), &mut client));
+    assert_eq!(sent, Ok(()));
+    client
+}
+
 /// Sends `METHOD path` as `client`.
 pub(super) fn call_as(client: &mut Client, fake: &Fake, line: &str) -> Result<(), Gone> {
     block_on(respond(fake, request(line, b"body"), client))

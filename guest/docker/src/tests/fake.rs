@@ -7,19 +7,20 @@ use std::{
 };
 
 use strata_engine::{
-    ArchiveSink, Completed, Error, Event, Filters, HistoryEntry, ImageDetails, ImageSummary,
-    InspectOptions, ListOptions, LoadOptions, Loaded, Mirror, Progress, Pruned, PullOptions,
-    PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent, Substituted,
+    ArchiveSink, ChangedPath, CommitOptions, Completed, ContainerDetails, ContainerListOptions,
+    ContainerSummary, CopyInOptions, CreateOptions, Created, Error, Event, FileKind, Filters,
+    HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
+    ListOptions, LoadOptions, Loaded, Mirror, PathStat, Progress, Pruned, PullOptions, PushOptions,
+    Removal, RemoveOptions, Result, SaveOptions, Silent,
 };
 use strata_oci::{Descriptor, Digest, Platform, Reference, media_type::OCI_INDEX};
 
 use super::client::pause;
 use crate::{HostFacts, Operations};
 
-/// What a scripted pull, push, save or load does next.
+/// What a scripted operation with progress or an archive does next.
 pub(super) enum Step {
     Report(Event),
-    Substituted(Box<Substituted>),
     /// Bytes of an archive.
     Write(Vec<u8>),
     /// Content of an archive, with the length it is said to have.
@@ -39,6 +40,12 @@ pub(super) struct Fake {
     pub(super) history: Vec<HistoryEntry>,
     pub(super) pruned: Pruned,
     pub(super) loaded: Vec<Loaded>,
+    /// `None` is a store without containers.
+    pub(super) container: Option<ContainerDetails>,
+    pub(super) containers: Vec<ContainerSummary>,
+    pub(super) created: Created,
+    pub(super) stat: PathStat,
+    pub(super) changes: Vec<ChangedPath>,
     /// What everything without script fails with.
     pub(super) error: Option<Error>,
     pub(super) script: RefCell<VecDeque<Step>>,
@@ -96,6 +103,21 @@ impl Default for Fake {
             history: Vec::new(),
             pruned: Pruned::default(),
             loaded: Vec::new(),
+            container: None,
+            containers: Vec::new(),
+            created: Created {
+                id: "c".repeat(64),
+                warnings: Vec::new(),
+            },
+            stat: PathStat {
+                name: "etc".to_owned(),
+                kind: FileKind::Directory,
+                size: 0,
+                mode: 0o755,
+                modified: 0,
+                link_target: String::new(),
+            },
+            changes: Vec::new(),
             error: None,
             script: RefCell::default(),
             calls: RefCell::default(),
@@ -157,7 +179,6 @@ impl Fake {
             let mut done = Ok(());
             match step {
                 Some(Step::Report(event)) => progress.report(event),
-                Some(Step::Substituted(substituted)) => progress.substituted(*substituted),
                 Some(Step::Write(bytes)) => done = sink.write(bytes).await,
                 Some(Step::Copy(body, length)) => done = sink.copy(body, length).await,
                 Some(Step::Yield) => pause().await,
@@ -208,6 +229,89 @@ impl Operations for Fake {
         let loaded = self.answer(format!("load {body} {options:?}"), &self.loaded)?;
         self.play(progress, &mut NoArchive).await?;
         Ok(loaded)
+    }
+
+    async fn import(
+        &self,
+        source: ImportSource<Vec<u8>>,
+        options: &ImportOptions,
+        progress: &dyn Progress,
+    ) -> Result<Digest> {
+        let source = match source {
+            ImportSource::Body(body) => String::from_utf8(body).unwrap(),
+            ImportSource::Url(url) => url,
+        };
+        let id = self.answer(format!("import {source} {options:?}"), &digest("imported"))?;
+        self.play(progress, &mut NoArchive).await?;
+        Ok(id)
+    }
+
+    async fn commit(&self, container: &str, options: &CommitOptions) -> Result<Digest> {
+        let call = format!("commit {container} {options:?}");
+        self.answer(call, &digest("committed"))
+    }
+
+    async fn create_container(&self, options: &CreateOptions) -> Result<Created> {
+        self.answer(format!("create {options:?}"), &self.created)
+    }
+
+    async fn containers(&self, options: &ContainerListOptions) -> Result<Vec<ContainerSummary>> {
+        self.answer(format!("containers {options:?}"), &self.containers)
+    }
+
+    async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
+        let found = self.answer(format!("container {name} {size}"), &self.container)?;
+        found.ok_or_else(|| Error::NotFound(format!("No such container: {name}")))
+    }
+
+    async fn remove_container(&self, name: &str) -> Result<()> {
+        self.answer(format!("remove_container {name}"), &())?;
+        self.container(name, false).await.map(drop)
+    }
+
+    async fn container_count(&self) -> Result<usize> {
+        self.answer("container_count".to_owned(), &self.containers.len())
+    }
+
+    async fn stat_path(&self, container: &str, path: &[u8]) -> Result<PathStat> {
+        let path = String::from_utf8_lossy(path);
+        self.answer(format!("stat {container} {path}"), &self.stat)
+    }
+
+    async fn copy_out<W: ArchiveSink<Vec<u8>>>(
+        &self,
+        container: &str,
+        path: &[u8],
+        sink: &mut W,
+    ) -> Result<()> {
+        let path = String::from_utf8_lossy(path);
+        self.answer(format!("copy_out {container} {path}"), &())?;
+        self.play(&Silent, sink).await
+    }
+
+    async fn copy_in(
+        &self,
+        container: &str,
+        path: &[u8],
+        archive: Vec<u8>,
+        options: &CopyInOptions,
+    ) -> Result<()> {
+        let path = String::from_utf8_lossy(path);
+        let archive = String::from_utf8_lossy(&archive);
+        self.answer(
+            format!("copy_in {container} {path} {archive} {options:?}"),
+            &(),
+        )?;
+        self.play(&Silent, &mut NoArchive).await
+    }
+
+    async fn changes(&self, container: &str) -> Result<Vec<ChangedPath>> {
+        self.answer(format!("changes {container}"), &self.changes)
+    }
+
+    async fn export<W: ArchiveSink<Vec<u8>>>(&self, container: &str, sink: &mut W) -> Result<()> {
+        self.answer(format!("export {container}"), &())?;
+        self.play(&Silent, sink).await
     }
 
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {

@@ -82,16 +82,6 @@ fn bad_parameters_never_reach_the_engine() {
             400,
             "multiple platforms is not supported",
         ),
-        (
-            "fromSrc=-",
-            501,
-            "image import is not implemented by this version of strata",
-        ),
-        (
-            "",
-            501,
-            "image import is not implemented by this version of strata",
-        ),
     ] {
         let fake = Fake::default();
         let client = call(&fake, &format!("POST /images/create?{query}"));

@@ -28,6 +28,7 @@ fn blob(name: &str, phase: Phase, current: u64) -> Step {
         phase,
         current,
         total: 100,
+        mounted_from: None,
     }))
 }
 

@@ -25,6 +25,7 @@ fn blob(name: &str, phase: Phase, current: u64) -> Step {
         phase,
         current,
         total: 100,
+        mounted_from: (phase == Phase::Mounted).then(|| "other/foo".to_owned()),
     }))
 }
 
@@ -97,7 +98,7 @@ fn lines_come_in_dockerds_order_and_shape() {
         layer("a", "Waiting", ""),
         layer("b", "Waiting", ""),
         layer("b", "Layer already exists", ""),
-        layer("c", "Mounted", ""),
+        layer("c", "Mounted from other/foo", ""),
         layer("d", "Unavailable", ""),
         layer("a", "Pushing", r#""current":60,"total":100"#),
         layer("a", "Retrying in 2 seconds", ""),
@@ -145,10 +146,10 @@ fn a_substituted_manifest_is_told_before_the_end() {
     let [line, aux] = last("1");
     let descriptor = |name: &str| Descriptor::new(OCI_INDEX, digest(name), 9);
     let fake = Fake::scripted([
-        Step::Substituted(Box::new(Substituted {
+        Step::Report(Event::Substituted(Box::new(Substituted {
             index: descriptor("index"),
             manifest: descriptor("manifest"),
-        })),
+        }))),
         completed("foo:1"),
     ]);
     let json = |name: &str| serde_json::to_string(&descriptor(name)).unwrap();

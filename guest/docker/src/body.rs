@@ -1,0 +1,230 @@
+//! Request bodies: archives that are streamed, and JSON, read as dockerd reads it.
+
+use std::fmt;
+
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{failure::Failure, output::RequestBody};
+
+/// The archive a request carries.
+///
+/// # Errors
+/// 500 if the shell has not streamed it.
+pub(crate) fn archive<B>(body: RequestBody<B>) -> Result<B, Failure> {
+    match body {
+        RequestBody::Stream(body) => Ok(body),
+        RequestBody::Bytes(_) => Err(Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the archive was read as a whole instead of being streamed",
+        )),
+    }
+}
+
+/// The members of a JSON object in their order. Names are compared as Go compares them, in any case.
+#[derive(Debug, Default)]
+pub(crate) struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    /// Reads an object; anything else has no members.
+    pub(crate) fn of(json: &RawValue) -> Self {
+        serde_json::from_str(json.get()).unwrap_or_default()
+    }
+
+    /// The value of `name`, the last one if there are several; `None` for null too.
+    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
+        let mut members = self.0.iter().rev();
+        let (_, value) = members.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        (value.get() != "null").then_some(value)
+    }
+
+    /// The text under `name`; empty if there is none.
+    pub(crate) fn text(&self, name: &str) -> String {
+        let value = self.get(name);
+        let text = value.and_then(|value| serde_json::from_str(value.get()).ok());
+        text.unwrap_or_default()
+    }
+
+    /// The object under `name`; without members if there is none.
+    pub(crate) fn object(&self, name: &str) -> Self {
+        self.get(name).map(Self::of).unwrap_or_default()
+    }
+
+    /// Whether there is a member `name`, whatever its value.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
+    }
+
+    /// Every member.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), &**value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// The object in a body; `None` for `null` and for no body.
+///
+/// # Errors
+/// 400 for another content type, for what is no object, and for anything after it.
+pub(crate) fn object<B>(
+    headers: &HeaderMap,
+    body: &RequestBody<B>,
+) -> Result<Option<Members>, Failure> {
+    let bytes: &[u8] = match body {
+        RequestBody::Bytes(bytes) => bytes,
+        RequestBody::Stream(_) => &[],
+    };
+    check_content_type(headers, bytes.is_empty())?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let members = Option::deserialize(&mut json).map_err(|error| {
+        if bytes.trim_ascii().is_empty() {
+            return Failure::invalid("invalid JSON: got EOF while reading request body");
+        }
+        invalid(&error)
+    })?;
+    match json.end() {
+        Ok(()) => Ok(members),
+        Err(_) => Err(Failure::invalid("unexpected content after JSON")),
+    }
+}
+
+/// 400 for JSON that is not what it should be.
+pub(crate) fn invalid(error: &serde_json::Error) -> Failure {
+    Failure::invalid(format!("invalid JSON: {error}"))
+}
+
+/// A content type may only be missing together with the body.
+fn check_content_type(headers: &HeaderMap, is_empty: bool) -> Result<(), Failure> {
+    let value = headers.get(CONTENT_TYPE);
+    let given = value.and_then(|value| value.to_str().ok());
+    let given = given.unwrap_or_default();
+    if given.is_empty() {
+        return match is_empty {
+            true => Ok(()),
+            false => Err(Failure::invalid(
+                "malformed Content-Type header (): mime: no media type",
+            )),
+        };
+    }
+    let essence = given.split(';').next().unwrap_or_default();
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Failure::invalid(format!(
+        "unsupported Content-Type header ({given}): must be 'application/json'"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn read(content_type: Option<&'static str>, body: &str) -> Result<Option<Members>, Failure> {
+        let value = content_type.map(HeaderValue::from_static);
+        let headers = value.map(|value| (CONTENT_TYPE, value)).into_iter();
+        let body: RequestBody<()> = RequestBody::Bytes(body.as_bytes().to_vec());
+        object(&headers.collect(), &body)
+    }
+
+    #[test]
+    fn a_body_is_one_object_or_nothing() {
+        for body in ["", "null", " null\n"] {
+            assert!(read(Some("application/json"), body).unwrap().is_none());
+        }
+        for body in ["{}", r#" {"A":1} "#] {
+            assert!(read(Some("application/json"), body).unwrap().is_some());
+        }
+        for (body, message) in [
+            (" ", "invalid JSON: got EOF while reading request body"),
+            ("{} {}", "unexpected content after JSON"),
+            (
+                "[]",
+                "invalid JSON: invalid type: sequence, expected an object at line 1 column 0",
+            ),
+            (
+                r#"{"A":"#,
+                "invalid JSON: EOF while parsing a value at line 1 column 5",
+            ),
+        ] {
+            let failure = read(Some("application/json"), body).unwrap_err();
+            assert_eq!(failure, Failure::invalid(message), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_content_type_is_json_or_missing_with_the_body() {
+        for (content_type, body, message) in [
+            (None, "", None),
+            (Some(""), "", None),
+            (Some("Application/JSON; charset=utf-8"), "{}", None),
+            (
+                None,
+                "{}",
+                Some("malformed Content-Type header (): mime: no media type"),
+            ),
+            (
+                Some("text/plain"),
+                "",
+                Some("unsupported Content-Type header (text/plain): must be 'application/json'"),
+            ),
+            (
+                Some("application/jsonl"),
+                "{}",
+                Some(
+                    "unsupported Content-Type header (application/jsonl): must be 'application/json'",
+                ),
+            ),
+        ] {
+            let failure = read(content_type, body).err();
+            assert_eq!(failure, message.map(Failure::invalid), "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn names_have_no_case_and_the_last_one_wins() {
+        let members = read(
+            Some("application/json"),
+            r#"{"image":"a","Image":"b","Null":null,"O":{"k":"v"},"N":1}"#,
+        );
+        let members = members.unwrap().unwrap();
+        assert_eq!(members.text("IMAGE"), "b");
+        assert_eq!(members.text("absent"), "");
+        assert_eq!(members.text("N"), "");
+        assert_eq!(members.object("o").text("K"), "v");
+        assert!(members.get("Null").is_none() && members.contains("null"));
+        assert!(!members.contains("absent"));
+        assert_eq!(members.iter().count(), 5);
+    }
+}

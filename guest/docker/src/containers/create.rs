@@ -1,0 +1,103 @@
+//! `POST /containers/create` (§6 of the contract).
+
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use strata_engine::CreateOptions;
+use strata_oci::config::ContainerConfig;
+
+use super::config;
+use crate::{
+    body::{self, Members},
+    failure::Failure,
+    images::platform_specifier,
+    operations::Operations,
+    output::RequestBody,
+    query::Query,
+    reply::Reply,
+    version::ApiVersion,
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    id: &'a str,
+    /// Never null.
+    warnings: &'a [String],
+}
+
+/// Creates a container: 201.
+///
+/// # Errors
+/// 400 for body and parameters, else the engine's.
+pub(crate) async fn create<O: Operations>(
+    operations: &O,
+    version: ApiVersion,
+    query: &Query,
+    headers: &HeaderMap,
+    body: &RequestBody<O::Body>,
+) -> Result<Reply, Failure> {
+    let options = options(operations, version, query, headers, body)?;
+    let created = operations.create_container(&options).await?;
+    let answer = Answer {
+        id: &created.id,
+        warnings: &created.warnings,
+    };
+    Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
+}
+
+fn options<O: Operations>(
+    operations: &O,
+    version: ApiVersion,
+    query: &Query,
+    headers: &HeaderMap,
+    body: &RequestBody<O::Body>,
+) -> Result<CreateOptions, Failure> {
+    let members = body::object(headers, body)?.unwrap_or_default();
+    let Some(mut config) = config::read(&members)? else {
+        let message = "config cannot be empty in order to create a container";
+        return Err(Failure::invalid(message));
+    };
+    check_image(&config)?;
+    if let Some(healthcheck) = &mut config.healthcheck
+        && !version.at_least(44)
+    {
+        healthcheck.start_interval = 0;
+    }
+    let platform = match version.at_least(41) {
+        true => platform_specifier(query, &operations.host().platform)?,
+        false => None,
+    };
+    let name = query.text("name");
+    let name = name.strip_prefix('/').unwrap_or(name);
+    Ok(CreateOptions {
+        image: config.image.clone(),
+        name: (!name.is_empty()).then(|| name.to_owned()),
+        platform,
+        host_config: object(&members, "HostConfig")?,
+        networking_config: object(&members, "NetworkingConfig")?,
+        config,
+    })
+}
+
+/// dockerd would make a container of nothing but a command; that has no use here.
+fn check_image(config: &ContainerConfig) -> Result<(), Failure> {
+    let is_empty = |words: &Option<Vec<String>>| words.as_ref().is_none_or(Vec::is_empty);
+    if !config.image.is_empty() {
+        Ok(())
+    } else if is_empty(&config.cmd) && is_empty(&config.entrypoint) {
+        Err(Failure::invalid("no command specified"))
+    } else {
+        Err(Failure::invalid("invalid reference format"))
+    }
+}
+
+/// A member that is an object, as it was written.
+fn object(members: &Members, name: &str) -> Result<Option<Box<RawValue>>, Failure> {
+    let Some(value) = members.get(name) else {
+        return Ok(None);
+    };
+    let read: Result<Members, _> = serde_json::from_str(value.get());
+    read.map_err(|error| body::invalid(&error))?;
+    Ok(Some(value.to_owned()))
+}

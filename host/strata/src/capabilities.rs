@@ -21,6 +21,10 @@ pub struct Capabilities {
     /// `host` or `host:port` the component may connect to; `None` is any. Token
     /// servers and blob storage count: list them too.
     pub allowed_registries: Option<Vec<String>>,
+    /// Follow redirects of imports to private addresses and from `https` to
+    /// `http`. Without it a server on the internet cannot make the component
+    /// read what only this network can reach.
+    pub allow_unsafe_redirects: bool,
     /// Bounds.
     pub limits: Limits,
 }
@@ -34,6 +38,7 @@ impl Default for Capabilities {
             insecure_registries: Vec::new(),
             certificate_authorities: Vec::new(),
             allowed_registries: None,
+            allow_unsafe_redirects: false,
             limits: Limits::default(),
         }
     }

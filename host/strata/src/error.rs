@@ -49,6 +49,12 @@ pub enum Error {
     /// The outgoing HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
+    /// The reader an operation was given failed. The operation was cancelled.
+    #[error("cannot read the input: {0}")]
+    Input(#[source] std::io::Error),
+    /// The writer an operation was given failed. The operation was cancelled.
+    #[error("cannot write the output: {0}")]
+    Output(#[source] std::io::Error),
     /// The component trapped or does not fit this host: a fault of strata.
     #[error("the component failed: {0:#}")]
     Host(wasmtime::Error),

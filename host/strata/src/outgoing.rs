@@ -5,13 +5,21 @@
 //! because it must know when credentials would leave their host and because a
 //! digest covers the bytes as they are stored.
 
-use std::{error::Error as _, fs, io, sync::Arc, time::Duration};
+mod public;
+
+use std::{
+    error::Error as _,
+    fs, io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http_body_util::BodyExt as _;
 use reqwest::redirect::Policy;
 use wasmtime_wasi_http::{Error as WireError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{Capabilities, Error};
+use public::{NothingPublic, PublicResolver, is_private_literal};
 
 /// Idle connections kept per registry: enough for the largest `parallel_layers`.
 const IDLE_CONNECTIONS: usize = 64;
@@ -20,10 +28,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that is silent for this long is cut; the engine resumes it.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The client and what it may reach.
+/// The component sets it to [`REACH_PUBLIC`] on a request that may go to public addresses only.
+/// It is never sent on.
+const REACH: &str = "strata-reach";
+/// See [`REACH`].
+const REACH_PUBLIC: &str = "public";
+
+/// The clients and what they may reach.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
     client: reqwest::Client,
+    /// Reaches public addresses only, and without a proxy, which would resolve names by itself.
+    /// Made when it is first needed: most processes import nothing.
+    public: Arc<OnceLock<Option<reqwest::Client>>>,
+    certificates: Arc<[reqwest::Certificate]>,
     allowed: Option<Arc<[String]>>,
 }
 
@@ -35,34 +53,30 @@ impl Outgoing {
     pub(crate) fn new(capabilities: &Capabilities) -> Result<Self, Error> {
         // Another crate of the embedder may have installed a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .http2_adaptive_window(true);
-        for path in &capabilities.certificate_authorities {
-            let setting = |reason: String| Error::Setting {
-                setting: "certificate authority",
-                reason,
-            };
-            let pem = fs::read(path)
-                .map_err(|error| setting(format!("cannot read {}: {error}", path.display())))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| setting(format!("{} is not PEM: {error}", path.display())))?;
-            for certificate in certificates {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
+        let certificates = certificates(capabilities)?;
+        let client = builder(&certificates)
+            .build()
+            .map_err(|error| Error::Client(error.to_string()))?;
         Ok(Self {
-            client: builder
-                .build()
-                .map_err(|error| Error::Client(error.to_string()))?,
+            client,
+            public: Arc::default(),
+            certificates: certificates.into(),
             allowed: capabilities.allowed_registries.clone().map(Into::into),
         })
+    }
+
+    /// The client for public addresses only.
+    fn public(&self) -> Result<reqwest::Client, WireError> {
+        let client = self.public.get_or_init(|| {
+            let builder = builder(&self.certificates)
+                .no_proxy()
+                .dns_resolver(PublicResolver::shared());
+            let built = builder.build();
+            built
+                .inspect_err(|error| tracing::error!("cannot set up the HTTP client: {error}"))
+                .ok()
+        });
+        client.clone().ok_or(WireError::InternalError(None))
     }
 
     fn allows(&self, authority: Option<&http::uri::Authority>) -> bool {
@@ -79,22 +93,69 @@ impl Outgoing {
     }
 }
 
+/// Authorities that are trusted besides the platform's.
+fn certificates(capabilities: &Capabilities) -> Result<Vec<reqwest::Certificate>, Error> {
+    let mut certificates = Vec::new();
+    for path in &capabilities.certificate_authorities {
+        let setting = |reason: String| Error::Setting {
+            setting: "certificate authority",
+            reason,
+        };
+        let pem = fs::read(path)
+            .map_err(|error| setting(format!("cannot read {}: {error}", path.display())))?;
+        let bundle = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| setting(format!("{} is not PEM: {error}", path.display())))?;
+        certificates.extend(bundle);
+    }
+    Ok(certificates)
+}
+
+/// What both clients have in common.
+fn builder(certificates: &[reqwest::Certificate]) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_adaptive_window(true);
+    let certificates = certificates.iter().cloned();
+    certificates.fold(builder, reqwest::ClientBuilder::add_root_certificate)
+}
+
+/// Whether a request may go to public addresses only. Takes the mark off it.
+fn take_reach<B>(request: &mut http::Request<B>) -> bool {
+    let reach = request.headers_mut().remove(REACH);
+    reach.is_some_and(|reach| reach.as_bytes() == REACH_PUBLIC.as_bytes())
+}
+
 type Io = Box<dyn Future<Output = Result<(), WireError>> + Send>;
 
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _processed: Io,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), WireError>> + Send> {
-        let client = self.client.clone();
         let allowed = self.allows(request.uri().authority());
+        let public = take_reach(&mut request);
+        let client = match public {
+            true => self.public(),
+            false => Ok(self.client.clone()),
+        };
         Box::new(async move {
             if !allowed {
                 return Err(WireError::HttpRequestDenied);
             }
-            let response = send(client, request, options).await?;
+            let url = reqwest::Url::parse(&request.uri().to_string())
+                .map_err(|_| WireError::HttpRequestUriInvalid)?;
+            if public && is_private_literal(&url) {
+                return Err(WireError::DestinationIpProhibited);
+            }
+            let response = send(client?, url, request, options).await?;
             let done: Io = Box::new(std::future::ready(Ok(())));
             Ok((response, done))
         })
@@ -103,12 +164,11 @@ impl WasiHttpHooks for Outgoing {
 
 async fn send(
     client: reqwest::Client,
+    url: reqwest::Url,
     request: http::Request<WasiBody>,
     options: Option<RequestOptions>,
 ) -> Result<http::Response<WasiBody>, WireError> {
     let (parts, body) = request.into_parts();
-    let url = reqwest::Url::parse(&parts.uri.to_string())
-        .map_err(|_| WireError::HttpRequestUriInvalid)?;
     let mut outgoing = client.request(parts.method, url).headers(parts.headers);
     if !http_body::Body::is_end_stream(&body) {
         outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
@@ -127,12 +187,13 @@ async fn send(
 /// What went wrong, in `wasi:http`'s words, without the URL: its query may hold
 /// a signature.
 fn wire(error: &reqwest::Error) -> WireError {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(known) = known(cause) {
-            return known;
-        }
-        source = cause.source();
+    let causes = || std::iter::successors(error.source(), |&cause| cause.source());
+    // The links around it say no more than that the name was not resolved.
+    if causes().any(|cause| cause.is::<NothingPublic>()) {
+        return WireError::DestinationIpProhibited;
+    }
+    if let Some(known) = causes().find_map(known) {
+        return known;
     }
     if error.is_timeout() {
         return if error.is_connect() {
@@ -189,4 +250,40 @@ fn known(cause: &(dyn std::error::Error + 'static)) -> Option<WireError> {
             rcode: None,
             info_code: None,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(reach: Option<&str>) -> http::Request<()> {
+        let mut request = http::Request::get("http://a/");
+        if let Some(reach) = reach {
+            request = request.header("Strata-Reach", reach);
+        }
+        request.body(()).unwrap()
+    }
+
+    #[test]
+    fn the_mark_of_public_requests_is_read_and_never_sent_on() {
+        for (reach, public) in [(Some("public"), true), (Some("any"), false), (None, false)] {
+            let mut request = request(reach);
+            assert_eq!(take_reach(&mut request), public, "{reach:?}");
+            assert!(request.headers().is_empty(), "{reach:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_public_client_does_not_reach_this_machine() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let outgoing = Outgoing::new(&Capabilities::default()).unwrap();
+        let client = outgoing.public().unwrap();
+        let answer = client.get(format!("http://localhost:{port}/")).send().await;
+        let error = wire(&answer.unwrap_err());
+        assert!(
+            matches!(error, WireError::DestinationIpProhibited),
+            "{error:?}"
+        );
+    }
 }

@@ -1,17 +1,17 @@
 //! The typed operations, for embedders: one instance per call.
+//!
+//! They have three shapes. Some answer once. Some report progress to a closure and end with a
+//! verdict. Some take bytes from a reader or give them to a writer, as fast as both sides can and
+//! no faster. Dropping the future of any of them cancels it.
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+mod archives;
+mod authoring;
+mod bytes;
+mod containers;
+mod events;
+mod transfer;
 
-use tokio::sync::oneshot;
-use wasmtime::{
-    StoreContextMut,
-    component::{FutureConsumer, Source, StreamConsumer, StreamResult},
-};
-
-use crate::{Engine, Result, instance::State, types};
+use crate::{Engine, Result, types};
 
 /// Calls one export on a fresh instance.
 macro_rules! call {
@@ -26,6 +26,60 @@ macro_rules! call {
         Ok(outcome?)
     }};
 }
+use call;
+
+/// The future of an export with progress: calls it on an instance in `store`, gives its events to
+/// `progress`, and ends with its verdict.
+macro_rules! follow {
+    ($engine:expr, $store:expr, $progress:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {
+        async {
+            let mut store = $store;
+            let instance = $engine.typed.instantiate_async(&mut store).await?;
+            let outcome = store
+                .run_concurrent(async |accessor| {
+                    let (events, verdict) = instance
+                        .$interface()
+                        .$function(accessor, $($argument),*)
+                        .await?;
+                    let verdict = accessor.with(|mut access| {
+                        events::listen(&mut access, events, $progress)?;
+                        events::expect(&mut access, verdict)
+                    })?;
+                    wasmtime::error::Ok(verdict.verdict().await)
+                })
+                .await??;
+            $crate::Result::Ok(outcome?)
+        }
+    };
+}
+use follow;
+
+/// Calls an export that gives bytes on a fresh instance, and writes them to `writer`, which comes
+/// back when all of it is there.
+macro_rules! write_to {
+    ($engine:expr, $writer:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
+        let mut store = $engine.instance_store();
+        let instance = $engine.typed.instantiate_async(&mut store).await?;
+        store
+            .run_concurrent(async |accessor| {
+                let answer = instance
+                    .$interface()
+                    .$function(accessor, $($argument),*)
+                    .await?;
+                let (stream, verdict) = match answer {
+                    Ok(streams) => streams,
+                    Err(error) => return wasmtime::error::Ok(Err(error.into())),
+                };
+                let (written, verdict) = accessor.with(|mut access| {
+                    let written = bytes::pour(&mut access, stream, $writer)?;
+                    wasmtime::error::Ok((written, events::expect(&mut access, verdict)?))
+                })?;
+                Ok(bytes::finish(written, verdict).await)
+            })
+            .await??
+    }};
+}
+use write_to;
 
 impl Engine {
     /// `catalog.list`: images, newest first.
@@ -103,79 +157,5 @@ impl Engine {
     /// As `wit/curation.wit` says.
     pub async fn prune(&self, filters: types::Filters) -> Result<types::Pruned> {
         call!(self, strata_image_curation.call_prune(filters))
-    }
-
-    /// `transfer.pull`: from a registry into the store. `progress` gets every
-    /// event in order. Dropping the future cancels and leaves resumable state.
-    ///
-    /// # Errors
-    /// As `wit/transfer.wit` says.
-    pub async fn pull(
-        &self,
-        options: types::PullOptions,
-        progress: impl FnMut(types::Event) + Send + Unpin + 'static,
-    ) -> Result<Vec<types::Completed>> {
-        let mut store = self.instance_store();
-        let instance = self.typed.instantiate_async(&mut store).await?;
-        let outcome = store
-            .run_concurrent(async |accessor| {
-                let (events, verdict) = instance
-                    .strata_image_transfer()
-                    .call_pull(accessor, options)
-                    .await?;
-                let (done, finished) = oneshot::channel();
-                accessor.with(|mut access| {
-                    events.pipe(&mut access, Listener { progress })?;
-                    verdict.pipe(&mut access, Verdict(Some(done)))
-                })?;
-                wasmtime::error::Ok(finished.await.unwrap_or(Err(types::Error::Cancelled)))
-            })
-            .await??;
-        Ok(outcome?)
-    }
-}
-
-/// Reads the progress stream.
-struct Listener<F> {
-    progress: F,
-}
-
-impl<D, F: FnMut(types::Event) + Send + Unpin + 'static> StreamConsumer<D> for Listener<F> {
-    type Item = types::Event;
-
-    fn poll_consume(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        mut store: StoreContextMut<D>,
-        mut source: Source<'_, types::Event>,
-        _finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        let mut events = Vec::with_capacity(source.remaining(&mut store));
-        source.read(&mut store, &mut events)?;
-        events.into_iter().for_each(&mut self.progress);
-        Poll::Ready(Ok(StreamResult::Completed))
-    }
-}
-
-/// Takes the verdict that follows the stream.
-struct Verdict(Option<oneshot::Sender<Result<Vec<types::Completed>, types::Error>>>);
-
-impl FutureConsumer<State> for Verdict {
-    type Item = Result<Vec<types::Completed>, types::Error>;
-
-    fn poll_consume(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        mut store: StoreContextMut<State>,
-        mut source: Source<'_, Self::Item>,
-        _finish: bool,
-    ) -> Poll<wasmtime::Result<()>> {
-        let mut verdict = None;
-        source.read(&mut store, &mut verdict)?;
-        if let (Some(done), Some(verdict)) = (self.0.take(), verdict) {
-            // The caller may have stopped waiting.
-            let _ = done.send(verdict);
-        }
-        Poll::Ready(Ok(()))
     }
 }

@@ -2,11 +2,16 @@
 
 pub use crate::bindings::{
     exports::strata::image::{
+        archives::Loaded,
+        authoring::{CommitOptions, ImportOptions},
+        containers::{ChangeKind, ChangedPath, Container, CreateOptions, FileKind, PathStat},
         curation::{Pruned, Removal},
-        transfer::PullOptions,
+        transfer::{PullOptions, PushOptions},
     },
     strata::image::{
-        progress::{BlobProgress, Completed, Event, Phase, Resolved, Retry},
+        progress::{
+            BlobProgress, Completed, ContentProgress, Event, Phase, Resolved, Retry, Substituted,
+        },
         types::{
             Descriptor, DigestMismatch, Error, Filters, HistoryEntry, ImageDetails, ImageSummary,
             Platform, RateLimit, RegistryAuth,

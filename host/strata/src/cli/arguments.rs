@@ -1,13 +1,22 @@
 //! What can be said on the command line. The doc comments here are the text of `--help`.
 
+mod archives;
+mod containers;
+mod images;
 mod options;
+mod transfer;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use strata::Listener;
 
 use super::manual;
+pub(crate) use archives::{Import, Load, Save};
+pub(crate) use containers::{Commit, Containers, Copy, Create, Diff, Export, RemoveContainers};
+pub(crate) use images::{History, Images, Inspect, Prune, Remove, Tag};
 pub(crate) use options::Options;
+pub(crate) use transfer::{Login, Pull, Push};
 
 /// A container-image engine in a WebAssembly sandbox
 ///
@@ -46,6 +55,11 @@ impl Arguments {
         if let Command::Serve(serve) = &mut arguments.command {
             arguments.options.listen = serve.listen.take();
         }
+        let platforms = arguments.options.platform.as_deref().unwrap_or_default();
+        if platforms.len() > 1 && !arguments.command.takes_platforms() {
+            let text = "only `save` and `load` take more than one --platform";
+            return Err(Self::command().error(ErrorKind::TooManyValues, text));
+        }
         Ok(arguments)
     }
 }
@@ -59,10 +73,13 @@ pub(crate) enum Command {
     /// Pull an image from a registry
     #[command(after_long_help = manual::PULL)]
     Pull(Pull),
+    /// Push an image to a registry
+    #[command(after_long_help = manual::PUSH)]
+    Push(Push),
     /// List images
     #[command(visible_alias = "ls", after_long_help = manual::IMAGES)]
     Images(Images),
-    /// Show images in full, as JSON
+    /// Show images or containers in full, as JSON
     #[command(after_long_help = manual::INSPECT)]
     Inspect(Inspect),
     /// Show how an image was built
@@ -72,11 +89,48 @@ pub(crate) enum Command {
     #[command(after_long_help = manual::TAG)]
     Tag(Tag),
     /// Remove names, and images that lose their last one
-    #[command(visible_alias = "rm", after_long_help = manual::RMI)]
+    #[command(after_long_help = manual::RMI)]
     Rmi(Remove),
     /// Remove unused images and free their space
     #[command(after_long_help = manual::PRUNE)]
     Prune(Prune),
+    /// Save images to an archive
+    #[command(after_long_help = manual::SAVE)]
+    Save(Save),
+    /// Load images from an archive
+    #[command(after_long_help = manual::LOAD)]
+    Load(Load),
+    /// Make an image from a tar of a root file system
+    #[command(after_long_help = manual::IMPORT)]
+    Import(Import),
+    /// Create a container, which is never run, to change files of an image
+    #[command(after_long_help = manual::CREATE)]
+    Create(Create),
+    /// List containers
+    #[command(after_long_help = manual::PS)]
+    Ps(Containers),
+    /// Copy files into a container or out of it
+    #[command(after_long_help = manual::CP)]
+    Cp(Copy),
+    /// Show what differs between a container and its image
+    #[command(after_long_help = manual::DIFF)]
+    Diff(Diff),
+    /// Make an image from a container
+    #[command(after_long_help = manual::COMMIT)]
+    Commit(Commit),
+    /// Save the file system of a container as a tar
+    #[command(after_long_help = manual::EXPORT)]
+    Export(Export),
+    /// Remove containers
+    #[command(after_long_help = manual::RM)]
+    Rm(RemoveContainers),
+}
+
+impl Command {
+    /// Whether more than one `--platform` makes sense.
+    fn takes_platforms(&self) -> bool {
+        matches!(self, Command::Save(_) | Command::Load(_))
+    }
 }
 
 /// How results are printed.
@@ -87,6 +141,20 @@ pub(crate) enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// The option of every command that prints a result.
+#[derive(Debug, Args)]
+pub(crate) struct Printing {
+    /// Text for people, or JSON for programs
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "STRATA_FORMAT",
+        hide_env_values = true,
+        default_value = "text"
+    )]
+    pub(crate) format: Format,
 }
 
 /// `strata serve`
@@ -106,159 +174,6 @@ pub(crate) struct Serve {
         value_delimiter = ','
     )]
     pub(crate) listen: Option<Vec<Listener>>,
-}
-
-/// `strata pull`
-#[derive(Debug, Args)]
-pub(crate) struct Pull {
-    /// Image to pull, NAME[:TAG][@DIGEST]; the tag `latest` where none is given
-    #[arg(value_name = "REFERENCE")]
-    pub(crate) reference: String,
-    /// Pull every tag of the repository
-    #[arg(long, short)]
-    pub(crate) all_tags: bool,
-    /// Print only the name of what was pulled
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-    /// User name at the registry, instead of the docker CLI's credentials
-    #[arg(
-        long,
-        short,
-        value_name = "NAME",
-        env = "STRATA_USERNAME",
-        hide_env_values = true,
-        requires = "password_stdin"
-    )]
-    pub(crate) username: Option<String>,
-    /// Read the password or token from stdin
-    #[arg(long, requires = "username")]
-    pub(crate) password_stdin: bool,
-    /// Progress for people, or one JSON object per line
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "STRATA_FORMAT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    pub(crate) format: Format,
-}
-
-/// `strata images`
-#[derive(Debug, Args)]
-pub(crate) struct Images {
-    /// Only names that match this shell pattern; `*` does not cross `/`
-    #[arg(value_name = "PATTERN")]
-    pub(crate) pattern: Option<String>,
-    /// Only images with this property, KEY=VALUE; repeat for more
-    #[arg(long, short, value_name = "KEY=VALUE")]
-    pub(crate) filter: Vec<String>,
-    /// Print only IDs
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-    /// Print IDs in full
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// Show digests
-    #[arg(long)]
-    pub(crate) digests: bool,
-    /// A table for people, or a JSON array
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "STRATA_FORMAT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    pub(crate) format: Format,
-}
-
-/// `strata inspect`
-#[derive(Debug, Args)]
-pub(crate) struct Inspect {
-    /// Images to show: names, IDs or the first digits of IDs
-    #[arg(value_name = "IMAGE", required = true)]
-    pub(crate) names: Vec<String>,
-    /// Always JSON; accepted so that every command takes it
-    #[arg(long, value_name = "FORMAT", hide = true)]
-    pub(crate) format: Option<Format>,
-}
-
-/// `strata history`
-#[derive(Debug, Args)]
-pub(crate) struct History {
-    /// Image to show: its name, ID or the first digits of its ID
-    #[arg(value_name = "IMAGE")]
-    pub(crate) name: String,
-    /// Print only IDs
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
-    /// Print IDs and instructions in full
-    #[arg(long)]
-    pub(crate) no_trunc: bool,
-    /// A table for people, or a JSON array
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "STRATA_FORMAT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    pub(crate) format: Format,
-}
-
-/// `strata tag`
-#[derive(Debug, Args)]
-pub(crate) struct Tag {
-    /// Image to name: its name, ID or the first digits of its ID
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: String,
-    /// Its new name, NAME[:TAG]; taken from another image if that has it
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: String,
-}
-
-/// `strata rmi`
-#[derive(Debug, Args)]
-pub(crate) struct Remove {
-    /// Images to remove: names, IDs or the first digits of IDs
-    #[arg(value_name = "IMAGE", required = true)]
-    pub(crate) names: Vec<String>,
-    /// Remove an ID with all its names; a missing image is no failure
-    #[arg(long, short)]
-    pub(crate) force: bool,
-    /// Lines for people, or a JSON array
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "STRATA_FORMAT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    pub(crate) format: Format,
-}
-
-/// `strata prune`
-#[derive(Debug, Args)]
-pub(crate) struct Prune {
-    /// Also remove images with names, if no container uses them
-    #[arg(long, short)]
-    pub(crate) all: bool,
-    /// Only images with this property, KEY=VALUE; repeat for more
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) filter: Vec<String>,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) force: bool,
-    /// Lines for people, or a JSON object
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        env = "STRATA_FORMAT",
-        hide_env_values = true,
-        default_value = "text"
-    )]
-    pub(crate) format: Format,
 }
 
 #[cfg(test)]

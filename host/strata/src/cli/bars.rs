@@ -1,10 +1,10 @@
-//! A pull on a terminal: a bar per layer and one for all of them.
+//! An operation on a terminal: a bar per layer and one for all of them, or one for a stream.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use strata::types::{BlobProgress, Event, Phase};
+use strata::types::{BlobProgress, ContentProgress, Event, Phase};
 
-use super::progress::{heading, retrying, verdict, warning, word};
 use super::reference::short_digest;
+use super::wording::{self, Work};
 
 /// Often enough to look alive, rarely enough to cost nothing.
 const FRAMES_PER_SECOND: u8 = 10;
@@ -16,49 +16,93 @@ const MOVING: &str = "{prefix:>12}: {msg:<13} [{bar:28}] {decimal_bytes:>9}/{dec
 const UNMEASURED: &str = "{prefix:>12}: {msg:<13} {decimal_bytes:>9} {decimal_bytes_per_sec:>11}";
 const CHARACTERS: &str = "=> ";
 
-/// The bars of one pull, drawn on stderr.
+/// A stream of known size.
+const STREAM: &str = "{msg:<12} [{bar:28}] {decimal_bytes:>9}/{decimal_total_bytes:<9} {decimal_bytes_per_sec:>11} {eta:>4}";
+/// A stream of unknown size.
+const ENDLESS: &str = "{msg:<12} {decimal_bytes:>9} {decimal_bytes_per_sec:>11}";
+
+/// The bars of one operation, drawn on stderr.
 pub(crate) struct Bars {
+    work: Work,
     area: MultiProgress,
     /// In the order they came; there are at most some dozens.
     layers: Vec<Layer>,
     overall: Option<ProgressBar>,
+    /// The one stream of bytes.
+    stream: Option<Stream>,
+}
+
+struct Stream {
+    bar: ProgressBar,
+    /// The command counts its bytes itself, so that the engine's word is not needed.
+    is_counted: bool,
 }
 
 struct Layer {
     digest: String,
     bar: ProgressBar,
     phase: Phase,
+    /// What was last said of it.
+    word: String,
     current: u64,
     total: u64,
 }
 
 impl Bars {
     /// Bars on stderr.
-    pub(crate) fn on_stderr() -> Bars {
-        Bars::on(ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND))
+    pub(crate) fn on_stderr(work: Work) -> Bars {
+        Bars::on(work, ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND))
     }
 
-    fn on(target: ProgressDrawTarget) -> Bars {
+    fn on(work: Work, target: ProgressDrawTarget) -> Bars {
         Bars {
+            work,
             area: MultiProgress::with_draw_target(target),
             layers: Vec::new(),
             overall: None,
+            stream: None,
         }
+    }
+
+    /// The bar of the one stream of the operation, for its bytes to be counted on.
+    pub(crate) fn stream(&mut self, total: Option<u64>) -> ProgressBar {
+        self.open_stream(total.unwrap_or(0), true).clone()
+    }
+
+    fn open_stream(&mut self, total: u64, is_counted: bool) -> &ProgressBar {
+        let (work, area) = (self.work, &self.area);
+        let stream = self.stream.get_or_insert_with(|| Stream {
+            bar: area.add(ProgressBar::new(0).with_message(work.verb())),
+            is_counted,
+        });
+        stream.is_counted |= is_counted;
+        if total == 0 {
+            stream.bar.set_style(style(ENDLESS));
+        } else if stream.bar.length() != Some(total) {
+            stream.bar.set_style(style(STREAM));
+            stream.bar.set_length(total);
+        }
+        &stream.bar
     }
 
     /// Shows one event.
     pub(crate) fn show(&mut self, event: &Event) {
         match event {
+            Event::Retry(retry) => self.say(&wording::retrying(retry)),
+            Event::Warning(text) => self.say(&wording::warning(text)),
+            Event::Content(content) => self.content(content),
+            // The stream that is read or written says it all.
+            _ if !self.work.is_transfer() => {}
             Event::Resolved(resolved) => {
                 self.clear();
-                self.say(&heading(&resolved.reference));
+                self.say(&wording::heading(self.work, &resolved.reference));
             }
             Event::Blob(blob) => self.blob(blob),
-            Event::Retry(retry) => self.say(&retrying(retry)),
-            Event::Warning(text) => self.say(&warning(text)),
+            Event::Substituted(substituted) => self.say(&wording::substituted(substituted)),
             Event::Completed(completed) => {
                 self.clear();
-                verdict(completed).iter().for_each(|line| self.say(line));
+                let lines = wording::verdict(self.work, completed);
+                lines.iter().for_each(|line| self.say(line));
             }
         }
     }
@@ -68,8 +112,18 @@ impl Bars {
         self.clear();
     }
 
+    fn content(&mut self, content: &ContentProgress) {
+        if self.stream.as_ref().is_some_and(|stream| stream.is_counted) {
+            return;
+        }
+        let bar = self.open_stream(content.total, false);
+        bar.set_position(content.current);
+    }
+
     fn blob(&mut self, blob: &BlobProgress) {
-        let Some(word) = word(blob.phase) else { return };
+        let Some(word) = wording::blob(self.work, blob) else {
+            return;
+        };
         let known = self
             .layers
             .iter()
@@ -78,11 +132,12 @@ impl Bars {
         let layer = &mut self.layers[index];
         if known.is_none() || layer.phase != blob.phase || layer.total != blob.total {
             layer.bar.set_style(style(template(blob)));
-            layer.bar.set_message(word);
+            layer.word = word.into_owned();
+            layer.bar.set_message(layer.word.clone());
         }
         layer.bar.set_length(blob.total);
         layer.bar.set_position(blob.current);
-        if blob.phase == Phase::Downloading && (known.is_none() || layer.phase != blob.phase) {
+        if is_moving(blob.phase) && (known.is_none() || layer.phase != blob.phase) {
             // The rate is that of this attempt, not of the bytes found on disk.
             layer.bar.reset_eta();
         }
@@ -107,21 +162,22 @@ impl Bars {
             digest: blob.digest.clone(),
             bar,
             phase: blob.phase,
+            word: String::new(),
             current: blob.current,
             total: blob.total,
         });
         self.layers.len() - 1
     }
 
-    /// Content that was here already is not counted: the overall bar is about the transfer.
+    /// Content that was there already is not counted: the overall bar is about the transfer.
     fn sum(&self) {
         let Some(overall) = &self.overall else { return };
         let moved = self
             .layers
             .iter()
-            .filter(|l| l.phase != Phase::AlreadyExists);
+            .filter(|l| !matches!(l.phase, Phase::AlreadyExists | Phase::Mounted));
         let (current, total) = moved.fold((0u64, 0u64), |(current, total), layer| {
-            let done = layer.phase == Phase::Downloaded;
+            let done = matches!(layer.phase, Phase::Downloaded | Phase::Uploaded);
             (
                 current.saturating_add(if done { layer.total } else { layer.current }),
                 total.saturating_add(layer.total),
@@ -135,12 +191,13 @@ impl Bars {
         if let Some(overall) = self.overall.take() {
             overall.finish_and_clear();
         }
+        if let Some(stream) = self.stream.take() {
+            stream.bar.finish_and_clear();
+        }
         let layers = std::mem::take(&mut self.layers);
         layers.iter().for_each(|layer| layer.bar.finish_and_clear());
         for layer in layers {
-            if let Some(word) = word(layer.phase) {
-                self.say(&format!("{}: {word}", short_digest(&layer.digest)));
-            }
+            self.say(&format!("{}: {}", short_digest(&layer.digest), layer.word));
         }
     }
 
@@ -150,11 +207,15 @@ impl Bars {
     }
 }
 
+fn is_moving(phase: Phase) -> bool {
+    matches!(phase, Phase::Downloading | Phase::Uploading)
+}
+
 fn template(blob: &BlobProgress) -> &'static str {
-    match (blob.phase, blob.total) {
-        (Phase::Downloading | Phase::Uploading, 0) => UNMEASURED,
-        (Phase::Downloading | Phase::Uploading, _) => MOVING,
-        _ => WORDS,
+    match (is_moving(blob.phase), blob.total) {
+        (true, 0) => UNMEASURED,
+        (true, _) => MOVING,
+        (false, _) => WORDS,
     }
 }
 
@@ -175,19 +236,20 @@ mod tests {
             phase,
             current,
             total,
+            mounted_from: None,
         })
     }
 
     #[test]
     fn every_template_is_valid() {
-        for template in [WORDS, MOVING, UNMEASURED] {
+        for template in [WORDS, MOVING, UNMEASURED, STREAM, ENDLESS] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
 
     #[test]
     fn the_overall_bar_counts_what_is_transferred() {
-        let mut bars = Bars::on(ProgressDrawTarget::hidden());
+        let mut bars = Bars::on(Work::Pull, ProgressDrawTarget::hidden());
         bars.show(&blob("sha256:aa", Phase::AlreadyExists, 0, 500));
         bars.show(&blob("sha256:bb", Phase::Downloading, 40, 100));
         bars.show(&blob("sha256:cc", Phase::Queued, 0, 300));
@@ -204,8 +266,41 @@ mod tests {
 
     #[test]
     fn content_that_is_not_needed_has_no_bar() {
-        let mut bars = Bars::on(ProgressDrawTarget::hidden());
+        let mut bars = Bars::on(Work::Pull, ProgressDrawTarget::hidden());
         bars.show(&blob("sha256:aa", Phase::Unavailable, 0, 500));
         assert!(bars.layers.is_empty() && bars.overall.is_none());
+    }
+
+    #[test]
+    fn a_push_counts_what_went_and_not_what_was_mounted() {
+        let mut bars = Bars::on(Work::Push, ProgressDrawTarget::hidden());
+        bars.show(&blob("sha256:aa", Phase::Mounted, 0, 500));
+        bars.show(&blob("sha256:bb", Phase::Uploading, 40, 100));
+        bars.show(&blob("sha256:cc", Phase::Uploaded, 0, 300));
+        let overall = bars.overall.clone().unwrap();
+        assert_eq!((overall.position(), overall.length()), (340, Some(400)));
+    }
+
+    #[test]
+    fn a_stream_that_is_counted_here_is_not_set_by_the_engine() {
+        let content = |current, total| {
+            Event::Content(ContentProgress {
+                phase: Phase::Downloading,
+                current,
+                total,
+            })
+        };
+        let mut told = Bars::on(Work::Commit, ProgressDrawTarget::hidden());
+        told.show(&content(7, 0));
+        told.show(&content(8, 10));
+        let bar = told.stream.as_ref().unwrap().bar.clone();
+        assert_eq!((bar.position(), bar.length()), (8, Some(10)));
+        let mut counted = Bars::on(Work::Import, ProgressDrawTarget::hidden());
+        let bar = counted.stream(Some(100));
+        bar.inc(60);
+        counted.show(&content(7, 0));
+        assert_eq!((bar.position(), bar.length()), (60, Some(100)));
+        counted.finish();
+        assert!(bar.is_finished());
     }
 }

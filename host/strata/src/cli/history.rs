@@ -26,7 +26,7 @@ pub(crate) async fn run(
             .iter()
             .map(|entry| format!("{}\n", id(entry, arguments.no_trunc)));
         terminal.text(&ids.collect::<String>())?;
-    } else if arguments.format == Format::Json {
+    } else if arguments.printing.format == Format::Json {
         let steps: Vec<_> = entries.iter().map(machine::step).collect();
         terminal.line(format_args!("{:#}", serde_json::Value::from(steps)))?;
     } else {

@@ -23,7 +23,7 @@ pub(crate) async fn run(
     let mut filters = filter::parse(&arguments.filter, filter::LISTING, now)?;
     filters.references.extend(arguments.pattern.clone());
     let images = engine.list(filters, false).await?;
-    if arguments.format == Format::Json && !arguments.quiet {
+    if arguments.printing.format == Format::Json && !arguments.quiet {
         let images: Vec<_> = images.iter().map(machine::image).collect();
         terminal.line(format_args!("{:#}", serde_json::Value::from(images)))?;
     } else if arguments.quiet {

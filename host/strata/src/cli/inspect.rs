@@ -21,7 +21,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Prints an array with the images that are there, and a line on stderr for each other one.
+/// Prints an array with the images and containers that are there, and a line on stderr for each other one.
 pub(crate) async fn run(
     engine: &Engine,
     arguments: Inspect,
@@ -31,9 +31,16 @@ pub(crate) async fn run(
     let mut documents = Vec::new();
     let mut outcome = Outcome::Done;
     for name in &arguments.names {
-        let (status, body) = engine
+        let (mut status, mut body) = engine
             .request("GET", &path(name, platform.as_ref()))
             .await?;
+        if status == 404 && platform.is_none() {
+            let container = engine.request("GET", &container_path(name)).await?;
+            // Where there is neither, it is the image that is missing.
+            if container.0 == 200 {
+                (status, body) = container;
+            }
+        }
         if status == 200 {
             documents.push(body);
         } else {
@@ -44,6 +51,10 @@ pub(crate) async fn run(
     let text = json::array(&documents).context("the engine answered with invalid JSON")?;
     terminal.text(&text)?;
     Ok(outcome)
+}
+
+fn container_path(name: &str) -> String {
+    format!("/containers/{}/json", utf8_percent_encode(name, IN_PATH))
 }
 
 fn path(name: &str, platform: Option<&Platform>) -> String {

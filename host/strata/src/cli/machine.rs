@@ -1,11 +1,13 @@
 //! The output of `--format json`: the engine's records with the names of the WIT contract.
 //!
 //! Written out here so that what programs read changes only on purpose, never with the way the
-//! bindings spell Rust names. The one difference to the contract: labels are an object.
+//! bindings spell Rust names. Three differences to the contract: labels are an object, the config of
+//! a container is a document, and its platform is text.
 
 use serde_json::{Value, json};
 use strata::types::{
-    Completed, Descriptor, Error, Event, HistoryEntry, ImageSummary, Phase, Pruned, Removal,
+    ChangeKind, ChangedPath, Completed, Container, Descriptor, Error, Event, HistoryEntry,
+    ImageSummary, Loaded, Phase, Pruned, Removal,
 };
 
 /// A record of a running operation: an object with one key.
@@ -20,6 +22,16 @@ pub(crate) fn event(event: &Event) -> Value {
             "phase": phase(blob.phase),
             "current": blob.current,
             "total": blob.total,
+            "mounted-from": blob.mounted_from,
+        }}),
+        Event::Content(content) => json!({"content": {
+            "phase": phase(content.phase),
+            "current": content.current,
+            "total": content.total,
+        }}),
+        Event::Substituted(it) => json!({"substituted": {
+            "index": descriptor(&it.index),
+            "manifest": descriptor(&it.manifest),
         }}),
         Event::Retry(retry) => json!({"retry": {
             "digest": retry.digest,
@@ -40,6 +52,11 @@ pub(crate) fn completed(completed: &Completed) -> Value {
         "size": completed.size,
         "changed": completed.changed,
     })
+}
+
+/// The references of one operation.
+pub(crate) fn all_completed(all: &[Completed]) -> Value {
+    all.iter().map(completed).collect()
 }
 
 fn phase(phase: Phase) -> &'static str {
@@ -142,4 +159,36 @@ pub(crate) fn pruned(pruned: &Pruned) -> Value {
         "removals": pruned.removals.iter().map(removal).collect::<Vec<_>>(),
         "reclaimed": pruned.reclaimed,
     })
+}
+
+/// Images that were loaded.
+pub(crate) fn loaded(images: &[Loaded]) -> Value {
+    let images = images.iter();
+    let images = images.map(|image| json!({ "name": image.name, "id": image.id }));
+    images.collect()
+}
+
+/// One container. Its config is the document itself, not text.
+pub(crate) fn container(container: &Container) -> Value {
+    let config: Option<Value> = serde_json::from_slice(&container.config).ok();
+    json!({
+        "id": container.id,
+        "name": container.name,
+        "image": container.image,
+        "image-id": container.image_id,
+        "platform": super::platform::text(&container.platform),
+        "created": container.created,
+        "config": config,
+        "changed-size": container.changed_size,
+    })
+}
+
+/// One path that differs.
+pub(crate) fn change(change: &ChangedPath) -> Value {
+    let kind = match change.kind {
+        ChangeKind::Modified => "modified",
+        ChangeKind::Added => "added",
+        ChangeKind::Deleted => "deleted",
+    };
+    json!({ "path": change.path, "kind": kind })
 }

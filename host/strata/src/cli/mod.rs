@@ -7,31 +7,48 @@
 mod age;
 mod arguments;
 mod bars;
+mod commit;
+mod containers;
+mod copy;
+mod create;
 mod credential_helper;
 mod credentials;
+mod diff;
+mod export;
 mod filter;
 mod history;
 mod images;
+mod import;
+mod input;
 mod inspect;
 mod instant;
 mod json;
+mod load;
+mod login;
 mod machine;
 mod manual;
+mod meter;
+mod output;
 mod platform;
 mod progress;
 mod prune;
 mod pull;
+mod push;
 mod reference;
 mod remove;
+mod remove_containers;
+mod save;
 mod serve;
 mod settings;
 mod settings_file;
+mod shown;
 mod signals;
 mod size;
 mod surroundings;
 mod table;
 mod tag;
 mod terminal;
+mod wording;
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
@@ -78,7 +95,9 @@ struct Interrupted(Signal);
 
 impl std::fmt::Display for Interrupted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("interrupted; what was fetched is kept, and the next pull continues there")
+        f.write_str(
+            "interrupted; what a pull has fetched is kept, and the next one continues there",
+        )
     }
 }
 
@@ -131,21 +150,33 @@ async fn dispatch(
         Ok(Engine::new(settings.component.as_deref(), settings.capabilities).await?)
     })
     .await?;
-    let exact = settings.exact_platform;
+    let platforms = settings.exact_platforms;
+    let credentials = settings.docker_settings.as_deref();
     let outcome = until_signal(&mut signals, async {
+        let engine = &engine;
+        // Where one is taken, there is at most one.
+        let exact = platforms.first().cloned();
         match command {
             // Answered above, where it can drain instead of being dropped.
             Command::Serve(_) => Ok(Outcome::Done),
-            Command::Pull(pull) => {
-                let credentials = settings.docker_settings.as_deref();
-                pull::run(&engine, pull, exact, credentials, terminal).await
-            }
-            Command::Images(images) => images::run(&engine, images, terminal).await,
-            Command::Inspect(inspect) => inspect::run(&engine, inspect, exact, terminal).await,
-            Command::History(history) => history::run(&engine, history, exact, terminal).await,
-            Command::Tag(tag) => tag::run(&engine, tag).await,
-            Command::Rmi(remove) => remove::run(&engine, remove, terminal).await,
-            Command::Prune(prune) => prune::run(&engine, prune, terminal).await,
+            Command::Pull(pull) => pull::run(engine, pull, exact, credentials, terminal).await,
+            Command::Push(push) => push::run(engine, push, exact, credentials, terminal).await,
+            Command::Images(images) => images::run(engine, images, terminal).await,
+            Command::Inspect(inspect) => inspect::run(engine, inspect, exact, terminal).await,
+            Command::History(history) => history::run(engine, history, exact, terminal).await,
+            Command::Tag(tag) => tag::run(engine, tag).await,
+            Command::Rmi(remove) => remove::run(engine, remove, terminal).await,
+            Command::Prune(prune) => prune::run(engine, prune, terminal).await,
+            Command::Save(save) => save::run(engine, save, platforms, terminal).await,
+            Command::Load(load) => load::run(engine, load, platforms, terminal).await,
+            Command::Import(import) => import::run(engine, import, exact, terminal).await,
+            Command::Create(create) => create::run(engine, create, exact, terminal).await,
+            Command::Ps(containers) => containers::run(engine, containers, terminal).await,
+            Command::Cp(copy) => copy::run(engine, copy, terminal).await,
+            Command::Diff(diff) => diff::run(engine, diff, terminal).await,
+            Command::Commit(commit) => commit::run(engine, commit, terminal).await,
+            Command::Export(export) => export::run(engine, export, terminal).await,
+            Command::Rm(remove) => remove_containers::run(engine, remove, terminal).await,
         }
     })
     .await;

@@ -1,12 +1,13 @@
-//! How a running pull is shown: lines for logs, objects for programs, bars for people.
+//! How a running operation is shown: lines for logs, objects for programs, bars for people.
 
 use std::collections::HashMap;
 
-use strata::types::{BlobProgress, Completed, Event, Phase, Retry};
+use strata::types::{BlobProgress, Event, Phase};
 
 use super::bars::Bars;
-use super::reference::{familiar, path_and_tag, short_digest};
-use super::terminal::{Terminal, printable};
+use super::reference::short_digest;
+use super::terminal::Terminal;
+use super::wording::{self, Work};
 use super::{machine, size};
 
 /// One way to show events.
@@ -17,13 +18,13 @@ pub(crate) enum Display {
     Objects(Terminal),
     /// A line per change of state.
     Lines(Lines),
-    /// A bar per layer.
+    /// A bar per layer, or one for a stream.
     Bars(Bars),
 }
 
 impl Display {
-    /// Shows one event. A reader that went away is no reason to stop the pull: the error comes
-    /// again when the result is printed.
+    /// Shows one event. A reader that went away is no reason to stop the operation: the error
+    /// comes again when the result is printed.
     pub(crate) fn show(&mut self, event: &Event) {
         match self {
             Display::Quiet => {}
@@ -32,7 +33,7 @@ impl Display {
             }
             Display::Lines(lines) => {
                 for line in lines.of(event) {
-                    let _ = lines.terminal.line(line);
+                    lines.print(&line);
                 }
             }
             Display::Bars(bars) => bars.show(event),
@@ -49,30 +50,45 @@ impl Display {
 
 /// Plain lines in docker's words, one per change of state and none per byte.
 pub(crate) struct Lines {
+    work: Work,
     terminal: Terminal,
     phases: HashMap<String, Phase>,
 }
 
 impl Lines {
     /// Lines on a terminal or, more likely, in a log.
-    pub(crate) fn new(terminal: Terminal) -> Lines {
+    pub(crate) fn new(work: Work, terminal: Terminal) -> Lines {
         Lines {
+            work,
             terminal,
             phases: HashMap::new(),
         }
     }
 
+    /// What is told of pulls and pushes is docker's output. Of other operations only what is out
+    /// of the ordinary is told, beside the output, which is then an ID or a list of images.
+    fn print(&self, line: &str) {
+        match self.work.is_transfer() {
+            // See `Display::show`.
+            true => drop(self.terminal.line(line)),
+            false => self.terminal.notice(line),
+        }
+    }
+
     fn of(&mut self, event: &Event) -> Vec<String> {
         match event {
+            Event::Retry(retry) => vec![wording::retrying(retry)],
+            Event::Warning(text) => vec![wording::warning(text)],
+            _ if !self.work.is_transfer() => Vec::new(),
             Event::Resolved(resolved) => {
-                // The next reference of the same pull may have the same layers.
+                // The next reference of the same transfer may have the same layers.
                 self.phases.clear();
-                vec![heading(&resolved.reference)]
+                vec![wording::heading(self.work, &resolved.reference)]
             }
             Event::Blob(blob) => self.blob(blob).into_iter().collect(),
-            Event::Retry(retry) => vec![retrying(retry)],
-            Event::Warning(text) => vec![warning(text)],
-            Event::Completed(completed) => verdict(completed).into(),
+            Event::Content(_) => Vec::new(),
+            Event::Substituted(substituted) => vec![wording::substituted(substituted)],
+            Event::Completed(completed) => wording::verdict(self.work, completed),
         }
     }
 
@@ -83,67 +99,20 @@ impl Lines {
         }
         let line = |text: &str| Some(format!("{}: {text}", short_digest(&blob.digest)));
         match (earlier, blob.phase) {
-            // The start of a transfer is announced once; that bytes come is no news then.
+            // The start of a transfer is announced once; that bytes move is no news then.
             (None, Phase::Downloading) => line("Pulling fs layer"),
             (Some(Phase::Queued), Phase::Downloading) => None,
+            (Some(Phase::Retrying), Phase::Uploading) if blob.current > 0 => {
+                line(&format!("Resuming at {}", size::short(blob.current)))
+            }
             (_, Phase::Downloading) if blob.current > 0 => {
                 line(&format!("Resuming at {}", size::short(blob.current)))
             }
             // The retry event has said it, with its reason.
             (_, Phase::Retrying) => None,
-            (_, phase) => word(phase).and_then(line),
+            _ => wording::blob(self.work, blob).and_then(|text| line(&text)),
         }
     }
-}
-
-/// `latest: Pulling from library/alpine`.
-pub(crate) fn heading(reference: &str) -> String {
-    let (path, tag) = path_and_tag(reference);
-    format!("{}: Pulling from {path}", tag.unwrap_or(reference))
-}
-
-/// Docker's word for a phase; none for one that people need not see.
-pub(crate) fn word(phase: Phase) -> Option<&'static str> {
-    match phase {
-        Phase::Queued => Some("Pulling fs layer"),
-        Phase::Downloading => Some("Downloading"),
-        Phase::Downloaded => Some("Download complete"),
-        Phase::AlreadyExists => Some("Already exists"),
-        Phase::Uploading => Some("Pushing"),
-        Phase::Uploaded => Some("Pushed"),
-        Phase::Mounted => Some("Mounted"),
-        Phase::Retrying => Some("Retrying"),
-        Phase::Unavailable => None,
-    }
-}
-
-/// A failure that will be tried again, with its reason.
-pub(crate) fn retrying(retry: &Retry) -> String {
-    let seconds = retry.delay.div_ceil(1000);
-    let unit = if seconds == 1 { "second" } else { "seconds" };
-    let reason = strata::Error::Image(retry.reason.clone()).to_string();
-    let what = format!("Retrying in {seconds} {unit}: {}", printable(&reason));
-    match &retry.digest {
-        Some(digest) => format!("{}: {what}", short_digest(digest)),
-        None => what,
-    }
-}
-
-/// A registry's word to people.
-pub(crate) fn warning(text: &str) -> String {
-    format!("Warning: {}", printable(text))
-}
-
-/// The last two lines about a reference.
-pub(crate) fn verdict(completed: &Completed) -> [String; 2] {
-    let status = match completed.changed {
-        true => "Downloaded newer image for",
-        false => "Image is up to date for",
-    };
-    [
-        format!("Digest: {}", completed.digest),
-        format!("Status: {status} {}", familiar(&completed.reference)),
-    ]
 }
 
 #[cfg(test)]

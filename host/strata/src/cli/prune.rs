@@ -27,7 +27,7 @@ pub(crate) async fn run(
         return Ok(Outcome::Done);
     }
     let pruned = engine.prune(filters).await?;
-    match arguments.format {
+    match arguments.printing.format {
         Format::Json => terminal.line(format_args!("{:#}", machine::pruned(&pruned)))?,
         Format::Text => terminal.text(&text(&pruned))?,
     }

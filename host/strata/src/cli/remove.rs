@@ -18,7 +18,7 @@ pub(crate) async fn run(
     for name in &arguments.names {
         match engine.remove(name, arguments.force, Vec::new()).await {
             Ok(removals) => {
-                if arguments.format == Format::Text {
+                if arguments.printing.format == Format::Text {
                     removals
                         .iter()
                         .try_for_each(|removal| terminal.line(line(removal)))?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(
             }
         }
     }
-    if arguments.format == Format::Json {
+    if arguments.printing.format == Format::Json {
         let all: Vec<_> = all.iter().map(machine::removal).collect();
         terminal.line(format_args!("{:#}", serde_json::Value::from(all)))?;
     }

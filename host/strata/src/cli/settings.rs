@@ -28,8 +28,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<Listener>,
     /// A component to run instead of the built-in one.
     pub(crate) component: Option<PathBuf>,
-    /// The platform a command asks for by name; `None` for the best of what there is.
-    pub(crate) exact_platform: Option<Platform>,
+    /// The platforms a command asks for by name; none for the best of what there is.
+    pub(crate) exact_platforms: Vec<Platform>,
     /// The docker CLI's settings, which hold credentials.
     pub(crate) docker_settings: Option<PathBuf>,
     /// What to log.
@@ -64,8 +64,15 @@ impl Settings {
             .or(file.store)
             .or_else(|| surroundings.store());
         let store = store.context("there is no home folder to keep images in; set --store DIR")?;
-        let platform = options.platform.or(file.platform);
-        let platform = platform.as_deref().map(platform::parse).transpose()?;
+        let named = options.platform.unwrap_or_default();
+        let named = named.iter().map(|text| platform::parse(text));
+        let named = named.collect::<anyhow::Result<Vec<_>>>()?;
+        let configured = file.platform.as_deref().map(platform::parse).transpose()?;
+        // Several are a choice among what an image has, none of them the one to prefer.
+        let preferred = match &named[..] {
+            [one] => Some(one),
+            _ => configured.as_ref(),
+        };
         let defaults = Limits::default();
         let limits = Limits {
             memory: (options.memory_limit.or(file.memory_limit))
@@ -84,18 +91,24 @@ impl Settings {
         Ok(Settings {
             capabilities: Capabilities {
                 store,
-                platform: platform.as_ref().map(platform::text),
+                platform: preferred.map(platform::text),
                 mirrors: mirrors.into_iter().map(|m| (m.host, m.url)).collect(),
                 insecure_registries: (options.insecure_registry)
                     .or(file.insecure_registry)
                     .unwrap_or_default(),
                 certificate_authorities: options.ca.or(file.ca).unwrap_or_default(),
                 allowed_registries: options.allow_registry.or(file.allow_registry),
+                allow_unsafe_redirects: (options.allow_unsafe_redirects)
+                    .or(file.allow_unsafe_redirects)
+                    .unwrap_or(false),
                 limits,
             },
             listen,
             component: options.component.or(file.component),
-            exact_platform: platform.filter(|_| options.platform_is_typed),
+            exact_platforms: match options.platform_is_typed {
+                true => named,
+                false => Vec::new(),
+            },
             docker_settings: surroundings.docker_settings(),
             log: options.log.or(file.log).unwrap_or_else(|| "warn".into()),
         })

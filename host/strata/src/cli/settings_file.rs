@@ -24,6 +24,7 @@ pub(crate) struct SettingsFile {
     pub(crate) insecure_registry: Option<Vec<String>>,
     pub(crate) ca: Option<Vec<PathBuf>>,
     pub(crate) allow_registry: Option<Vec<String>>,
+    pub(crate) allow_unsafe_redirects: Option<bool>,
     #[serde(deserialize_with = "layer_count")]
     pub(crate) parallel_layers: Option<u8>,
     pub(crate) verify_diff_ids_first: Option<bool>,

@@ -13,6 +13,8 @@ pub(crate) struct Terminal {
     remarks: Sink,
     /// Stdout is a terminal.
     pub(crate) reader_is_person: bool,
+    /// Stderr is a terminal that understands cursor movement.
+    pub(crate) remarks_reader_is_person: bool,
     /// Bars may be drawn: both streams are a terminal that understands cursor movement.
     pub(crate) bars: bool,
     /// Questions can be asked: stdin is a terminal.
@@ -24,11 +26,13 @@ impl Terminal {
     pub(crate) fn standard() -> Terminal {
         let reader_is_person = io::stdout().is_terminal();
         let moves_cursor = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let remarks_reader_is_person = io::stderr().is_terminal() && moves_cursor;
         Terminal {
             results: Arc::new(Mutex::new(io::stdout())),
             remarks: Arc::new(Mutex::new(io::stderr())),
             reader_is_person,
-            bars: reader_is_person && io::stderr().is_terminal() && moves_cursor,
+            remarks_reader_is_person,
+            bars: reader_is_person && remarks_reader_is_person,
             can_ask: io::stdin().is_terminal(),
         }
     }
@@ -101,6 +105,7 @@ pub(crate) mod tests {
             results: results.clone(),
             remarks: remarks.clone(),
             reader_is_person: false,
+            remarks_reader_is_person: false,
             bars: false,
             can_ask: false,
         };

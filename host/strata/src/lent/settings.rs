@@ -52,6 +52,7 @@ pub(crate) fn configuration(
         insecure_registries: capabilities.insecure_registries.clone(),
         parallel_layers: limits.parallel_layers,
         verify_diff_ids_first: limits.verify_diff_ids_first,
+        allow_unsafe_redirects: capabilities.allow_unsafe_redirects,
         hostname: line("/proc/sys/kernel/hostname"),
         processors: std::thread::available_parallelism()
             .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),

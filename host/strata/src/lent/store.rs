@@ -329,9 +329,17 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         }
     }
 
-    async fn open_stage(accessor: &Accessor<T, Self>, lease: u64) -> Outcome<Resource<Stage>> {
+    async fn open_stage(
+        accessor: &Accessor<T, Self>,
+        lease: u64,
+        like: Option<String>,
+    ) -> Outcome<Resource<Stage>> {
         let store = native(accessor);
-        match store.stage(lease).await {
+        let like = match like.as_deref().map(digest).transpose() {
+            Ok(like) => like,
+            Err(error) => return Ok(Err(error)),
+        };
+        match store.stage(lease, like).await {
             Ok(stage) => {
                 accessor.with(|mut access| Ok(Ok(access.get().table.push(Stage(Some(stage)))?)))
             }

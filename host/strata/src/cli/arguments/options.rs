@@ -37,8 +37,8 @@ pub(crate) struct Options {
 
     /// Platform images are chosen for, OS/ARCH[/VARIANT] [default: this machine's]
     ///
-    /// Typed on the command line of `pull`, `inspect` or `history` it asks for exactly this
-    /// platform, and the command fails where an image does not have it.
+    /// Typed on the command line it asks for exactly this platform, and the command fails where
+    /// an image does not have it. `save` and `load` take it several times.
     #[arg(
         long,
         global = true,
@@ -46,7 +46,7 @@ pub(crate) struct Options {
         env = "STRATA_PLATFORM",
         hide_env_values = true
     )]
-    pub(crate) platform: Option<String>,
+    pub(crate) platform: Option<Vec<String>>,
 
     /// Whether the platform was typed, rather than set in the environment.
     #[arg(skip)]
@@ -104,6 +104,22 @@ pub(crate) struct Options {
     )]
     #[arg(value_delimiter = ',')]
     pub(crate) allow_registry: Option<Vec<String>>,
+
+    /// Follow redirects of `import` to private addresses and from https to http
+    ///
+    /// Without it a server on the internet cannot have something fetched that only this network
+    /// can reach.
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        env = "STRATA_ALLOW_UNSAFE_REDIRECTS",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) allow_unsafe_redirects: Option<bool>,
 
     /// Layers that one pull fetches at once, 1 to 64 [default: 4]
     #[arg(

@@ -101,3 +101,64 @@ fn the_defaults_in_the_help_are_those_of_the_library() {
     );
     assert!(!limits.verify_diff_ids_first);
 }
+
+#[test]
+fn several_platforms_are_for_archives() {
+    let two = "--platform linux/amd64 --platform linux/arm64";
+    for (command, taken) in [
+        (format!("strata save {two} a"), true),
+        (format!("strata load {two}"), true),
+        (format!("strata pull {two} a"), false),
+        (format!("strata {two} images"), false),
+    ] {
+        let parsed = parse(&command);
+        assert_eq!(parsed.is_ok(), taken, "{command}");
+        match parsed {
+            Ok(arguments) => assert_eq!(arguments.options.platform.unwrap().len(), 2),
+            Err(error) => assert_eq!(error.exit_code(), 2),
+        }
+    }
+}
+
+#[test]
+fn every_command_that_prints_a_result_takes_a_format() {
+    for command in Arguments::command().get_subcommands() {
+        let silent = ["serve", "tag", "cp"].contains(&command.get_name());
+        let takes = command.get_arguments().any(|a| a.get_id() == "format");
+        assert_eq!(takes, !silent, "{}", command.get_name());
+    }
+}
+
+#[test]
+fn what_follows_the_image_is_the_containers_command() {
+    let line = "strata create -e A=1 alpine ls -l --store /s";
+    let arguments = parse(line).unwrap();
+    assert_eq!(arguments.options.store, None);
+    match arguments.command {
+        Command::Create(create) => {
+            assert_eq!(create.env, ["A=1"]);
+            assert_eq!(create.command, ["ls", "-l", "--store", "/s"]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn commands_take_dockers_short_options() {
+    for line in [
+        "strata push -a -q a",
+        "strata save -o a.tar -q a b",
+        "strata load -i a.tar -q",
+        "strata import -c CMD -c USER -m text - a:1",
+        "strata create -e A -w /w -u 1:1 -l a=b --name n --entrypoint e a",
+        "strata ps -a -q",
+        "strata cp -L -q a:/b -",
+        "strata diff a",
+        "strata commit -a me -m text -c CMD a b:1",
+        "strata export -o a.tar a",
+        "strata rm -f a b",
+    ] {
+        let parsed = parse(line);
+        assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+    }
+}

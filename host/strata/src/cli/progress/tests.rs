@@ -1,6 +1,6 @@
 //! What the lines of a pull look like.
 
-use strata::types::{Error, Resolved};
+use strata::types::{Completed, ContentProgress, Descriptor, Error, Resolved, Retry, Substituted};
 
 use super::*;
 use crate::cli::terminal::tests::captured;
@@ -21,6 +21,7 @@ fn blob(phase: Phase, current: u64) -> Event {
         phase,
         current,
         total: 4_000_000,
+        mounted_from: None,
     })
 }
 
@@ -45,11 +46,16 @@ fn completed(changed: bool) -> Event {
 }
 
 fn lines(events: &[Event]) -> String {
+    lines_of(Work::Pull, events).0
+}
+
+/// Results and remarks.
+fn lines_of(work: Work, events: &[Event]) -> (String, String) {
     let (terminal, captured) = captured();
-    let mut display = Display::Lines(Lines::new(terminal));
+    let mut display = Display::Lines(Lines::new(work, terminal));
     events.iter().for_each(|event| display.show(event));
     display.finish();
-    captured.results()
+    (captured.results(), captured.remarks())
 }
 
 #[test]
@@ -124,6 +130,11 @@ fn programs_get_one_object_per_line_with_the_names_of_the_contract() {
     display.show(&blob(Phase::AlreadyExists, 7));
     display.show(&retry(None, 1));
     display.show(&completed(true));
+    display.show(&Event::Content(ContentProgress {
+        phase: Phase::Uploading,
+        current: 5,
+        total: 0,
+    }));
     let text = captured.results();
     let objects: Vec<serde_json::Value> = text
         .lines()
@@ -133,5 +144,71 @@ fn programs_get_one_object_per_line_with_the_names_of_the_contract() {
     assert_eq!(objects[0]["blob"]["current"], 7);
     assert_eq!(objects[1]["retry"]["reason"]["unavailable"], "reset\x1b[2J");
     assert_eq!(objects[2]["completed"]["changed"], true);
-    assert_eq!(objects.len(), 3);
+    assert_eq!(objects[3]["content"]["phase"], "uploading");
+    assert_eq!(objects.len(), 4);
+    // A name of the contract, though null here.
+    assert!(objects[0]["blob"].get("mounted-from").is_some());
+}
+
+#[test]
+fn a_push_reads_like_dockers() {
+    let mounted = Event::Blob(BlobProgress {
+        digest: IMAGE.into(),
+        phase: Phase::Mounted,
+        current: 0,
+        total: 1,
+        mounted_from: Some("library/base\x1b".into()),
+    });
+    let descriptor = |digest: &str| Descriptor {
+        media_type: "x".into(),
+        digest: digest.into(),
+        size: 1,
+    };
+    let substituted = Event::Substituted(Substituted {
+        index: descriptor("sha256:1d"),
+        manifest: descriptor("sha256:3a"),
+    });
+    let (text, remarks) = lines_of(
+        Work::Push,
+        &[
+            resolved("localhost:5000/library/alpine:latest"),
+            blob(Phase::Queued, 0),
+            blob(Phase::Uploading, 0),
+            blob(Phase::Uploading, 1_000_000),
+            blob(Phase::Uploaded, 4_000_000),
+            mounted,
+            substituted,
+            completed(true),
+        ],
+    );
+    let expected = format!(
+        "The push refers to repository [localhost:5000/library/alpine]
+9824c27679d3: Waiting
+9824c27679d3: Pushing
+9824c27679d3: Pushed
+4bcff63911fc: Mounted from library/base\u{20}
+Not all platforms are here: pushed the manifest sha256:3a in place of the index sha256:1d
+latest: digest: {IMAGE} size: 1
+"
+    );
+    assert_eq!(text, expected);
+    assert_eq!(remarks, "");
+    let (text, _) = lines_of(Work::Push, &[blob(Phase::AlreadyExists, 0)]);
+    assert_eq!(text, "9824c27679d3: Layer already exists\n");
+}
+
+#[test]
+fn other_work_leaves_stdout_to_its_result() {
+    let events = [
+        resolved("docker.io/library/alpine:latest"),
+        blob(Phase::Downloading, 0),
+        retry(None, 1000),
+        Event::Warning("old".into()),
+        completed(true),
+    ];
+    for work in [Work::Load, Work::Import, Work::Commit, Work::Copy] {
+        let (results, remarks) = lines_of(work, &events);
+        assert_eq!(results, "", "{work:?}");
+        assert_eq!(remarks.lines().count(), 2, "{work:?}: {remarks}");
+    }
 }

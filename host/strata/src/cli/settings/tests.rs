@@ -26,6 +26,7 @@ verify-diff-ids-first = true
 memory-limit = "1GiB"
 mirror = ["docker.io=http://file:1", "docker.io=http://file:2"]
 allow-registry = []
+allow-unsafe-redirects = true
 listen = ["unix:///file.sock"]
 "#;
 
@@ -37,6 +38,7 @@ fn defaults_hold_where_nobody_says_anything() {
         PathBuf::from("/home/u/.local/share/strata")
     );
     assert_eq!(settings.capabilities.allowed_registries, None);
+    assert!(!settings.capabilities.allow_unsafe_redirects);
     assert_eq!(settings.capabilities.limits.parallel_layers, 4);
     assert_eq!(settings.capabilities.platform, None);
     assert_eq!(settings.listen, ["tcp://127.0.0.1:2375".parse().unwrap()]);
@@ -52,17 +54,19 @@ fn the_file_wins_over_defaults() {
     assert!(settings.capabilities.limits.verify_diff_ids_first);
     // An empty list is not "any".
     assert_eq!(settings.capabilities.allowed_registries, Some(vec![]));
+    assert!(settings.capabilities.allow_unsafe_redirects);
     assert_eq!(settings.listen, [Listener::Unix("/file.sock".into())]);
 }
 
 #[test]
 fn options_win_over_the_file_and_lists_are_replaced_as_a_whole() {
     let line = "strata serve --store /option --parallel-layers 2 --verify-diff-ids-first=false \
-                --mirror docker.io=http://option:1 --listen tcp://127.0.0.1:0";
+                --allow-unsafe-redirects=no --mirror docker.io=http://option:1 --listen tcp://127.0.0.1:0";
     let settings = merge(line, FILE);
     assert_eq!(settings.capabilities.store, PathBuf::from("/option"));
     assert_eq!(settings.capabilities.limits.parallel_layers, 2);
     assert!(!settings.capabilities.limits.verify_diff_ids_first);
+    assert!(!settings.capabilities.allow_unsafe_redirects);
     let mirror = ("docker.io".to_owned(), "http://option:1".to_owned());
     assert_eq!(settings.capabilities.mirrors, [mirror]);
     assert_eq!(settings.listen, ["tcp://127.0.0.1:0".parse().unwrap()]);
@@ -112,12 +116,21 @@ fn a_platform_is_exact_only_when_typed() {
         settings.capabilities.platform.as_deref(),
         Some("linux/arm64")
     );
-    assert!(settings.exact_platform.is_none());
+    assert!(settings.exact_platforms.is_empty());
     let settings = merge(
         "strata pull --platform linux/386 alpine",
         "platform = \"linux/arm64\"",
     );
-    assert_eq!(settings.exact_platform.unwrap().architecture, "386");
+    assert_eq!(settings.exact_platforms[0].architecture, "386");
+    let settings = merge(
+        "strata save --platform linux/386 --platform linux/arm64 alpine",
+        "platform = \"linux/riscv64\"",
+    );
+    assert_eq!(settings.exact_platforms.len(), 2);
+    assert_eq!(
+        settings.capabilities.platform.as_deref(),
+        Some("linux/riscv64")
+    );
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //! faults.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod archives;
+mod containers;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -49,6 +52,13 @@ fn no_filters() -> types::Filters {
         since: Vec::new(),
         until: None,
     }
+}
+
+/// The reference of an image that was pulled.
+async fn pulled(engine: &Engine, registry: &FaultRegistry, name: &str) -> String {
+    let reference = registry.add(name, "1", &small(name).unwrap());
+    engine.pull(options(&reference), |_| ()).await.unwrap();
+    reference
 }
 
 /// Collects progress.
@@ -118,6 +128,46 @@ async fn every_typed_operation_works() {
     let (status, body) = engine.request("GET", "/_ping").await.unwrap();
     assert_eq!((status, &body[..]), (200, &b"OK"[..]));
     engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_arrives_whole_and_the_next_sends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(folder.path()).await;
+    let registry = FaultRegistry::start().await.unwrap();
+    let image = small("pushed").unwrap();
+    pulled(&engine, &registry, "pushed").await;
+    let other = FaultRegistry::start().await.unwrap();
+    let reference = format!("{}/copy:2", other.host);
+    engine
+        .tag(&format!("{}/pushed:1", registry.host), &reference)
+        .await
+        .unwrap();
+    let options = || types::PushOptions {
+        reference: reference.clone(),
+        all_tags: false,
+        platform: None,
+        auth: types::RegistryAuth::Anonymous,
+    };
+    let phases = async || {
+        let events = Events::default();
+        let completed = engine.push(options(), events.listener()).await.unwrap();
+        assert_eq!(completed.len(), 1);
+        assert_eq!(completed[0].digest, image.digest());
+        let layer = image.layers[0].digest.clone();
+        let of_layer = events
+            .taken()
+            .into_iter()
+            .filter_map(move |event| match event {
+                types::Event::Blob(blob) if blob.digest == layer => Some(blob.phase),
+                _ => None,
+            });
+        of_layer.collect::<Vec<_>>()
+    };
+    assert_eq!(phases().await.last(), Some(&types::Phase::Uploaded));
+    let there = other.tagged("copy", "2").unwrap();
+    assert_eq!(there.as_deref(), Some(image.digest()));
+    assert_eq!(phases().await.last(), Some(&types::Phase::AlreadyExists));
 }
 
 #[tokio::test(flavor = "multi_thread")]

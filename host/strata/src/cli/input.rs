@@ -1,0 +1,73 @@
+//! Where a stream of bytes comes from: stdin, or a file.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use tokio::io::AsyncRead;
+
+use super::Usage;
+use super::terminal::Terminal;
+
+/// An input that was opened.
+pub(crate) struct Input {
+    /// Its bytes.
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// How many there are, where a file says so.
+    pub(crate) size: Option<u64>,
+}
+
+impl Input {
+    /// Opens the file, or stdin where there is none, unless that is a terminal.
+    ///
+    /// # Errors
+    ///
+    /// If stdin is a terminal, or the file cannot be read.
+    pub(crate) async fn open(path: Option<&Path>, terminal: &Terminal) -> anyhow::Result<Input> {
+        let Some(path) = path else {
+            if terminal.can_ask {
+                let text = "a tar is nothing to type; name a file, or redirect stdin";
+                return Err(Usage(anyhow::anyhow!(text)).into());
+            }
+            let reader = Box::new(tokio::io::stdin());
+            return Ok(Input { reader, size: None });
+        };
+        let opened = async {
+            let file = tokio::fs::File::open(path).await?;
+            let metadata = file.metadata().await?;
+            if metadata.is_dir() {
+                return Err(std::io::ErrorKind::IsADirectory.into());
+            }
+            let size = metadata.is_file().then_some(metadata.len());
+            Ok((file, size))
+        };
+        let opened: std::io::Result<_> = opened.await;
+        let (file, size) = opened.with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Input {
+            reader: Box::new(file),
+            size,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::terminal::tests::captured;
+
+    #[tokio::test]
+    async fn a_file_says_its_size_and_what_is_none_says_why() {
+        let (mut terminal, _) = captured();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        std::fs::write(&path, "1234").unwrap();
+        let input = Input::open(Some(&path), &terminal).await.unwrap();
+        assert_eq!(input.size, Some(4));
+        for missing in [folder.path(), Path::new("/nonexistent")] {
+            let error = Input::open(Some(missing), &terminal).await.err().unwrap();
+            assert!(error.to_string().starts_with("cannot read /"), "{error}");
+        }
+        terminal.can_ask = true;
+        let error = Input::open(None, &terminal).await.err().unwrap();
+        assert!(error.is::<Usage>());
+    }
+}

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// What a client printed, and how it ended.
@@ -15,6 +16,8 @@ pub struct Output {
     pub status: i32,
     /// Standard output.
     pub stdout: String,
+    /// Standard output as it came: an archive is no text.
+    pub bytes: Vec<u8>,
     /// Standard error.
     pub stderr: String,
 }
@@ -35,6 +38,22 @@ impl Output {
             );
         }
         Ok(self.stdout.trim_end_matches('\n').to_owned())
+    }
+
+    /// Standard output as it came, if the command succeeded.
+    ///
+    /// # Errors
+    /// When it failed: the text holds what it complained about.
+    pub fn archive(self) -> Result<Vec<u8>> {
+        if self.status != 0 {
+            bail!(
+                "`{}` ended with {}:\n{}",
+                self.command,
+                self.status,
+                self.stderr
+            );
+        }
+        Ok(self.bytes)
     }
 
     /// Standard error, trimmed, if the command failed.
@@ -79,6 +98,18 @@ impl Docker {
     /// # Errors
     /// When docker is not installed.
     pub async fn run(&self, args: &[&str]) -> Result<Output> {
+        output(&mut self.command(args), &[]).await
+    }
+
+    /// Runs `docker ARGS` and writes `input` to its standard input.
+    ///
+    /// # Errors
+    /// When docker is not installed.
+    pub async fn fed(&self, args: &[&str], input: &[u8]) -> Result<Output> {
+        output(&mut self.command(args), input).await
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
         let mut docker = Command::new("docker");
         docker
             .args(args)
@@ -93,7 +124,8 @@ impl Docker {
         ] {
             docker.env_remove(name);
         }
-        output(docker.env("DOCKER_CLI_HINTS", "false")).await
+        docker.env("DOCKER_CLI_HINTS", "false");
+        docker
     }
 }
 
@@ -102,7 +134,8 @@ impl Docker {
 /// # Errors
 /// When skopeo is not installed.
 pub async fn skopeo(args: &[&str]) -> Result<Output> {
-    output(Command::new("skopeo").arg("--insecure-policy").args(args)).await
+    let mut skopeo = Command::new("skopeo");
+    output(skopeo.arg("--insecure-policy").args(args), &[]).await
 }
 
 /// Runs `strata ARGS`, without a server, in a home of its own.
@@ -110,7 +143,24 @@ pub async fn skopeo(args: &[&str]) -> Result<Output> {
 /// # Errors
 /// When the binary is not built.
 pub async fn strata(args: &[&str]) -> Result<Output> {
-    output(crate::server::command(&crate::workspace::strata()?, &home()?).args(args)).await
+    strata_fed(args, &[]).await
+}
+
+/// As [`strata`], with `input` on its standard input.
+///
+/// # Errors
+/// When the binary is not built.
+pub async fn strata_fed(args: &[&str], input: &[u8]) -> Result<Output> {
+    let mut strata = crate::server::command(&crate::workspace::strata()?, &home()?);
+    output(strata.args(args), input).await
+}
+
+/// Runs any other program, such as GNU tar.
+///
+/// # Errors
+/// When it is not installed.
+pub async fn program(name: &str, args: &[&str], input: &[u8]) -> Result<Output> {
+    output(Command::new(name).args(args), input).await
 }
 
 /// A home folder without anyone's settings in it, shared by runs so that compile caches stay warm.
@@ -121,20 +171,38 @@ pub fn home() -> Result<PathBuf> {
     crate::workspace::cache("test-cache/home")
 }
 
-async fn output(command: &mut Command) -> Result<Output> {
+async fn output(command: &mut Command, input: &[u8]) -> Result<Output> {
     let shown = std::iter::once(command.as_std().get_program())
         .chain(command.as_std().get_args())
         .map(|arg| arg.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ");
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = crate::poll::within(&shown, output)
-        .await?
+    let stdin = if input.is_empty() {
+        Stdio::null()
+    } else {
+        Stdio::piped()
+    };
+    let mut process = command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
         .with_context(|| format!("could not start `{shown}`"))?;
+    let pipe = process.stdin.take();
+    // Both at once, or a full pipe would stop the program. One that has enough of its input may close it.
+    let feed = async {
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.write_all(input).await;
+        }
+    };
+    let ended = async { tokio::join!(process.wait_with_output(), feed).0 };
+    let output = crate::poll::within(&shown, ended).await??;
     Ok(Output {
         command: shown,
         status: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        bytes: output.stdout,
     })
 }

@@ -1,11 +1,14 @@
-//! A registry that commits faults, to the byte and on command, and remembers every request.
+//! A registry that commits faults, to the byte and on command, and remembers every request. Images are pulled from it
+//! and pushed to it.
 //!
 //! It writes HTTP/1.1 by hand: an honest HTTP library refuses to lie about a length or to stop in mid-body.
 //! It is for faults only; what works is tested against the real `docker-registry`.
 
 mod answer;
 mod auth;
+mod route;
 mod script;
+mod upload;
 mod wire;
 
 pub use auth::{Access, Tokens};
@@ -42,8 +45,10 @@ pub struct Seen {
     pub query: String,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Body.
+    /// Body; empty for content, of which only the length is kept.
     pub body: String,
+    /// Bytes of the body that were read.
+    pub length: usize,
     /// Status of the answer; 0 if the connection was cut before it.
     pub status: u16,
 }
@@ -61,6 +66,11 @@ impl Seen {
 struct State {
     base: String,
     blobs: HashMap<String, Bytes>,
+    /// Which repositories have which blobs, as `repository@digest`.
+    held: HashSet<String>,
+    /// Bytes of the uploads that are open, by number.
+    uploads: HashMap<String, Vec<u8>>,
+    opened: usize,
     configs: HashSet<String>,
     /// Keyed by `repository@digest` and `repository:tag`.
     manifests: HashMap<String, Blob>,
@@ -123,6 +133,7 @@ impl FaultRegistry {
         }
         for blob in image.configs.iter().chain(&image.layers) {
             state.blobs.insert(blob.digest.clone(), blob.bytes.clone());
+            state.held.insert(format!("{repository}@{}", blob.digest));
         }
         drop(state);
         for manifest in &image.manifests {
@@ -144,11 +155,25 @@ impl FaultRegistry {
         format!("{}/{repository}:{tag}", self.host)
     }
 
-    /// Holds any bytes as a blob under any digest, true or not.
+    /// Holds any bytes as a blob under any digest, true or not. To fetch it one must know it: no repository says that
+    /// it has it.
     pub fn add_blob(&self, digest: &str, bytes: impl Into<Bytes>) {
         lock(&self.state)
             .blobs
             .insert(digest.to_owned(), bytes.into());
+    }
+
+    /// The digest a tag points at, of an image that is all there; `None` if there is no such tag.
+    ///
+    /// # Errors
+    /// When something of the image is missing or is not what its digest says.
+    pub fn tagged(&self, repository: &str, tag: &str) -> Result<Option<String>> {
+        let state = lock(&self.state);
+        let Some(root) = state.manifests.get(&format!("{repository}:{tag}")) else {
+            return Ok(None);
+        };
+        upload::check(&state, repository, root)?;
+        Ok(Some(root.digest.clone()))
     }
 
     /// Adds a rule; earlier rules go first.

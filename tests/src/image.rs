@@ -1,5 +1,9 @@
 //! Images: config, manifest, index and artifact documents around layers, with every digest known in advance.
 
+mod layered;
+
+pub use layered::layered;
+
 use crate::layer::{Compression, Layer, sha256};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};

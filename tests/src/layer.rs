@@ -1,5 +1,7 @@
 //! Layers: deterministic tars (sorted, owned by root, dated 1970), plain or compressed.
 
+pub mod listing;
+
 use crate::debian::{self, Content, Entry};
 use anyhow::Result;
 use bytes::Bytes;

@@ -1,9 +1,12 @@
-//! Putting images into a registry: the fewest requests a registry accepts.
+//! Putting images into a registry: by hand, with the fewest requests a registry accepts, or by strata.
 
-use crate::http::Http;
+use crate::http::{Answer, Http};
 use crate::image::{Blob, Image};
-use anyhow::{Context, Result};
+use crate::poll::within;
+use crate::server::escape;
+use anyhow::{Context, Result, bail};
 use hyper::Method;
+use serde_json::Value;
 
 /// Pushes an image with all it refers to, under `repository:tag`.
 ///
@@ -77,4 +80,61 @@ async fn push_blob(
         .await?
         .expect_status(&[201])?;
     Ok(())
+}
+
+/// A push that strata has made, or has failed to.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The whole answer.
+    pub answer: Answer,
+    /// The messages of the stream, in order; of an error answer, its one document.
+    pub messages: Vec<Value>,
+}
+
+impl Pushed {
+    /// The error, by status or in the stream.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        if self.answer.status >= 400 {
+            return text(&self.messages.first()?["message"]);
+        }
+        text(&self.messages.last()?["errorDetail"]["message"])
+    }
+
+    /// The digest that was pushed, if the push succeeded.
+    ///
+    /// # Errors
+    /// When it failed, or never said that it succeeded.
+    pub fn ok(&self) -> Result<&str> {
+        let last = self.messages.last().map(|last| &last["aux"]["Digest"]);
+        match last.and_then(Value::as_str) {
+            Some(digest) if self.answer.status == 200 && self.error().is_none() => Ok(digest),
+            _ => bail!(
+                "push failed ({}): {}",
+                self.answer.status,
+                self.answer.text()
+            ),
+        }
+    }
+}
+
+/// The path of the request that pushes a reference `name:tag`.
+#[must_use]
+pub fn path(reference: &str) -> String {
+    let (name, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
+    format!("/images/{name}/push?tag={}", escape(tag))
+}
+
+/// Lets the server behind `http` push a reference `name:tag`, without credentials.
+///
+/// # Errors
+/// When the connection fails.
+pub async fn through(http: &Http, reference: &str) -> Result<Pushed> {
+    let path = path(reference);
+    let answer = http.send(Method::POST, &path, &[("x-registry-auth", "e30=")], "{}");
+    let answer = within(&format!("push {reference}"), answer).await??;
+    let stream = serde_json::Deserializer::from_slice(&answer.body).into_iter();
+    let messages = stream.map_while(Result::ok).collect();
+    Ok(Pushed { answer, messages })
 }

@@ -1,7 +1,7 @@
 //! From a request to its answer: the honest one, then the fault the script asks for.
 
-use super::wire::{Answer, header, read, split, write};
-use super::{Fault, Phase, Seen, State, auth, lock};
+use super::wire::{Answer, header, read, read_body, split, write};
+use super::{Fault, Phase, Seen, State, auth, lock, route, upload};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpStream;
@@ -11,25 +11,38 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     // Small answers in several writes would wait for the peer's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let (mut reader, mut writer) = split(stream);
-    while let Ok(Some(request)) = read(&mut reader).await {
-        let (path, query) = request
-            .target
-            .split_once('?')
-            .unwrap_or((&request.target, ""));
+    while let Ok(Some(head)) = read(&mut reader).await {
+        let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
         let mut seen = Seen {
             phase: Phase::Other,
-            method: request.method,
+            method: head.method,
             path: path.to_owned(),
             query: query.to_owned(),
-            headers: request.headers,
-            body: String::from_utf8_lossy(&request.body).into_owned(),
+            headers: head.headers,
+            body: String::new(),
+            length: 0,
             status: 0,
         };
+        let fault = {
+            let mut state = lock(&state);
+            seen.phase = route::phase(&state, &seen);
+            state.rules.iter_mut().find_map(|rule| rule.take(&seen))
+        };
+        let most = match fault {
+            Some(Fault::CutRequest(at)) => at,
+            _ => usize::MAX,
+        };
+        let Ok(body) = read_body(&mut reader, &seen.headers, most).await else {
+            return;
+        };
+        seen.length = body.len();
+        if !matches!(seen.phase, Phase::Chunk | Phase::Finish) {
+            seen.body = String::from_utf8_lossy(&body).into_owned();
+        }
         let head = seen.method == "HEAD";
         let answer = {
             let mut state = lock(&state);
-            seen.phase = phase(&state, &seen);
-            let answer = decide(&mut state, &seen);
+            let answer = decide(&mut state, fault, &seen, body);
             seen.status = if answer.hang_up { 0 } else { answer.status };
             state.log.push(seen);
             answer
@@ -40,37 +53,30 @@ pub(super) async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     }
 }
 
-fn phase(state: &State, seen: &Seen) -> Phase {
-    let get = seen.method == "GET";
-    if seen.path == "/token" {
-        return Phase::Token;
-    }
-    if matches!(seen.path.as_str(), "/v2/" | "/v2") {
-        return Phase::Ping;
-    }
-    if seen.path.contains("/manifests/") {
-        return if get { Phase::Manifest } else { Phase::Head };
-    }
-    if let Some((_, digest)) = seen.path.rsplit_once("/blobs/") {
-        return match (get, state.configs.contains(digest)) {
-            (false, _) => Phase::BlobHead,
-            (true, true) => Phase::Config,
-            (true, false) => Phase::Layer,
-        };
-    }
-    if seen.path.ends_with("/tags/list") {
-        Phase::Tags
-    } else {
-        Phase::Other
-    }
-}
-
-fn decide(state: &mut State, seen: &Seen) -> Answer {
-    let fault = state.rules.iter_mut().find_map(|rule| rule.take(seen));
+fn decide(state: &mut State, fault: Option<Fault>, seen: &Seen, body: Vec<u8>) -> Answer {
     if seen.phase != Phase::Token
         && let Some(refused) = auth::refuse(state, seen)
     {
         return refused;
+    }
+    match &fault {
+        Some(Fault::Status(status, headers, body)) => {
+            let answer = Answer::new(*status, body.clone());
+            return headers
+                .iter()
+                .fold(answer, |answer, (name, value)| answer.with(name, value));
+        }
+        Some(Fault::Redirect(status, location)) => {
+            return Answer::new(*status, "").with("Location", location);
+        }
+        Some(Fault::RedirectToSelf) => {
+            let location = format!("{}{}", state.base, seen.path);
+            return Answer::new(307, "").with("Location", &location);
+        }
+        Some(Fault::CutRequest(_)) => return upload::cut(state, seen, &body),
+        Some(Fault::LoseUpload) => upload::forget(state, seen),
+        Some(Fault::LoseBlobs) => upload::forget_blobs(state, seen),
+        _ => {}
     }
     let range = match fault {
         Some(Fault::IgnoreRange | Fault::WrongRange) => None,
@@ -80,30 +86,38 @@ fn decide(state: &mut State, seen: &Seen) -> Answer {
         Phase::Token => auth::token(state, seen),
         Phase::Ping => Answer::new(200, "{}").with("Content-Type", "application/json"),
         Phase::Head | Phase::Manifest => manifest(state, &seen.path),
-        Phase::Config | Phase::Layer | Phase::BlobHead => blob(state, &seen.path, range),
+        Phase::Config | Phase::Layer => blob(state, &seen.path, range),
+        Phase::BlobHead if upload::holds(state, &seen.path) => blob(state, &seen.path, range),
+        Phase::BlobHead => Answer::error(404, "BLOB_UNKNOWN"),
         Phase::Tags => tags(state, &seen.path),
+        Phase::Mount => upload::mount(state, seen),
+        Phase::Upload => upload::open(state, seen),
+        Phase::UploadStatus => upload::status(state, seen),
+        Phase::Chunk => upload::chunk(state, seen, &body),
+        Phase::Finish => upload::finish(state, seen, &body),
+        Phase::Publish => upload::publish(state, seen, body),
         Phase::Other => Answer::error(404, "NAME_UNKNOWN"),
     };
     match fault {
-        Some(fault) => commit(fault, honest, seen, &state.base),
+        Some(fault) => commit(fault, honest, seen),
         None => honest,
     }
 }
 
-fn commit(fault: Fault, mut honest: Answer, seen: &Seen, base: &str) -> Answer {
+/// Spoils the answer to what was done.
+fn commit(fault: Fault, mut honest: Answer, seen: &Seen) -> Answer {
     let whole = honest.body.len();
     match fault {
-        Fault::Status(status, headers, body) => headers
-            .iter()
-            .fold(Answer::new(status, body), |answer, (name, value)| {
-                answer.with(name, value)
-            }),
         Fault::HangUp => Answer {
             hang_up: true,
             ..honest
         },
         Fault::Cut(at) => Answer {
             cut: Some(at),
+            ..honest
+        },
+        Fault::CutHead(at) => Answer {
+            cut_head: Some(at),
             ..honest
         },
         Fault::Corrupt => {
@@ -130,10 +144,10 @@ fn commit(fault: Fault, mut honest: Answer, seen: &Seen, base: &str) -> Answer {
             hold: Some((at, gate)),
             ..honest
         },
-        Fault::Redirect(status, location) => Answer::new(status, "").with("Location", &location),
-        Fault::RedirectToSelf => {
-            Answer::new(307, "").with("Location", &format!("{base}{}", seen.path))
-        }
+        Fault::Stall(gate) => Answer {
+            stall: Some(gate),
+            ..honest
+        },
         Fault::RefuseRange if header(&seen.headers, "range").is_some() => {
             Answer::error(416, "RANGE_INVALID")
         }
@@ -145,6 +159,13 @@ fn commit(fault: Fault, mut honest: Answer, seen: &Seen, base: &str) -> Answer {
             }
         }
         Fault::RefuseRange | Fault::WrongRange | Fault::IgnoreRange => honest,
+        // These have done their part before.
+        Fault::Status(..)
+        | Fault::Redirect(..)
+        | Fault::RedirectToSelf
+        | Fault::CutRequest(_)
+        | Fault::LoseUpload
+        | Fault::LoseBlobs => honest,
         Fault::Without(name) => {
             honest
                 .headers

@@ -1,4 +1,4 @@
-//! Who may read: nobody's business, Basic, or Bearer with a token server of the registry's own.
+//! Who may read and write: nobody's business, Basic, or Bearer with a token server of the registry's own.
 
 use super::wire::{Answer, header};
 use super::{Seen, State};
@@ -71,7 +71,9 @@ pub(super) fn refuse(state: &mut State, seen: &Seen) -> Option<Answer> {
         }
         Access::Bearer(tokens) => {
             let repository = repository(&seen.path);
-            let scope = format!("repository:{repository}:pull");
+            let reads = matches!(seen.method.as_str(), "GET" | "HEAD");
+            let actions = if reads { "pull" } else { "pull,push" };
+            let scope = format!("repository:{repository}:{actions}");
             let mut params = format!(
                 "Bearer realm=\"{}/token\",service=\"fault\",scope=\"{scope}\"",
                 state.base
@@ -170,7 +172,8 @@ fn challenge(value: String) -> Answer {
     Answer::error(401, "UNAUTHORIZED").with("WWW-Authenticate", &value)
 }
 
-fn repository(path: &str) -> &str {
+/// The repository in a path.
+pub(super) fn repository(path: &str) -> &str {
     let path = path.strip_prefix("/v2/").unwrap_or(path);
     let end = ["/manifests/", "/blobs/", "/tags/"]
         .iter()

@@ -24,11 +24,26 @@ pub enum Phase {
     BlobHead,
     /// The list of tags.
     Tags,
+    /// `POST` that asks for a blob of another repository.
+    Mount,
+    /// `POST` that opens an upload.
+    Upload,
+    /// `GET` of an upload: how far it is.
+    UploadStatus,
+    /// `PATCH` of an upload: a part of a blob.
+    Chunk,
+    /// `PUT` that ends an upload, with the whole blob or with none of it.
+    Finish,
+    /// `PUT` of a manifest or index.
+    Publish,
     /// Anything else.
     Other,
 }
 
 /// One way of answering wrongly. Lengths count body bytes.
+///
+/// Another status and a redirect refuse: nothing of what was asked for is done. All others spoil an answer to what
+/// was done.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Another status, with headers and a body.
@@ -37,6 +52,14 @@ pub enum Fault {
     HangUp,
     /// Declares the full length, sends this much, closes the connection.
     Cut(usize),
+    /// Sends this much of the answer's head, closes the connection.
+    CutHead(usize),
+    /// Reads this much of the request's body, closes the connection. An upload keeps what came, nothing else is done.
+    CutRequest(usize),
+    /// Forgets the upload that the request is about, then answers as a registry without it does.
+    LoseUpload,
+    /// Forgets all blobs of the repository, then answers as a registry without them does.
+    LoseBlobs,
     /// Right length, wrong bytes.
     Corrupt,
     /// A well-formed answer with only this much of the body.
@@ -47,6 +70,8 @@ pub enum Fault {
     LyingLength(i64),
     /// Sends this much, then waits for the gate to open.
     Hold(usize, Gate),
+    /// Waits for the gate to open, then answers.
+    Stall(Gate),
     /// `Location`, with this status.
     Redirect(u16, String),
     /// A redirect to this path on this server.

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: reading honest requests, writing dishonest answers.
+//! HTTP/1.1 by hand: reading honest requests, as far as they are wanted, and writing dishonest answers.
 
 use super::Gate;
 use anyhow::{Context, Result};
@@ -7,13 +7,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-/// A request as it came.
+/// A request up to its body.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct Head {
     pub(super) method: String,
     pub(super) target: String,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
 }
 
 /// An answer and what is wrong with it.
@@ -24,8 +23,12 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     /// What `Content-Length` says; `None` for a chunked body.
     pub(super) length: Option<u64>,
+    /// Close the connection after this much of the head.
+    pub(super) cut_head: Option<usize>,
     /// Close the connection after this much of the body.
     pub(super) cut: Option<usize>,
+    /// Wait here before the first byte.
+    pub(super) stall: Option<Gate>,
     /// Wait here after this much of the body.
     pub(super) hold: Option<(usize, Gate)>,
     /// Close the connection instead of answering.
@@ -41,7 +44,9 @@ impl Answer {
             headers: Vec::new(),
             body,
             length,
+            cut_head: None,
             cut: None,
+            stall: None,
             hold: None,
             hang_up: false,
         }
@@ -77,7 +82,7 @@ pub(super) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
 }
 
 /// The next request of a connection; `None` once the client has closed it.
-pub(super) async fn read(stream: &mut BufReader<OwnedReadHalf>) -> Result<Option<Request>> {
+pub(super) async fn read(stream: &mut BufReader<OwnedReadHalf>) -> Result<Option<Head>> {
     let Some(first) = line(stream).await? else {
         return Ok(None);
     };
@@ -92,30 +97,51 @@ pub(super) async fn read(stream: &mut BufReader<OwnedReadHalf>) -> Result<Option
         let (name, value) = next.split_once(':').context("a header without a colon")?;
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
+    Ok(Some(Head {
+        method,
+        target,
+        headers,
+    }))
+}
+
+/// The body that goes with these headers, or its first `most` bytes. After a part of a body the connection is of no
+/// use.
+pub(super) async fn read_body(
+    stream: &mut BufReader<OwnedReadHalf>,
+    headers: &[(String, String)],
+    most: usize,
+) -> Result<Vec<u8>> {
     let mut body = Vec::new();
-    if header(&headers, "transfer-encoding").is_some() {
-        loop {
+    if header(headers, "transfer-encoding").is_some() {
+        while body.len() < most {
             let size = line(stream).await?.context("a chunk is missing")?;
             let size =
                 usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)?;
-            let start = body.len();
-            body.resize(start + size, 0);
-            stream.read_exact(&mut body[start..]).await?;
+            let wanted = size.min(most - body.len());
+            append(stream, &mut body, wanted).await?;
+            if wanted < size {
+                break;
+            }
             line(stream).await?;
             if size == 0 {
                 break;
             }
         }
-    } else if let Some(length) = header(&headers, "content-length") {
-        body.resize(length.parse()?, 0);
-        stream.read_exact(&mut body).await?;
+    } else if let Some(length) = header(headers, "content-length") {
+        append(stream, &mut body, most.min(length.parse()?)).await?;
     }
-    Ok(Some(Request {
-        method,
-        target,
-        headers,
-        body,
-    }))
+    Ok(body)
+}
+
+async fn append(
+    stream: &mut BufReader<OwnedReadHalf>,
+    body: &mut Vec<u8>,
+    size: usize,
+) -> Result<()> {
+    let start = body.len();
+    body.resize(start + size, 0);
+    stream.read_exact(&mut body[start..]).await?;
+    Ok(())
 }
 
 async fn line(stream: &mut BufReader<OwnedReadHalf>) -> Result<Option<String>> {
@@ -132,6 +158,9 @@ pub(super) async fn write(
     answer: &Answer,
     head: bool,
 ) -> Result<bool> {
+    if let Some(gate) = &answer.stall {
+        gate.pass().await;
+    }
     if answer.hang_up {
         return Ok(false);
     }
@@ -142,6 +171,11 @@ pub(super) async fn write(
     match answer.length {
         Some(length) => text.push_str(&format!("Content-Length: {length}\r\n\r\n")),
         None => text.push_str("Transfer-Encoding: chunked\r\n\r\n"),
+    }
+    if let Some(at) = answer.cut_head {
+        let at = at.min(text.len());
+        stream.write_all(&text.as_bytes()[..at]).await?;
+        return Ok(false);
     }
     stream.write_all(text.as_bytes()).await?;
     if head {

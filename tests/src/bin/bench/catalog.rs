@@ -3,10 +3,9 @@
 use crate::Options;
 use crate::peer::place;
 use crate::table::{Samples, Table, mib, time};
-use anyhow::{Context, Result, ensure};
+use crate::wire::KeepAlive;
+use anyhow::{Result, ensure};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 use strata_tests::image::{Image, Schema};
@@ -126,71 +125,4 @@ fn measure_reads(
         }
     }
     Ok(())
-}
-
-/// One blocking connection with next to no cost of its own: a client library would be much of what is measured.
-pub(crate) struct KeepAlive {
-    stream: BufReader<TcpStream>,
-}
-
-impl KeepAlive {
-    pub(crate) fn open(host: &str) -> Result<Self> {
-        let address = host.strip_prefix("tcp://").unwrap_or(host);
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(strata_tests::poll::PATIENCE))?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
-    }
-
-    /// The body of a successful answer.
-    pub(crate) fn request(&mut self, method: &str, path: &str) -> Result<Vec<u8>> {
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nHost: strata\r\nContent-Length: 0\r\n\r\n");
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let status = self.line()?;
-        ensure!(
-            status.starts_with("HTTP/1.1 200"),
-            "{method} {path}: {status}"
-        );
-        let (mut length, mut chunked) = (None, false);
-        loop {
-            let line = self.line()?.to_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = Some(value.trim().parse()?);
-            }
-            chunked |= line.starts_with("transfer-encoding:") && line.contains("chunked");
-        }
-        let mut body = Vec::new();
-        if chunked {
-            while self.part(&mut body)? > 0 {}
-        } else {
-            body.resize(length.context("an answer without a length")?, 0);
-            self.stream.read_exact(&mut body)?;
-        }
-        Ok(body)
-    }
-
-    /// Appends one chunk; returns its size.
-    fn part(&mut self, body: &mut Vec<u8>) -> Result<usize> {
-        let size = usize::from_str_radix(&self.line()?, 16).context("a chunk without a size")?;
-        let start = body.len();
-        body.resize(start + size, 0);
-        self.stream.read_exact(&mut body[start..])?;
-        self.line()?;
-        Ok(size)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        ensure!(
-            self.stream.read_line(&mut line)? > 0,
-            "the server closed the connection"
-        );
-        Ok(line.trim_end().to_owned())
-    }
 }

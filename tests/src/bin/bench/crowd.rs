@@ -1,8 +1,8 @@
 //! A thousand idle connections and thirty-two pulls of different images at once.
 
-use crate::catalog::KeepAlive;
 use crate::peer::{peak_memory, place};
 use crate::table::{Table, mib, time};
+use crate::wire::KeepAlive;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Instant;

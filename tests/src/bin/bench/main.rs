@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: strata beside skopeo and podman on this machine, in one run, medians as ratios.
+//! `cargo xtask bench`: strata beside skopeo, podman, and where they can run containerd and dockerd, on this machine,
+//! in one run, medians as ratios.
 //!
 //! Nothing here judges: the table shows the measured value, the peers' and the target from the issue.
 #![allow(
@@ -6,19 +7,37 @@
     reason = "a command-line program: its standard output is the table"
 )]
 
+mod authoring;
 mod catalog;
+mod contest;
 mod crowd;
+mod daemon;
+mod fixture;
+mod hashing;
+mod loading;
+mod many;
 mod memory;
 mod peer;
+mod podman;
 mod pull;
+mod pushing;
+mod saving;
+mod served;
+mod stock;
 mod table;
+mod wire;
 mod workload;
 
 use anyhow::{Context, Result, bail};
 use strata_tests::registry::Registry;
 use table::Table;
 
-const SECTIONS: [&str; 5] = ["pull", "repull", "memory", "catalog", "crowd"];
+const SECTIONS: [&str; 11] = [
+    "pull", "repull", "memory", "catalog", "crowd", "push", "save", "load", "many", "import",
+    "commit",
+];
+/// The sections of the second part: the other ways in and out of a store.
+const TRANSFERS: [&str; 6] = ["push", "save", "load", "many", "import", "commit"];
 
 /// What the command line asks for.
 struct Options {
@@ -94,6 +113,45 @@ async fn main() -> Result<()> {
     if options.wants("crowd") {
         crowd::idle_connections_and_pulls(&mut table).await?;
     }
+    if TRANSFERS.iter().any(|section| options.wants(section)) {
+        transfers(&options, &mut table).await?;
+    }
     print!("{table}");
+    Ok(())
+}
+
+/// The second part.
+async fn transfers(options: &Options, table: &mut Table) -> Result<()> {
+    let registry = Registry::start().await?;
+    let peers = peer::Peers::find(&registry).await?.with_daemons().await?;
+    for reason in peers.absent() {
+        table.note(reason);
+    }
+    let image = fixture::Debian::new()?;
+    if ["push", "save", "commit"]
+        .iter()
+        .any(|section| options.wants(section))
+    {
+        let stock = stock::Stock::new(&image, &registry, &peers).await?;
+        if options.wants("push") {
+            pushing::to_an_empty_registry(options, &image, &stock, table).await?;
+        }
+        if options.wants("save") {
+            saving::to_a_file(options, &image, &stock, table).await?;
+        }
+        if options.wants("commit") {
+            authoring::commit(options, &stock, table).await?;
+        }
+        stock.stop().await?;
+    }
+    if options.wants("load") {
+        loading::archive(options, &image, &peers, table).await?;
+    }
+    if options.wants("many") {
+        many::load(options, &peers, table).await?;
+    }
+    if options.wants("import") {
+        authoring::import(options, &peers, table).await?;
+    }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The programs strata is measured beside, and how a run of one is timed.
 
+use crate::daemon::{Containerd, Dockerd};
+use crate::podman::{self, Podman};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Stdio;
@@ -9,7 +11,10 @@ use strata_tests::registry::Registry;
 use strata_tests::{client, server, workspace};
 use tokio::process::Command;
 
-/// Wall time and peak memory of one run.
+/// These ask a daemon: their own peak memory says nothing.
+const CLIENTS: [&str; 2] = ["ctr", "docker"];
+
+/// Wall time and peak memory of one run; zero where the peak is not known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) wall: Duration,
@@ -20,11 +25,13 @@ pub(crate) struct Run {
 pub(crate) struct Peers {
     /// podman's storage driver.
     podman: Option<&'static str>,
+    containerd: bool,
+    dockerd: bool,
     absent: Vec<String>,
 }
 
 impl Peers {
-    /// Tries each peer on a small image.
+    /// Tries podman on a small image.
     pub(crate) async fn find(registry: &Registry) -> Result<Self> {
         let reference = registry.push("bench/trial", "1", &small("trial")?).await?;
         let mut absent = Vec::new();
@@ -32,7 +39,7 @@ impl Peers {
         let mut reason = String::new();
         for driver in ["overlay", "vfs"] {
             let place = place()?;
-            match measure(podman_pull(driver, place.path(), &reference)).await {
+            match measure(podman::pull(driver, place.path(), &reference)).await {
                 Ok(_) => {
                     podman = Some(driver);
                     break;
@@ -43,7 +50,31 @@ impl Peers {
         if podman.is_none() {
             absent.push(reason);
         }
-        Ok(Self { podman, absent })
+        Ok(Self {
+            podman,
+            containerd: false,
+            dockerd: false,
+            absent,
+        })
+    }
+
+    /// Tries containerd and dockerd on starting.
+    pub(crate) async fn with_daemons(mut self) -> Result<Self> {
+        match Containerd::start().await {
+            Ok(containerd) => {
+                containerd.stop().await?;
+                self.containerd = true;
+            }
+            Err(error) => self.absent.push(format!("{error:#}")),
+        }
+        match Dockerd::start().await {
+            Ok(dockerd) => {
+                dockerd.stop().await?;
+                self.dockerd = true;
+            }
+            Err(error) => self.absent.push(format!("{error:#}")),
+        }
+        Ok(self)
     }
 
     /// Why a peer is missing from the table.
@@ -51,28 +82,39 @@ impl Peers {
         &self.absent
     }
 
+    /// Whether podman can run here.
+    pub(crate) fn has_podman(&self) -> bool {
+        self.podman.is_some()
+    }
+
     /// `podman pull` into `place`, where podman can run.
     pub(crate) fn podman(&self, place: &Path, reference: &str) -> Option<Command> {
-        Some(podman_pull(self.podman?, place, reference))
+        Some(podman::pull(self.podman?, place, reference))
     }
-}
 
-fn podman_pull(driver: &str, place: &Path, reference: &str) -> Command {
-    let mut podman = Command::new("podman");
-    podman
-        .arg("--root")
-        .arg(place.join("root"))
-        .arg("--runroot")
-        .arg(place.join("run"));
-    podman.args([
-        "--storage-driver",
-        driver,
-        "pull",
-        "--quiet",
-        "--tls-verify=false",
-        reference,
-    ]);
-    podman
+    /// podman on an empty store, where it can run.
+    pub(crate) fn podman_store(&self) -> Result<Option<Podman>> {
+        let podman = self
+            .podman
+            .map(|driver| anyhow::Ok(Podman::new(driver, place()?)));
+        podman.transpose()
+    }
+
+    /// containerd on an empty store, where it can run.
+    pub(crate) async fn containerd(&self) -> Result<Option<Containerd>> {
+        if !self.containerd {
+            return Ok(None);
+        }
+        Containerd::start().await.map(Some)
+    }
+
+    /// dockerd on an empty store, where it can run.
+    pub(crate) async fn dockerd(&self) -> Result<Option<Dockerd>> {
+        if !self.dockerd {
+            return Ok(None);
+        }
+        Dockerd::start().await.map(Some)
+    }
 }
 
 /// `skopeo copy` into an OCI layout in `place`.
@@ -92,13 +134,27 @@ pub(crate) fn skopeo(place: &Path, reference: &str) -> Command {
 
 /// `strata pull` into a store in `place`.
 pub(crate) fn strata(place: &Path, reference: &str) -> Result<Command> {
+    strata_command(&place.join("store"), &["pull", reference])
+}
+
+/// `strata VERB ARGS` on this store.
+pub(crate) fn strata_command(store: &Path, args: &[&str]) -> Result<Command> {
     let mut strata = server::command(&workspace::strata()?, &client::home()?);
-    strata
-        .arg("pull")
-        .arg("--store")
-        .arg(place.join("store"))
-        .arg(reference);
+    let (verb, rest) = args.split_first().context("no command")?;
+    // Before the arguments: what follows a container's image is the container's command line.
+    strata.arg(verb).arg("--store").arg(store).args(rest);
     Ok(strata)
+}
+
+/// Whether this build of the command knows `strata NAME`.
+pub(crate) async fn knows(name: &str) -> Result<bool> {
+    let mut strata = server::command(&workspace::strata()?, &client::home()?);
+    Ok(strata
+        .args([name, "--help"])
+        .output()
+        .await?
+        .status
+        .success())
 }
 
 /// A fresh folder on the disk the target folder is on: where /tmp is memory, syncing would cost nothing.
@@ -114,7 +170,9 @@ pub(crate) async fn settle() -> Result<()> {
 
 /// Runs a command to its successful end.
 pub(crate) async fn measure(mut command: Command) -> Result<Run> {
-    let shown = format!("{:?}", command.as_std().get_program());
+    let program = command.as_std().get_program();
+    let shown = format!("{program:?}");
+    let asks = CLIENTS.iter().any(|client| program == *client);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -143,7 +201,17 @@ pub(crate) async fn measure(mut command: Command) -> Result<Run> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
+    let peak = if asks { 0 } else { peak };
     Ok(Run { wall, peak })
+}
+
+/// The run, if what it claims to have made can be found.
+pub(crate) async fn with_look(run: Result<Run>, look: impl Fn() -> Command) -> Result<Run> {
+    let run = run?;
+    measure(look())
+        .await
+        .context("what was loaded is not there")?;
+    Ok(run)
 }
 
 /// `VmHWM` of a process, in bytes.

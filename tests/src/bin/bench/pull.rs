@@ -1,26 +1,13 @@
 //! Cold pulls and re-pulls of an unchanged tag.
 
 use crate::Options;
+use crate::contest::Contender;
 use crate::peer::{Peers, measure, peak_memory, place, reset_peak_memory, settle, skopeo, strata};
-use crate::table::{Samples, Table, mib};
+use crate::table::{Table, mib};
 use crate::workload::Workload;
 use anyhow::Result;
 use std::time::Instant;
 use strata_tests::server::Server;
-
-/// Wall times and the highest peak of one contender.
-#[derive(Default)]
-struct Contender {
-    wall: Samples,
-    peak: u64,
-}
-
-impl Contender {
-    fn add(&mut self, run: crate::peer::Run) {
-        self.wall.add(run.wall);
-        self.peak = self.peak.max(run.peak);
-    }
-}
 
 #[derive(Default)]
 struct Contenders {
@@ -96,7 +83,7 @@ pub(crate) async fn cold(
             all.podman.add(measure(podman).await?);
         }
     }
-    let with_podman = peers.absent().is_empty();
+    let with_podman = peers.has_podman();
     all.show("cold pull", with_podman, ["≤ 0.8 ×", "≤ 0.1 ×"], table);
     let podman = if with_podman {
         format!(", podman {}", mib(all.podman.peak))
@@ -155,11 +142,6 @@ pub(crate) async fn again(
         }
     }
     server.kill().await?;
-    all.show(
-        "re-pull",
-        peers.absent().is_empty(),
-        ["≤ 1 ×", "≤ 1 ×"],
-        table,
-    );
+    all.show("re-pull", peers.has_podman(), ["≤ 1 ×", "≤ 1 ×"], table);
     Ok(())
 }

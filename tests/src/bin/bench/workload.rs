@@ -1,5 +1,6 @@
 //! What is pulled: layers of this machine's own /usr, packed once and kept under `target/bench-cache`.
 
+use crate::hashing::Hashing;
 use anyhow::{Context, Result};
 use flate2::write::GzEncoder;
 use serde_json::json;
@@ -38,16 +39,23 @@ impl Workload {
 }
 
 /// A layer blob on disk.
-struct Packed {
-    path: PathBuf,
-    digest: String,
-    diff_id: String,
-    size: u64,
-    plain: u64,
+pub(crate) struct Packed {
+    pub(crate) path: PathBuf,
+    pub(crate) digest: String,
+    pub(crate) diff_id: String,
+    /// Bytes as it is.
+    pub(crate) size: u64,
+    /// Bytes unpacked.
+    pub(crate) plain: u64,
 }
 
 /// The image of eleven layers, in this registry.
 pub(crate) async fn debian(registry: &Registry) -> Result<Workload> {
+    publish(registry, "bench/debian", &layers()?).await
+}
+
+/// The eleven layers, packed if no earlier run did.
+pub(crate) fn layers() -> Result<Vec<Packed>> {
     let cache = workspace::cache("bench-cache")?;
     let mut files: Vec<PathBuf> = Vec::new();
     let mut layers = Vec::new();
@@ -66,7 +74,7 @@ pub(crate) async fn debian(registry: &Registry) -> Result<Workload> {
         }
         layers.push(pack(&path, &share(&files, number), megabytes * 1_000_000)?);
     }
-    publish(registry, "bench/debian", &layers).await
+    Ok(layers)
 }
 
 /// An image of one layer of 2 GB that does not compress.
@@ -106,7 +114,7 @@ fn share(files: &[PathBuf], number: usize) -> Vec<&PathBuf> {
 }
 
 /// Regular files below /usr, in an order that does not follow their folders, the same on every run.
-fn usr() -> Vec<PathBuf> {
+pub(crate) fn usr() -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![PathBuf::from("/usr")];
     while let Some(folder) = folders.pop() {
@@ -138,63 +146,35 @@ fn is_compressed(path: &Path) -> bool {
 }
 
 fn pack(path: &Path, files: &[&PathBuf], size: u64) -> Result<Packed> {
+    let files = files.iter().map(|file| file.as_path());
     written(path, flate2::Compression::default(), |tar| {
-        let mut taken = 0;
-        for file in files {
-            // A file of more than a tenth of the layer would make its size a matter of luck.
-            let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
-            if length > size / 10 {
-                continue;
-            }
-            if taken >= size {
-                break;
-            }
-            if let Ok(entry) = on_disk(file) {
-                append(tar, &entry)?;
-                // As it stands in the tar: a header, and whole blocks.
-                taken += 512 + length.next_multiple_of(512);
-            }
-        }
-        Ok(())
+        fill(tar, files, size)
     })
 }
 
-/// Counts and hashes what passes.
-struct Hashing<W> {
-    inner: W,
-    hash: Sha256,
-    count: u64,
-}
-
-impl<W: Write> Hashing<W> {
-    fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hash: Sha256::new(),
-            count: 0,
+/// Adds files until the tar has about `size` bytes.
+pub(crate) fn fill<'a>(
+    tar: &mut tar::Builder<impl Write>,
+    files: impl Iterator<Item = &'a Path>,
+    size: u64,
+) -> Result<()> {
+    let mut taken = 0;
+    for file in files {
+        // A file of more than a tenth of the layer would make its size a matter of luck.
+        let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+        if length > size / 10 {
+            continue;
+        }
+        if taken >= size {
+            break;
+        }
+        if let Ok(entry) = on_disk(file) {
+            append(tar, &entry)?;
+            // As it stands in the tar: a header, and whole blocks.
+            taken += 512 + length.next_multiple_of(512);
         }
     }
-
-    fn finish(self) -> (W, String, u64) {
-        (
-            self.inner,
-            format!("sha256:{}", hex::encode(self.hash.finalize())),
-            self.count,
-        )
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.count += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
+    Ok(())
 }
 
 type Tar = tar::Builder<Hashing<GzEncoder<Hashing<BufWriter<File>>>>>;
@@ -247,8 +227,8 @@ fn kept(path: &Path) -> Result<Option<Packed>> {
     Ok(path.is_file().then_some(packed))
 }
 
-/// Puts layers straight into the registry's files (they are too large to send twice), then the documents by HTTP.
-async fn publish(registry: &Registry, repository: &str, layers: &[Packed]) -> Result<Workload> {
+/// The config and the manifest of an image of these layers.
+pub(crate) fn documents(layers: &[Packed]) -> (Blob, Blob) {
     let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
     let config = Blob::document(
         Schema::Oci.config(),
@@ -266,19 +246,22 @@ async fn publish(registry: &Registry, repository: &str, layers: &[Packed]) -> Re
         "schemaVersion": 2, "mediaType": Schema::Oci.manifest(),
         "config": config.descriptor(), "layers": descriptors,
     });
+    let manifest = Blob::document(Schema::Oci.manifest(), &manifest);
+    (config, manifest)
+}
+
+/// Puts layers straight into the registry's files (they are too large to send twice), then the documents by HTTP.
+async fn publish(registry: &Registry, repository: &str, layers: &[Packed]) -> Result<Workload> {
+    let (config, manifest) = documents(layers);
     let root = registry.storage().join("docker/registry/v2");
     for layer in layers {
         plant(&root, repository, &layer.digest, |data| {
-            if std::fs::hard_link(&layer.path, data).is_err() {
-                std::fs::copy(&layer.path, data)?;
-            }
-            Ok(())
+            link(&layer.path, data)
         })?;
     }
     plant(&root, repository, &config.digest, |data| {
         Ok(std::fs::write(data, &config.bytes)?)
     })?;
-    let manifest = Blob::document(Schema::Oci.manifest(), &manifest);
     push_manifest(&registry.http, &[], repository, "1", &manifest).await?;
     // Read once, so that the first client does not pay for a cold disk.
     for layer in layers {
@@ -293,6 +276,14 @@ async fn publish(registry: &Registry, repository: &str, layers: &[Packed]) -> Re
         compressed: layers.iter().map(|layer| layer.size).sum(),
         plain: layers.iter().map(|layer| layer.plain).sum(),
     })
+}
+
+/// The same file in another place: a link where that is possible.
+pub(crate) fn link(file: &Path, target: &Path) -> Result<()> {
+    if std::fs::hard_link(file, target).is_err() {
+        std::fs::copy(file, target)?;
+    }
+    Ok(())
 }
 
 fn plant(

@@ -1,9 +1,15 @@
-//! SIGKILL at random moments of pull, tag, rmi and prune: whatever was being done, the store holds.
+//! SIGKILL at random moments: whatever was being done, the store holds. Here of pull, tag, rmi and prune.
+
+mod push;
+mod writes;
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use hyper::Method;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use strata_tests::client::home;
+use strata_tests::http::{Answer, Http};
 use strata_tests::image::{Image, Schema};
 use strata_tests::layer::Layer;
 use strata_tests::registry::Registry;
@@ -25,6 +31,57 @@ impl Dice {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+    }
+}
+
+/// A request during which the server is killed.
+#[derive(Clone)]
+struct Doing {
+    method: Method,
+    path: String,
+    body: Bytes,
+}
+
+impl Doing {
+    fn post(path: &str, body: impl Into<Bytes>) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            body: body.into(),
+        }
+    }
+
+    /// Does all of it, and tells how many microseconds that took.
+    async fn whole(&self, server: &Server) -> Result<u64> {
+        let started = Instant::now();
+        let answer = self.ask(server.http.clone()).await?;
+        let text = answer.text();
+        // Streams say in their last line that something went wrong.
+        ensure!(
+            answer.status < 300 && !text.contains("errorDetail"),
+            "{} {}: {text}",
+            self.method,
+            self.path
+        );
+        Ok(u64::try_from(started.elapsed().as_micros())?.max(1))
+    }
+
+    /// Kills the server so many microseconds after the request. Whether it was still at it.
+    async fn cut_short(&self, server: Server, moment: u64) -> Result<bool> {
+        let (this, http) = (self.clone(), server.http.clone());
+        let running = tokio::spawn(async move { this.ask(http).await });
+        // The moment is the point here, not a condition to wait for: any of them must be survived.
+        tokio::time::sleep(Duration::from_micros(moment)).await;
+        server.kill().await?;
+        // No answer, or one that broke off: the kill came in time.
+        Ok(running.await?.is_err())
+    }
+
+    async fn ask(&self, http: Http) -> Result<Answer> {
+        let headers = [("content-type", "application/json")];
+        // A tar has no such type, but nobody looks at it there.
+        http.send(self.method.clone(), &self.path, &headers, self.body.clone())
+            .await
     }
 }
 
@@ -78,20 +135,19 @@ async fn the_store_survives_fifty_kills() -> Result<()> {
                 ),
             ),
         };
-        let (http, path) = (server.http.clone(), request.1.clone());
-        let method = request.0.parse()?;
-        let running = tokio::spawn(async move { http.send(method, &path, &[], "").await });
-        // The moment is the point here, not a condition to wait for: any of them must be survived.
         // A pull takes longer than the rest.
         let longest = if request.1.contains("create") {
             40_000
         } else {
             4_000
         };
-        tokio::time::sleep(Duration::from_micros(dice.below(longest))).await;
-        server.kill().await?;
-        // No answer, or one that broke off: the kill came in time.
-        interrupted += u64::from(running.await?.is_err());
+        let doing = Doing {
+            method: request.0.parse()?,
+            path: request.1.clone(),
+            body: Bytes::new(),
+        };
+        let met = doing.cut_short(server, dice.below(longest)).await?;
+        interrupted += u64::from(met);
 
         let what = || {
             format!(

@@ -192,6 +192,13 @@ impl FaultRegistry {
         self.rule(Rule::new(phase, fault).times(1))
     }
 
+    /// Rules that no request has met so far: a script of such tests nothing.
+    #[must_use]
+    pub fn unmet(&self) -> Vec<Rule> {
+        let rules = lock(&self.state).rules.clone();
+        rules.into_iter().filter(|rule| !rule.met).collect()
+    }
+
     /// Forgets all rules: from now on everything is answered as it should be.
     pub fn behave(&self) {
         lock(&self.state).rules.clear();

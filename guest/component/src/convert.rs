@@ -338,14 +338,14 @@ fn blob_to_wit(blob: &BlobProgress) -> wire::BlobProgress {
 
 fn phase_to_wit(phase: Phase) -> wire::Phase {
     match phase {
-            Phase::Queued => wire::Phase::Queued,
-            Phase::Downloading => wire::Phase::Downloading,
-            Phase::Downloaded => wire::Phase::Downloaded,
-            Phase::AlreadyExists => wire::Phase::AlreadyExists,
-            Phase::Uploading => wire::Phase::Uploading,
-            Phase::Uploaded => wire::Phase::Uploaded,
-            Phase::Mounted => wire::Phase::Mounted,
-            Phase::Retrying => wire::Phase::Retrying,
-            Phase::Unavailable => wire::Phase::Unavailable,
+        Phase::Queued => wire::Phase::Queued,
+        Phase::Downloading => wire::Phase::Downloading,
+        Phase::Downloaded => wire::Phase::Downloaded,
+        Phase::AlreadyExists => wire::Phase::AlreadyExists,
+        Phase::Uploading => wire::Phase::Uploading,
+        Phase::Uploaded => wire::Phase::Uploaded,
+        Phase::Mounted => wire::Phase::Mounted,
+        Phase::Retrying => wire::Phase::Retrying,
+        Phase::Unavailable => wire::Phase::Unavailable,
     }
 }

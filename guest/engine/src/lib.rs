@@ -32,8 +32,9 @@ mod transport;
 pub use archive::ArchiveSink;
 pub use clock::Clock;
 pub use container::{
-    ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters, ContainerListOptions,
-    ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind, PathStat,
+    ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters,
+    ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind,
+    PathStat,
 };
 pub use error::{Error, NO_BASIC_CREDENTIALS, Result};
 pub use import::{ImportOptions, ImportSource};

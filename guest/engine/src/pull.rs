@@ -25,7 +25,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-
 impl<S, T, C> Engine<S, T, C>
 where
     S: Store,

@@ -45,9 +45,20 @@ pub const MAX_ENTRIES: u64 = 1_000_000;
 pub const MAX_NAME_BYTES: usize = 4096;
 /// The longest extension header (pax, GNU long name), in bytes, kept whole until its entry comes: Go's limit.
 pub const MAX_EXTENSION_BYTES: u64 = 1 << 20;
-/// The largest metadata document (`index.json`, `manifest.json`, …), in bytes. Parsed, hostile ones take eight times
-/// as much; those of thousands of images have two million.
+/// The largest metadata document (`index.json`, `manifest.json`, …), in bytes; those of thousands of images have two
+/// million.
 pub const MAX_METADATA_BYTES: u64 = 8 << 20;
+/// The most values a metadata document may have, see [`values`]. Parsed, the smallest take some hundred bytes each;
+/// documents of thousands of images have a tenth as many.
+pub const MAX_METADATA_VALUES: usize = 250_000;
+
+/// At least as many as the JSON document has values: what a parser would make of it, before it does.
+pub fn values(json: &[u8]) -> usize {
+    let starts = json
+        .iter()
+        .filter(|byte| matches!(byte, b',' | b'{' | b'['));
+    1 + starts.count()
+}
 
 /// Why an archive is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

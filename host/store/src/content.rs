@@ -71,7 +71,8 @@ pub(crate) fn delete(
     digests: &[Digest],
     generation: u64,
 ) -> Result<Vec<(Digest, u64)>, Error> {
-    let (removed, failure) = inner.database.write(|transaction, head| {
+    let mut held = Vec::new();
+    let result = inner.database.write(|transaction, head| {
         if generation < head.names || generation > head.generation {
             return Err(Error::Conflict(format!(
                 "names changed since generation {generation}, it is {} now; \
@@ -81,14 +82,16 @@ pub(crate) fn delete(
         }
         let (removed, failure) = inner
             .leases
-            .exclude(|leased| Ok(remove_unleased(inner, digests, leased)))?;
+            .exclude(|leased| Ok(remove_unleased(inner, digests, leased, &mut held)))?;
         if !removed.is_empty() {
             // After unlinking, as on a full disk there is no room for a commit before.
             database::advance(transaction, false)?;
             forget(transaction, &removed)?;
         }
         Ok((removed, failure))
-    })?;
+    });
+    inner.trash.close(held);
+    let (removed, failure) = result?;
     if digests.len() > trash::FEW {
         inner.trash.empty(&inner.layout);
     }
@@ -104,6 +107,7 @@ fn remove_unleased(
     inner: &Inner,
     digests: &[Digest],
     leased: &HashSet<String>,
+    held: &mut Vec<File>,
 ) -> (Vec<(Digest, u64)>, Option<Error>) {
     let small = if digests.len() > trash::FEW {
         trash::LARGE
@@ -117,7 +121,7 @@ fn remove_unleased(
         .iter()
         .filter(|digest| !leased.contains(digest.as_str()))
     {
-        match inner.layout.remove_blob(digest, small) {
+        match inner.layout.remove_blob(digest, small, held) {
             Ok(Some(size)) => {
                 algorithms.insert(digest.algorithm());
                 removed.push((digest.clone(), size));

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::Doing as _;
-use crate::{Algorithm, Digest, Error};
+use crate::{Algorithm, Digest, Error, trash};
 
 const VERSION: &str = "1.0.0";
 
@@ -252,11 +252,17 @@ impl Layout {
     }
 
     /// Removes a blob and returns its size, `None` if it was not here. Durable after [`sync`].
-    /// One smaller than `small` bytes only goes to the [`trash`].
+    /// One smaller than `small` bytes only goes to the [`trash`]; a larger one is pushed to `held`
+    /// while there is room, for the space to be given back when it is dropped.
     ///
     /// [`sync`]: Layout::sync
     /// [`trash`]: Layout::trash
-    pub(crate) fn remove_blob(&self, digest: &Digest, small: u64) -> Result<Option<u64>, Error> {
+    pub(crate) fn remove_blob(
+        &self,
+        digest: &Digest,
+        small: u64,
+        held: &mut Vec<File>,
+    ) -> Result<Option<u64>, Error> {
         let Some(size) = self.blob_size(digest)? else {
             return Ok(None);
         };
@@ -270,6 +276,10 @@ impl Layout {
                 return Ok(Some(size));
             }
             // For example as the disk is full, and the trash would have to grow.
+        }
+        if size >= trash::LARGE && held.len() < trash::HELD {
+            // If it cannot be opened the caller waits, and that is all.
+            held.extend(self.open_blob(digest).ok().map(|(file, _)| file));
         }
         match rustix::fs::unlinkat(directory, digest.hex(), AtFlags::empty()) {
             Ok(()) => Ok(Some(size)),

@@ -1,11 +1,13 @@
-//! Small removed blobs on their way out.
+//! Removed blobs on their way out.
 //!
 //! Unlinking a file that is on the disk makes the caller wait for its inode to be freed: some
 //! 0.3 ms on ext4, seconds for the thousands of manifests and configs of a large prune. Renaming
 //! costs a tenth. So of many blobs the small ones are renamed into `.strata/trash`, and unlinked by
-//! threads of their own. Large ones, which are the space people want back, are unlinked at once.
+//! threads of their own. Large ones, which are the space people want back, are unlinked at once, but
+//! held open: giving back a gigabyte takes ext4 a second, and so it is the thread that closes them
+//! which waits for that.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread::JoinHandle;
@@ -17,6 +19,8 @@ use crate::sync::lock;
 pub(crate) const FEW: usize = 64;
 /// Blobs of at least this many bytes are unlinked at once.
 pub(crate) const LARGE: u64 = 1024 * 1024;
+/// Removed blobs held open at the same time; of more, the caller waits for the space.
+pub(crate) const HELD: usize = 256;
 /// Threads that unlink. They wait rather than compute.
 const REAPERS: usize = 4;
 
@@ -48,7 +52,21 @@ impl Trash {
         }
     }
 
-    /// Waits until all is unlinked.
+    /// Closes removed blobs, which gives back their space. Does not wait for it.
+    pub(crate) fn close(&self, removed: Vec<File>) {
+        if removed.is_empty() {
+            return;
+        }
+        let reaper = std::thread::Builder::new()
+            .name("strata-reap".into())
+            .spawn(move || drop(removed));
+        let mut reapers = lock(&self.reapers);
+        reapers.retain(|reaper| !reaper.is_finished());
+        // Without a thread they were closed right here.
+        reapers.extend(reaper);
+    }
+
+    /// Waits until all is unlinked and its space given back.
     pub(crate) fn wait(&self) {
         let reapers = std::mem::take(&mut *lock(&self.reapers));
         for reaper in reapers {

@@ -1,5 +1,6 @@
 //! Serving the component: accepts connections and pumps requests into it.
 
+mod gather;
 mod listener;
 mod worker;
 
@@ -155,7 +156,7 @@ async fn respond(
     handler: &ProxyHandler<Workers>,
     request: Request<Incoming>,
 ) -> Response<WasiBody> {
-    let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+    let request = request.map(gather::gathered);
     match handler.handle((), request).await {
         Ok(response) => response,
         Err(error) => {

@@ -126,6 +126,8 @@ pub struct Rule {
     phase: Phase,
     about: Option<String>,
     left: usize,
+    /// Whether it has met a request.
+    pub(super) met: bool,
     fault: Fault,
 }
 
@@ -137,6 +139,7 @@ impl Rule {
             phase,
             about: None,
             left: usize::MAX,
+            met: false,
             fault,
         }
     }
@@ -165,6 +168,7 @@ impl Rule {
             return None;
         }
         self.left = self.left.saturating_sub(1);
+        self.met = true;
         Some(self.fault.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! Archives that are broken or mean harm, sent to the real server: each is refused in words that name what is wrong,
 //! nothing becomes visible, prune gives back every byte, and the server goes on within its memory.
 
+mod content;
 mod large;
 mod load;
 mod patient;
@@ -35,6 +36,12 @@ struct House {
     store: TempDir,
     /// The image's name.
     image: String,
+    before: Look,
+}
+
+/// What can be seen of a server, and what prune leaves of its store.
+#[derive(Debug, Default, PartialEq)]
+struct Look {
     list: Value,
     blobs: Vec<String>,
     weight: u64,
@@ -62,16 +69,12 @@ impl House {
         })
         .await?;
         let mut house = Self {
-            list: Value::Null,
-            blobs: store::blobs(store.path())?,
-            weight: 0,
             server,
             store,
             image,
+            before: Look::default(),
         };
-        house.list = house.list().await?;
-        house.prune().await?;
-        house.weight = store::content_size(house.store.path())?;
+        house.before = house.look().await?;
         // What starting took is not what archives take.
         let pid = house.server.pid();
         std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
@@ -124,30 +127,29 @@ impl House {
         Ok(Verdict { answer, error })
     }
 
-    async fn list(&self) -> Result<Value> {
-        self.server.http.get("/images/json?all=1").await?.json()
-    }
-
-    async fn prune(&self) -> Result<()> {
+    /// How it looks now, after a prune.
+    async fn look(&self) -> Result<Look> {
         let pruned = self.server.http.post("/images/prune").await?;
         pruned.expect_status(&[200])?;
-        Ok(())
+        Ok(Look {
+            list: self.server.http.get("/images/json?all=1").await?.json()?,
+            blobs: store::blobs(self.store.path())?,
+            weight: store::content_size(self.store.path())?,
+        })
     }
 
     /// Nothing more is visible than was, and after a prune nothing more is there.
     async fn is_as_before(&self) -> Result<()> {
-        let list = self.list().await?;
-        ensure!(list == self.list, "the list changed: {list}");
-        let (mut blobs, mut weight) = (Vec::new(), 0);
+        let list = self.server.http.get("/images/json?all=1").await?.json()?;
+        ensure!(list == self.before.list, "the list changed: {list}");
+        let mut last = Look::default();
         // A blob that was being written when the archive turned out bad may come just after a prune.
         let back = until("all bytes to be given back", async || {
-            self.prune().await.ok()?;
-            blobs = store::blobs(self.store.path()).ok()?;
-            weight = store::content_size(self.store.path()).ok()?;
-            (blobs == self.blobs && weight == self.weight).then_some(())
+            last = self.look().await.ok()?;
+            (last == self.before).then_some(())
         });
         let back = back.await;
-        back.with_context(|| format!("{weight} bytes, {} before; {blobs:?}", self.weight))?;
+        back.with_context(|| format!("{last:?} is left of {:?}", self.before))?;
         self.server.answers().await
     }
 

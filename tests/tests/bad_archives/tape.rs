@@ -81,10 +81,10 @@ pub(crate) fn archive(entries: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// An archive compressed with gzip.
-pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(bytes).unwrap();
-    gzip.finish().unwrap()
+    gzip.write_all(bytes)?;
+    gzip.finish()
 }
 
 /// Content in its place in an OCI layout.

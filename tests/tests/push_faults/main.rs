@@ -136,7 +136,13 @@ impl House {
             Ok((pushed, image)) => judge(&pushed, &registry, image, expected),
             Err(error) => Err(error),
         };
-        judged.with_context(|| format!("{size:?}: {name}"))
+        judged.with_context(|| format!("{size:?}: {name}"))?;
+        let unmet = registry.unmet();
+        ensure!(
+            unmet.is_empty(),
+            "{size:?}: {name}: no request met {unmet:?}"
+        );
+        Ok(())
     }
 
     /// All cases, then the store and the server.

@@ -59,7 +59,11 @@ impl Import {
             return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message));
         }
         let message = match query.text("message") {
-            "" => format!("Imported from {source}"),
+            // Without the query, which may hold a token: history travels with the image.
+            "" => format!(
+                "Imported from {}",
+                source.split('?').next().unwrap_or_default()
+            ),
             message => message.to_owned(),
         };
         let options = ImportOptions {

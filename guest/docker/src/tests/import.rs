@@ -66,7 +66,7 @@ fn parameters_make_the_options() {
             "fromSrc=https://host/a?b%26c",
             "https://host/a?b&c",
             None,
-            "Imported from https://host/a?b&c",
+            "Imported from https://host/a",
             None,
             "[]",
         ),

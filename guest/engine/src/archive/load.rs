@@ -21,8 +21,8 @@ use strata_oci::{Descriptor, Reference, archive::docker::parse_manifest};
 
 use super::invalid;
 use crate::{
-    Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store, Transport,
-    lease::Lease,
+    Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store,
+    Transport, lease::Lease,
 };
 use intake::{Arrived, Intake};
 use reader::Reader;

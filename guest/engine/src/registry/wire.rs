@@ -12,7 +12,9 @@ use super::{
     address,
     failure::{Again, Failure},
 };
-use crate::{Body, Clock, Error, Event, Progress, Request, Reach, RequestBody, Response, Transport};
+use crate::{
+    Body, Clock, Error, Event, Progress, Reach, Request, RequestBody, Response, Transport,
+};
 
 /// Redirects followed for one request: Go's number. Registries use one or two.
 const MAX_REDIRECTS: usize = 10;

@@ -77,27 +77,28 @@ impl Parser {
     fn entry(&self, head: Head) -> Result<Entry, ArchiveError> {
         let path = self.clean(&head.path);
         let path = path.ok_or_else(|| ArchiveError::Outside(lossy(&head.path)))?;
-        let kind = match head.flag {
-            _ if head.is_directory() => Kind::Directory,
-            0 | b'0' | b'7' => Kind::File(head.size.unwrap_or_default()),
-            b'1' => Kind::HardLink(self.clean(&head.link).ok_or_else(|| {
-                ArchiveError::LinkOutside {
-                    path: lossy(&head.path),
-                    target: lossy(&head.link),
+        let kind =
+            match head.flag {
+                _ if head.is_directory() => Kind::Directory,
+                0 | b'0' | b'7' => Kind::File(head.size.unwrap_or_default()),
+                b'1' => Kind::HardLink(self.clean(&head.link).ok_or_else(|| {
+                    ArchiveError::LinkOutside {
+                        path: lossy(&head.path),
+                        target: lossy(&head.link),
+                    }
+                })?),
+                b'2' => Kind::Symlink(head.link.clone()),
+                b'3' => {
+                    let (major, minor) = self.device(&head)?;
+                    Kind::CharacterDevice(major, minor)
                 }
-            })?),
-            b'2' => Kind::Symlink(head.link.clone()),
-            b'3' => {
-                let (major, minor) = self.device(&head)?;
-                Kind::CharacterDevice(major, minor)
-            }
-            b'4' => {
-                let (major, minor) = self.device(&head)?;
-                Kind::BlockDevice(major, minor)
-            }
-            b'6' => Kind::Fifo,
-            _ => return Err(self.frames.invalid_header("no file has its type")),
-        };
+                b'4' => {
+                    let (major, minor) = self.device(&head)?;
+                    Kind::BlockDevice(major, minor)
+                }
+                b'6' => Kind::Fifo,
+                _ => return Err(self.frames.invalid_header("no file has its type")),
+            };
         let metadata = self.metadata(head)?;
         Ok(Entry {
             path,

@@ -82,11 +82,7 @@ impl Drop for Stage {
 }
 
 /// Starts a blob to be protected by `lease`, perhaps the same as `like`.
-pub(crate) fn open(
-    inner: &Arc<Inner>,
-    lease: u64,
-    like: Option<&Digest>,
-) -> Result<Stage, Error> {
+pub(crate) fn open(inner: &Arc<Inner>, lease: u64, like: Option<&Digest>) -> Result<Stage, Error> {
     // There is nothing to protect yet, but this tells whether the lease is live.
     inner.leases.protect(lease, &[])?;
     let twin = match like {

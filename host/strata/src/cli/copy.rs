@@ -4,11 +4,12 @@
 //! files to and from a tar).
 
 mod blocking;
+mod local;
 mod pack;
 mod place;
 mod unpack;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use strata::Engine;
@@ -94,7 +95,7 @@ impl Inside<'_> {
 
     /// Copies a local file or directory.
     async fn copy_in(&self, path: &str, to: &str, follow: bool) -> anyhow::Result<()> {
-        let source = local_source(path, follow);
+        let source = local::source(path, follow);
         let source = source.with_context(|| format!("cannot copy {path}"))?;
         let (to, found) = self.destination(to).await?;
         let Target { folder, name } = place::target(&source, &to, found)?;
@@ -157,7 +158,7 @@ impl Inside<'_> {
         terminal: &Terminal,
     ) -> anyhow::Result<()> {
         let (from, source) = self.source(from, follow).await?;
-        let found = local_found(path).with_context(|| format!("cannot copy to {path}"))?;
+        let found = local::found(path).with_context(|| format!("cannot copy to {path}"))?;
         let target = place::target(&source, path, found)?;
         let folder = PathBuf::from(&target.folder);
         anyhow::ensure!(folder.is_dir(), "there is no directory {}", target.folder);
@@ -216,73 +217,5 @@ fn found(kind: FileKind) -> Found {
     match kind {
         FileKind::Directory => Found::Directory,
         _ => Found::File,
-    }
-}
-
-fn local_found(path: &str) -> std::io::Result<Found> {
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(Found::Directory),
-        Ok(_) => Ok(Found::File),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Found::Nothing),
-        Err(error) => Err(error),
-    }
-}
-
-/// What is at a local path that is copied from. A `/` at its end follows a link.
-fn local_source(path: &str, follow: bool) -> std::io::Result<Source> {
-    let metadata = match follow {
-        true => std::fs::metadata(path)?,
-        false => std::fs::symlink_metadata(path)?,
-    };
-    let is_directory = metadata.is_dir();
-    let name = match Path::new(path).file_name() {
-        // `file_name` ignores what means the contents.
-        Some(name) => Some(name.to_owned()),
-        // `..` and the like have a name, too; only the root has none.
-        None => std::fs::canonicalize(path)?
-            .file_name()
-            .map(ToOwned::to_owned),
-    };
-    let contents_only = is_directory && (name.is_none() || place::means_contents(path));
-    let name = name.unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Source {
-        name,
-        is_directory,
-        contents_only,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_local_source_is_told_by_what_is_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        std::fs::create_dir(root.join("d")).unwrap();
-        std::fs::write(root.join("f"), "").unwrap();
-        std::os::unix::fs::symlink("d", root.join("l")).unwrap();
-        for (path, follow, name, is_directory, contents_only) in [
-            ("f", false, "f", false, false),
-            ("d", false, "d", true, false),
-            ("d/", false, "d", true, false),
-            ("d/.", false, "d", true, true),
-            ("d/../d", false, "d", true, false),
-            ("l", false, "l", false, false),
-            ("l", true, "l", true, false),
-            ("l/", false, "l", true, false),
-        ] {
-            let path = format!("{}/{path}", root.display());
-            let source = local_source(&path, follow).unwrap();
-            assert_eq!(source.name, name, "{path}");
-            assert_eq!(source.is_directory, is_directory, "{path}");
-            assert_eq!(source.contents_only, contents_only, "{path}");
-        }
-        let parent = local_source(&format!("{}/d/..", root.display()), false).unwrap();
-        let expected = root.canonicalize().unwrap();
-        assert_eq!(Some(parent.name.as_ref()), expected.file_name());
-        assert!(local_source("/", false).unwrap().contents_only);
-        assert!(local_source("/nonexistent", false).is_err());
     }
 }

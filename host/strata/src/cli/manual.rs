@@ -1,5 +1,11 @@
 //! What `--help` teaches below the options: examples first, then what is not obvious.
 
+mod archives;
+mod containers;
+
+pub(crate) use archives::{IMPORT, LOAD, SAVE};
+pub(crate) use containers::{COMMIT, CP, CREATE, DIFF, EXPORT, PS, RM};
+
 /// `strata --help`
 pub(crate) const STRATA: &str = "\
 Examples:
@@ -154,101 +160,3 @@ partial download that nothing refers to. Filters: label, label!, until, dangling
 `strata images --help`.
 
 It asks first. Where nobody can answer, as in a script, --force is required.";
-
-/// `strata save --help`
-pub(crate) const SAVE: &str = "\
-Examples:
-  strata save -o alpine.tar alpine:3.22
-  strata save alpine ghcr.io/org/app:1.2 | zstd > images.tar.zst
-  strata save --platform linux/amd64 --platform linux/arm64 -o app.tar app:1
-
-The archive is an OCI image layout that `docker load` can read, too. The same images always give
-the same bytes. The file is there only when it is whole. With --format json and --output the line
-on stdout is `result`, with `path` and `size`, or `error`.";
-
-/// `strata load --help`
-pub(crate) const LOAD: &str = "\
-Examples:
-  strata load -i images.tar
-  zstdcat images.tar.zst | strata load
-  strata load --platform linux/arm64 -i app.tar
-
-Reads archives of `strata save`, `docker save`, `podman save` and `skopeo copy`, compressed or not.
-Every byte is hashed again, and names are set last: an archive that turns out bad leaves nothing.
-With --format json every line is one object; the last is `result`, an array with the `name` and
-`id` of each image, or `error`.";
-
-/// `strata import --help`
-pub(crate) const IMPORT: &str = "\
-Examples:
-  strata import rootfs.tar.zst base:1
-  strata import https://example.org/rootfs.tar.gz base:1 --change 'CMD [\"/bin/sh\"]'
-  strata export box | strata import - flat:1 --message 'all in one layer'
-
-Instructions: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME
-and WORKDIR. The tar may be compressed with gzip, zstd, bzip2 or xz. Prints the ID of the image;
-with --format json the last line is `result` with the ID, or `error`.";
-
-/// `strata create --help`
-pub(crate) const CREATE: &str = "\
-Examples:
-  strata create --name box alpine
-  strata create -e LANG=C -w /srv -l team=web app:1 serve --port 80
-
-The container is never run: it is a place to read an image's files and to change some of them, see
-`strata cp` and `strata commit`. Prints its ID. What stands after the image is the command of the
-container, options too.";
-
-/// `strata ps --help`
-pub(crate) const PS: &str = "\
-Examples:
-  strata ps
-  strata rm $(strata ps --quiet)
-  strata ps --format json
-
-SIZE is that of the files that were changed.";
-
-/// `strata cp --help`
-pub(crate) const CP: &str = "\
-Examples:
-  strata cp box:/etc/os-release .
-  strata cp site/. box:/srv/www
-  strata cp box:/var/log - | tar -t
-  tar -c conf | strata cp - box:/etc
-
-As with `docker cp`: into a directory that exists the copy goes under its own name, else it gets
-the name of the destination. `/.` at the end of SOURCE means the contents of the directory. What is
-copied in belongs to root, what is copied out to you. A local path with `:` is written ./a:b.";
-
-/// `strata diff --help`
-pub(crate) const DIFF: &str = "\
-Examples:
-  strata diff box
-  strata diff --format json box
-
-Letters are docker's: A added, C changed, D deleted.";
-
-/// `strata commit --help`
-pub(crate) const COMMIT: &str = "\
-Examples:
-  strata commit box app:2
-  strata commit -a 'Ada <ada@example.org>' -m 'new site' -c 'CMD [\"serve\"]' box app:2
-
-What was changed in the container becomes a layer on its image; the same changes always give the
-same layer. Prints the ID of the image. For instructions see `strata import --help`.";
-
-/// `strata export --help`
-pub(crate) const EXPORT: &str = "\
-Examples:
-  strata export -o box.tar box
-  strata export box | tar -t
-
-The file is there only when it is whole.";
-
-/// `strata rm --help`
-pub(crate) const RM: &str = "\
-Examples:
-  strata rm box
-  strata rm $(strata ps --quiet)
-
-Removes containers with what was changed in them. Images are removed by `strata rmi`.";

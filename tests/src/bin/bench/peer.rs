@@ -65,7 +65,11 @@ impl Peers {
                 containerd.stop().await?;
                 self.containerd = true;
             }
-            Err(error) => self.absent.push(format!("{error:#}")),
+            Err(error) => {
+                self.absent
+                    .push(format!("{error:#}; nor can dockerd without it"));
+                return Ok(self);
+            }
         }
         match Dockerd::start().await {
             Ok(dockerd) => {

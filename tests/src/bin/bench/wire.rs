@@ -147,7 +147,8 @@ impl KeepAlive {
             .nth(1)
             .and_then(|status| status.parse().ok())
             .with_context(|| format!("not an answer: {first}"))?;
-        let (mut length, mut chunked) = (None, false);
+        // No Content: there is no body, and so nothing said about its length.
+        let (mut length, mut chunked) = ((status == 204).then_some(0), false);
         loop {
             let line = self.line()?.to_lowercase();
             if line.is_empty() {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use strata_oci::{
     Digest,
     archive::{
-        Compression, Entry, Kind, MAX_METADATA_BYTES, clean,
+        Compression, Entry, Kind, MAX_METADATA_BYTES, MAX_METADATA_VALUES, clean,
         docker::{MANIFEST_FILE, REPOSITORIES_FILE},
         follow,
         layout::{INDEX_FILE, LAYOUT_FILE, blob_digest},
+        values,
     },
 };
 
@@ -147,6 +148,11 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
             )));
         }
         let bytes = self.writes.beside(reader.whole()).await??;
+        if values(&bytes) > MAX_METADATA_VALUES {
+            return Err(Error::QuotaExceeded(format!(
+                "{path} has more than {MAX_METADATA_VALUES} values, split the archive"
+            )));
+        }
         let place = match path {
             LAYOUT_FILE => &mut self.arrived.layout,
             INDEX_FILE => &mut self.arrived.index,

@@ -6,7 +6,7 @@ mod directories;
 use strata_oci::{
     Descriptor,
     archive::MAX_NAME_BYTES,
-    layer::{Entry, Kind, MAX_NODES, Metadata, OPAQUE_WHITEOUT, Whiteout},
+    layer::{Entry, Kind, Metadata, OPAQUE_WHITEOUT, Whiteout},
     media_type,
 };
 
@@ -25,6 +25,10 @@ use crate::{
 /// Bytes of names and attributes that a layer may have before it is read again to see
 /// whether it can be: far more than any but hostile ones.
 const SURE_BYTES: usize = 8 << 20;
+
+/// Names that one tar may change. All of them are in memory until it is known to be whole, some 250
+/// bytes each.
+const MAX_CHANGES: usize = 200_000;
 
 /// What became of a tar.
 pub(super) struct Taken {
@@ -205,9 +209,9 @@ impl<S: Store> Intake<S> {
                 "an archive entry would have a name of {longest} bytes, the limit is {MAX_NAME_BYTES}"
             )));
         }
-        if self.writer.entries() >= MAX_NODES {
+        if self.writer.entries() >= MAX_CHANGES {
             return Err(Error::QuotaExceeded(format!(
-                "the archive changes more than {MAX_NODES} names"
+                "the archive has more than {MAX_CHANGES} entries, copy it in parts"
             )));
         }
         // Only what was there, and links, lead elsewhere than before.

@@ -49,6 +49,7 @@ fn pairs_come_in_two_forms() {
         ("A=1 B=2", vec![("A", "1"), ("B", "2")]),
         (r#"A="b c" D='e f'"#, vec![("A", "b c"), ("D", "e f")]),
         (r"A=b\ c", vec![("A", "b c")]),
+        (r"A='b\' C=d", vec![("A", r"b\"), ("C", "d")]),
         ("A= B=", vec![("A", ""), ("B", "")]),
         ("A=b=c", vec![("A", "b=c")]),
         ("A=\"\"\"x\"''", vec![("A", "x")]),

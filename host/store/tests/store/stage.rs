@@ -291,7 +291,11 @@ async fn what_is_compared_with_is_not_deleted_meanwhile() {
     f.store.release_lease(first);
     let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
     let generation = f.store.generation().unwrap();
-    let gone = f.store.delete(&[like.clone()], generation).await.unwrap();
+    let gone = f
+        .store
+        .delete(std::slice::from_ref(&like), generation)
+        .await
+        .unwrap();
     assert_eq!(gone, []);
     stage.write(Bytes::from(known)).await.unwrap();
     assert_eq!(stage.finish().await.unwrap(), (like, 500_000));

@@ -127,6 +127,6 @@ impl Body for Gathered {
 
     /// Of the whole body: asked for once, before the first piece.
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }

@@ -19,7 +19,7 @@ const COMMITTED: &str = "docker.io/bench/committed:1";
 pub(crate) async fn import(options: &Options, peers: &Peers, table: &mut Table) -> Result<()> {
     let (rootfs, diff_id) = rootfs()?;
     let shown = rootfs.display().to_string();
-    let mut contest = Contest::new("import of a root file system of 117 MB", "≤ 0.8 ×");
+    let mut contest = Contest::new("import of a root file system of 117 MB", "≤ 0.5 ×");
     let command = knows("import").await?;
     if !command {
         table.note("import: this build has no `strata import`");
@@ -80,7 +80,7 @@ pub(crate) async fn import(options: &Options, peers: &Peers, table: &mut Table) 
 
 /// Of a container of the image of eleven layers that never ran: only the commit is measured.
 pub(crate) async fn commit(options: &Options, stock: &Stock, table: &mut Table) -> Result<()> {
-    let mut contest = Contest::new("commit of a created container", "≤ 1 ×");
+    let mut contest = Contest::new("commit of a created container", "≤ 0.5 ×");
     let strata = &stock.strata;
     let command = knows("commit").await? && knows("create").await?;
     if !command {

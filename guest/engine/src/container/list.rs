@@ -30,7 +30,7 @@ where
     /// status the list is empty.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if a container named by `before` or `since` is not here, or
+    /// [`crate::Error::NotFound`] if a container named by `before` or `since` is not here, or
     /// content of one got lost.
     pub async fn containers(
         &self,
@@ -85,8 +85,8 @@ where
     /// read.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is none, or its content got lost;
-    /// [`Error::InvalidArgument`] if an ID prefix has several.
+    /// [`crate::Error::NotFound`] if there is none, or its content got lost;
+    /// [`crate::Error::InvalidArgument`] if an ID prefix has several.
     pub async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
         let saved = self.find_saved(name).await?;
         let size_total = match size {

@@ -188,3 +188,31 @@ async fn a_bad_archive_leaves_nothing_visible() -> Result<()> {
     }
     house.server.answers().await
 }
+
+/// The CLI is cut off in the middle of sending unless the server goes on listening.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_reaches_a_client_that_is_still_sending() -> Result<()> {
+    let house = House::new().await?;
+    let folder = tempfile::tempdir()?;
+    let archive = folder.path().join("endless.tar");
+    let mut header = tar::Header::new_gnu();
+    header.set_path("manifest.json")?;
+    header.set_mode(0o644);
+    header.set_size(100 << 20);
+    header.set_cksum();
+    std::fs::write(&archive, header.as_bytes())?;
+    // All zeros, which nobody gets to see.
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&archive)?
+        .set_len(100 << 20)?;
+    let archive = archive.display().to_string();
+    for attempt in 1..=10 {
+        let error = house.failed(&["load", "--input", &archive]).await?;
+        ensure!(
+            error.contains("manifest.json has 104857600 bytes, the limit is"),
+            "attempt {attempt}: {error}"
+        );
+    }
+    house.server.answers().await
+}

@@ -48,9 +48,13 @@ pub(crate) fn put(inner: &Inner, digest: &Digest, bytes: &[u8]) -> Result<(), Er
         .layout
         .ingests()
         .join(format!("{PUT_PREFIX}{}", inner.unique()));
-    let stored = write_locked(&path, bytes)
-        .doing(|| format!("writing {digest}"))
-        .and_then(|_locked| inner.layout.publish(&path, digest));
+    let stored = inner.trash.make_room(|| {
+        // Nobody's but this call's: what a full disk left of it goes first.
+        let _ = fs::remove_file(&path);
+        write_locked(&path, bytes)
+            .doing(|| format!("writing {digest}"))
+            .and_then(|_locked| inner.layout.publish(&path, digest))
+    });
     if stored.is_err() {
         let _ = fs::remove_file(&path);
     }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
+use crate::Error;
 use crate::layout::Layout;
 use crate::sync::lock;
 
@@ -66,11 +67,79 @@ impl Trash {
         reapers.extend(reaper);
     }
 
-    /// Waits until all is unlinked and its space given back.
+    /// Waits until all is unlinked and its space given back. So does who asks meanwhile.
     pub(crate) fn wait(&self) {
-        let reapers = std::mem::take(&mut *lock(&self.reapers));
-        for reaper in reapers {
+        for reaper in lock(&self.reapers).drain(..) {
             let _ = reaper.join();
+        }
+    }
+
+    /// Does `work`, and once more if the disk was full: what was removed may still be on its way out.
+    pub(crate) fn make_room<T>(
+        &self,
+        mut work: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match work() {
+            Err(Error::NoSpace(_)) => {
+                self.wait();
+                work()
+            }
+            result => result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+
+    fn full() -> Error {
+        Error::NoSpace("writing".into())
+    }
+
+    #[test]
+    fn a_full_disk_waits_for_what_is_on_its_way_out_and_tries_once_more() {
+        let trash = Trash::default();
+        let (start, started) = mpsc::channel::<()>();
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let reaper = {
+            let is_gone = is_gone.clone();
+            std::thread::spawn(move || {
+                started.recv().unwrap();
+                // Gives whoever does not wait every chance to be first.
+                (0..10_000).for_each(|_| std::thread::yield_now());
+                is_gone.store(true, Ordering::SeqCst);
+            })
+        };
+        lock(&trash.reapers).push(reaper);
+        let mut tries = 0;
+        let done = trash.make_room(|| {
+            tries += 1;
+            if is_gone.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            start.send(()).unwrap();
+            Err(full())
+        });
+        assert!(done.is_ok());
+        assert_eq!(tries, 2);
+    }
+
+    #[test]
+    fn a_disk_that_stays_full_is_said_to_be_and_other_errors_are_not_tried_again() {
+        let trash = Trash::default();
+        let other = || Error::Conflict("other".into());
+        for (error, tries) in [(full as fn() -> Error, 2), (other, 1)] {
+            let mut tried = 0;
+            let failed = trash.make_room(|| {
+                tried += 1;
+                Err::<(), _>(error())
+            });
+            assert_eq!(failed.unwrap_err().to_string(), error().to_string());
+            assert_eq!(tried, tries);
         }
     }
 }

@@ -177,18 +177,11 @@ impl Worker {
             self.part()?;
         }
         // Hashed after writing, from a second handle on the same memory.
-        let hashed = pieces.clone();
-        if let Err(error) = write_all(&mut self.file, pieces) {
-            let error = Error::io(format!("writing {}", self.goal), error);
-            // The hash covers `length`; so must the file. Failing that, start over.
-            if self.file.set_len(self.length).is_err()
-                || self.file.seek(SeekFrom::Start(self.length)).is_err()
-            {
-                let _ = self.truncate();
-            }
-            return Err(error);
-        }
-        for piece in hashed {
+        let inner = self.inner.clone();
+        inner
+            .trash
+            .make_room(|| self.write_pieces(pieces.clone()))?;
+        for piece in pieces {
             self.hasher.update(&piece);
             self.length += piece.len() as u64;
         }
@@ -201,6 +194,20 @@ impl Worker {
             self.written_back = self.length;
         }
         Ok(())
+    }
+
+    /// Writes all, or leaves the file as it was.
+    fn write_pieces(&mut self, pieces: VecDeque<Bytes>) -> Result<(), Error> {
+        let Err(error) = write_all(&mut self.file, pieces) else {
+            return Ok(());
+        };
+        // The hash covers `length`; so must the file. Failing that, start over.
+        if self.file.set_len(self.length).is_err()
+            || self.file.seek(SeekFrom::Start(self.length)).is_err()
+        {
+            let _ = self.truncate();
+        }
+        Err(Error::io(format!("writing {}", self.goal), error))
     }
 
     /// Writes what was only compared so far: from here on the bytes are others.

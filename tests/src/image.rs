@@ -136,12 +136,25 @@ impl Image {
     /// An OCI artifact: an empty config and one payload blob.
     #[must_use]
     pub fn artifact(artifact_type: &str, payload: &str) -> Self {
+        Self::artifact_about(artifact_type, payload, None)
+    }
+
+    /// An artifact about this image, such as its signature.
+    #[must_use]
+    pub fn referrer(&self, artifact_type: &str, payload: &str) -> Self {
+        Self::artifact_about(artifact_type, payload, Some(&self.root))
+    }
+
+    fn artifact_about(artifact_type: &str, payload: &str, subject: Option<&Blob>) -> Self {
         let config = Blob::new("application/vnd.oci.empty.v1+json", "{}");
         let payload = Blob::new("text/plain", payload.to_owned());
-        let manifest = json!({
+        let mut manifest = json!({
             "schemaVersion": 2, "mediaType": Schema::Oci.manifest(), "artifactType": artifact_type,
             "config": config.descriptor(), "layers": [payload.descriptor()],
         });
+        if let Some(subject) = subject {
+            manifest["subject"] = subject.descriptor();
+        }
         let root = Blob::document(Schema::Oci.manifest(), &manifest);
         Self {
             root,

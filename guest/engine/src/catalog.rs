@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 mod history;
 mod inspect;
 mod list;
+mod referrers;
 mod resolve;
 mod snapshot;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use documents::{Config, Essentials};
 pub(crate) use containers::{Basis, CONTAINERS, Container};
 pub(crate) use documents::Documents;
 pub(crate) use filter::Selection;
+pub(crate) use referrers::{Companion, REFERRERS, Referrer};
 pub(crate) use resolve::{By, Found, same_repository};
 pub(crate) use snapshot::{Image, ImageName, Snapshot};
 pub(crate) use view::View;

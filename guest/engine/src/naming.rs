@@ -7,7 +7,7 @@ use strata_oci::{Digest, Reference};
 
 use crate::{
     Change, Engine, Error, Expectation, Name, Result, Store, Target,
-    catalog::{DANGLING_PREFIX, NAMESPACE},
+    catalog::{Companion, DANGLING_PREFIX, NAMESPACE},
 };
 
 /// Tries to change names that others change too. Each lost try is another's success, so
@@ -23,17 +23,22 @@ impl<S: Store, T, C> Engine<S, T, C> {
         target: &Target,
     ) -> Result<bool> {
         let name = reference.map(|it| it.clone().with_default_tag().to_string());
-        let changed = self.set_names(&[(name.as_deref(), target)]).await?;
+        let changed = self.set_names(&[(name.as_deref(), target)], &[]).await?;
         Ok(changed.contains(&true))
     }
 
-    /// Sets names of images, all or none; for each image, whether that changed its name.
-    /// What has no name gets a dangling one, and so does what loses its last name.
+    /// Sets names of images and keeps companions, all or none; for each image, whether
+    /// that changed its name. What has no name gets a dangling one, and so does what
+    /// loses its last name.
     ///
     /// # Errors
     /// [`Error::NotFound`] if a target is not in the store, and whatever the store
     /// answers. Tries again where others change names meanwhile.
-    pub(crate) async fn set_names(&self, images: &[(Option<&str>, &Target)]) -> Result<Vec<bool>> {
+    pub(crate) async fn set_names(
+        &self,
+        images: &[(Option<&str>, &Target)],
+        companions: &[Companion],
+    ) -> Result<Vec<bool>> {
         for _ in 0..MAX_TRIES {
             let (generation, names) = self.store.names(NAMESPACE).await?;
             let mut naming = Naming::new(&names);
@@ -50,7 +55,14 @@ impl<S: Store, T, C> Engine<S, T, C> {
             // Content that got lost cannot be named.
             let orphans = orphans.into_values().zip(here);
             let orphans = orphans.filter_map(|(orphan, size)| size.map(|_| orphan));
-            let changes = naming.changes(orphans);
+            let mut changes = naming.changes(orphans);
+            if !companions.is_empty() {
+                let snapshot = self.snapshot().await?;
+                let new = companions
+                    .iter()
+                    .filter(|it| !snapshot.companions.contains(it));
+                changes.extend(new.map(Companion::set));
+            }
             if changes.is_empty() {
                 return Ok(changed);
             }

@@ -31,7 +31,8 @@ pub enum Event {
     Substituted(Box<Substituted>),
     /// A failure that will be tried again.
     Retry(Retry),
-    /// A text a registry asked to show to people.
+    /// A text for people: a registry asked to show it, or something could not be done
+    /// that the operation does not depend on.
     Warning(String),
     /// A reference is complete.
     Completed(Completed),

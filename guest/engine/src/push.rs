@@ -1,14 +1,14 @@
 //! Pushing: from a name in the store to a name in a registry.
 //!
 //! Order is what makes it safe: blobs first, then manifests, children before the
-//! indexes that list them, the tag last. A push that is dropped or fails leaves
+//! indexes that list them, what is about them, the tag last. A push that is dropped or fails leaves
 //! blobs that the next one finds, never a tag without its content. What goes out
 //! is exactly what is stored, so digests stay.
 
-use std::rc::Rc;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use futures::lock::Mutex;
-use strata_oci::{Digest, Platform, Reference};
+use strata_oci::{Descriptor, Digest, Platform, Reference};
 
 use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PushOptions, Resolved, Result, Store,
@@ -21,6 +21,7 @@ use crate::{
 mod blob;
 mod manifest;
 mod plan;
+mod referrers;
 mod selection;
 mod source;
 mod upload;
@@ -82,6 +83,7 @@ where
                 lease: Lease::acquire(&self.store).await?,
                 platform: options.platform.as_ref(),
                 reference,
+                unlisted: RefCell::default(),
                 sources: Mutex::default(),
             };
             let done = push.run().await?;
@@ -121,6 +123,9 @@ struct Push<'a, S: Store, T, C> {
     lease: Lease<'a, S>,
     platform: Option<&'a Platform>,
     reference: &'a Reference,
+    /// Referrers that were sent, by subject, where the registry did not say that it
+    /// lists them.
+    unlisted: RefCell<BTreeMap<Digest, Vec<Descriptor>>>,
     /// Where blobs may be mounted from, once that was needed.
     sources: Mutex<Option<Rc<Sources>>>,
 }
@@ -144,14 +149,18 @@ where
             Some(_) => None,
             None => self.tagged().await?,
         };
-        let Some(selection) = self.select(&found, tagged.as_ref()).await? else {
-            // Not all of it is here, and the registry has all of it.
-            return Ok(self.completed(target.digest.clone(), target.size, false));
-        };
+        let selection = self.select(&found, tagged.as_ref()).await?;
         let plan = &selection.plan;
+        if selection.is_there {
+            self.send_referrers(plan).await?;
+            return Ok(self.completed(target.digest.clone(), target.size, false));
+        }
         self.send_blobs(&plan.blobs).await?;
         let is_tagged = tagged.as_ref() == Some(&plan.top.digest);
-        self.publish_all(plan, is_tagged).await?;
+        self.publish_children(plan).await?;
+        self.send_referrers(plan).await?;
+        self.publish_target(plan, is_tagged).await?;
+        self.list_referrers().await?;
         self.record_source(&target.digest).await;
         if let Some(index) = selection.instead_of {
             let manifest = plan.top.clone();

@@ -24,6 +24,7 @@ use crate::{
     Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store,
     Transport, lease::Lease,
 };
+use examine::find_companions;
 use intake::{Arrived, Intake};
 use reader::Reader;
 
@@ -65,7 +66,8 @@ where
     C: Clock,
 {
     /// Loads every image of an archive, compressed or not: an OCI layout, else a Docker
-    /// archive.
+    /// archive. A referrer without a name is no image if what it is about comes with it:
+    /// it is kept as long as that.
     ///
     /// Names are set last, all or none; an image a name moves away from stays, dangling
     /// if that was its last one. Dropping the future leaves no name, only content that
@@ -90,16 +92,24 @@ where
         let arrived = intake.run(Reader::new(body)).await?;
         let images = self.images(&arrived, lease.id()).await?;
         let mut examined = self.examine(&images, lease.id()).await?;
+        find_companions(&images, &mut examined);
         self.check(&images, &mut examined, &options.platforms)
             .await?;
         let promised = self.promised(&examined, &arrived).await?;
         if self.settings.verify_diff_ids_first {
             self.verify(&promised).await?;
         }
+        let companions = examined.iter().filter_map(|it| it.companion.clone());
+        let companions: Vec<_> = companions.collect();
         let wanted = images.iter().zip(&examined);
-        let wanted = wanted.map(|(image, examined)| (image.name.as_deref(), &examined.target));
+        let wanted = wanted.filter(|(_, examined)| examined.companion.is_none());
+        let wanted = wanted.map(|(image, examined)| (image, &examined.target));
         let wanted: Vec<_> = wanted.collect();
-        let changed = self.set_names(&wanted).await?;
+        let names = wanted
+            .iter()
+            .map(|(image, target)| (image.name.as_deref(), *target));
+        let names: Vec<_> = names.collect();
+        let changed = self.set_names(&names, &companions).await?;
         if !self.settings.verify_diff_ids_first && !promised.is_empty() {
             self.store.expect_diff_ids(&promised).await?;
         }
@@ -107,19 +117,19 @@ where
         if !options.platforms.is_empty() {
             self.remove_leftovers(&examined, arrived.new).await;
         }
-        for ((image, examined), changed) in images.iter().zip(&examined).zip(changed) {
+        for ((image, target), changed) in wanted.iter().zip(changed) {
             if let Some(reference) = image.reference() {
                 progress.report(Event::Completed(Completed {
                     reference,
-                    digest: examined.target.digest.clone(),
-                    size: examined.target.size,
+                    digest: target.digest.clone(),
+                    size: target.size,
                     changed,
                 }));
             }
         }
-        let loaded = images.into_iter().map(|image| Loaded {
+        let loaded = wanted.iter().map(|(image, _)| Loaded {
             name: image.familiar(),
-            id: image.descriptor.digest,
+            id: image.descriptor.digest.clone(),
         });
         Ok(loaded.collect())
     }

@@ -38,7 +38,8 @@ where
     ///
     /// A name without tag stands for every tag of its repository; an ID or a digest
     /// for the image without its names. One platform saves that manifest alone; several
-    /// save the index, with the content of these. Nothing is written before everything
+    /// save the index, with the content of these. What is here about anything that is
+    /// saved, such as signatures, is saved too. Nothing is written before everything
     /// is known to be here, and then it stays until the archive is complete.
     ///
     /// # Errors

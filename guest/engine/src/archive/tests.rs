@@ -5,6 +5,7 @@ mod hostile;
 mod layout;
 mod naming;
 mod platforms;
+mod referrers;
 mod round_trip;
 mod save;
 

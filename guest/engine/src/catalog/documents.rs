@@ -64,7 +64,7 @@ impl Essentials {
 
 /// Whether content announced as `media_type` may be a manifest or index. Names
 /// adopted from other tools may lack a type: the bytes decide then.
-fn may_be_document(media_type: &str) -> bool {
+pub(super) fn may_be_document(media_type: &str) -> bool {
     match media_type::kind(media_type) {
         Kind::Index | Kind::Manifest => true,
         Kind::Other => matches!(
@@ -119,6 +119,23 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
         }
         Ok(documents)
+    }
+
+    /// The manifests and indexes among these blobs, as far as they are here.
+    ///
+    /// # Errors
+    /// As the store's `stat_all` and `get`.
+    pub(super) async fn stored_documents(
+        &self,
+        digests: Vec<Digest>,
+    ) -> Result<Vec<(Digest, Rc<Document>)>> {
+        let sizes = self.sizes(&digests).await?;
+        let here = digests.into_iter().zip(sizes);
+        let here = here.filter_map(|(digest, size)| Some((digest, size?)));
+        let wanted = here.filter(|(_, size)| *size <= MAX_DOCUMENT_BYTES as u64);
+        let read = self.read_documents(wanted.collect()).await?.into_iter();
+        let read = read.filter_map(|(digest, _, document)| Some((digest, document?)));
+        Ok(read.collect())
     }
 
     /// Reads blobs that are here; one that goes meanwhile is left out.

@@ -122,6 +122,39 @@ impl Memory {
         target
     }
 
+    /// Stores a manifest about `subject`, as signing tools do; its only layer is `content`.
+    pub(crate) fn referrer(&self, subject: &Target, content: &str) -> Target {
+        let config = self.document(media_type::OCI_EMPTY, &json!({}));
+        let layer = Target {
+            media_type: "text/plain".to_owned(),
+            digest: self.insert(content),
+            size: content.len() as u64,
+        };
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::OCI_MANIFEST,
+            "artifactType": "application/vnd.example.signature",
+            "config": pointer(&config),
+            "layers": [pointer(&layer)],
+            "subject": pointer(subject),
+            "annotations": {"com.example.signer": "somebody"},
+        });
+        self.document(media_type::OCI_MANIFEST, &manifest)
+    }
+
+    /// Stores a referrer that is no image: it stays as long as `subject`.
+    pub(crate) fn companion(&self, subject: &Target, content: &str) -> Target {
+        let target = self.referrer(subject, content);
+        self.keep(&target, subject);
+        target
+    }
+
+    /// Keeps what is here as long as `subject`.
+    pub(crate) fn keep(&self, target: &Target, subject: &Target) {
+        let labels = [("subject", subject.digest.as_str())];
+        self.name("referrers", target.digest.as_str(), target, &labels);
+    }
+
     /// A container made from an image.
     pub(crate) fn container(&self, id: &str, image: &Target, name: &str, running: bool) {
         let record = self.document("application/json", &json!({"container": id}));

@@ -8,12 +8,11 @@ use std::{
 
 use strata_oci::{Digest, Reference};
 
-use super::{Container, DANGLING_PREFIX, NAMESPACE, View, containers::CONTAINERS};
+use super::{
+    Companion, Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, View, containers::CONTAINERS,
+    referrers::Referrers,
+};
 use crate::{Engine, ImageSummary, Name, Result, Store, Target};
-
-/// Every name space: what has a name in one of them is kept. A new name space
-/// belongs here before its first name is written, or prune takes its content.
-const NAMESPACES: [&str; 2] = [NAMESPACE, CONTAINERS];
 
 /// The names of a store.
 pub(crate) struct Snapshot {
@@ -21,12 +20,24 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     /// The images in the order of their digests.
     pub(crate) images: Vec<Image>,
-    /// What every name of every name space points at.
+    /// What the names of images and containers point at: that is kept.
     pub(crate) roots: Vec<Target>,
+    /// What is kept as long as something else is.
+    pub(crate) companions: Vec<Companion>,
     /// Containers by the image they use.
     pub(super) containers: HashMap<Digest, Vec<Container>>,
     /// Position in `images` and in its names, by the text that finds it.
     by_name: HashMap<String, (usize, usize)>,
+    /// What is about what, once that was needed; see [`Engine::referrers`].
+    pub(super) referrers: RefCell<Option<Rc<Referrers>>>,
+}
+
+/// The names of every name space. What a name points at is kept: a new name space
+/// belongs here before its first name is written, or prune takes its content.
+struct Names {
+    images: Vec<Name>,
+    containers: Vec<Name>,
+    referrers: Vec<Name>,
 }
 
 /// An image: a target and its names.
@@ -112,10 +123,10 @@ impl Image {
 
 impl Snapshot {
     /// Groups names; what `old` has parsed already is taken from there.
-    fn new(generation: u64, records: Vec<Name>, others: Vec<Name>, old: Option<&Self>) -> Self {
+    fn new(generation: u64, names: Names, old: Option<&Self>) -> Self {
         let mut containers: HashMap<_, Vec<_>> = HashMap::new();
-        let mut roots = Vec::with_capacity(others.len());
-        for record in others {
+        let mut roots = Vec::with_capacity(names.containers.len());
+        for record in names.containers {
             if let Some(container) = Container::from_record(&record) {
                 let using = containers.entry(container.image.clone()).or_default();
                 using.push(container);
@@ -123,7 +134,7 @@ impl Snapshot {
             roots.push(record.target);
         }
         let mut grouped: BTreeMap<Digest, Vec<Rc<ImageName>>> = BTreeMap::new();
-        for record in records {
+        for record in names.images {
             let known = old.and_then(|old| old.name(&record.name));
             let name = match known {
                 Some(known) if known.record == record => known.clone(),
@@ -162,8 +173,14 @@ impl Snapshot {
             generation,
             images,
             roots,
+            companions: names
+                .referrers
+                .iter()
+                .filter_map(Companion::from_record)
+                .collect(),
             containers,
             by_name,
+            referrers: RefCell::default(),
         }
     }
 
@@ -204,16 +221,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
         {
             return Ok(old.clone());
         }
-        let (read_at, records) = self.store.names(NAMESPACE).await?;
-        let mut others = Vec::new();
-        for namespace in NAMESPACES {
-            if namespace != NAMESPACE {
-                // Should a name change between two reads, the older number stands: then
-                // every change guarded by it fails and is tried again.
-                others.extend(self.store.names(namespace).await?.1);
-            }
-        }
-        let snapshot = Rc::new(Snapshot::new(read_at, records, others, old.as_deref()));
+        // Should a name change between two reads, the older number stands: then every
+        // change guarded by it fails and is tried again.
+        let (read_at, images) = self.store.names(NAMESPACE).await?;
+        let names = Names {
+            images,
+            containers: self.store.names(CONTAINERS).await?.1,
+            referrers: self.store.names(REFERRERS).await?.1,
+        };
+        let snapshot = Rc::new(Snapshot::new(read_at, names, old.as_deref()));
         self.catalog.snapshot.replace(Some(snapshot.clone()));
         Ok(snapshot)
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use strata_oci::Digest;
 
-use super::ATTEMPTS;
-use crate::{Engine, Error, Result, Store};
+use super::{ATTEMPTS, Applied};
+use crate::{Engine, Error, Result, Store, catalog::Companion};
 
 /// What a sweep may take.
 pub(crate) enum Candidates {
@@ -16,8 +16,9 @@ pub(crate) enum Candidates {
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// Removes the candidates that no name reaches, other than through `except`.
-    /// Returns what is really gone, with sizes: leased blobs stay.
+    /// Removes the candidates that no name reaches, other than through `except`, and
+    /// referrers that came with what is not kept any more. Returns what is really gone,
+    /// with sizes: leased blobs stay.
     ///
     /// When names change meanwhile it marks again. If they never stop changing,
     /// nothing is removed and the next prune finds it.
@@ -29,12 +30,19 @@ impl<S: Store, T, C> Engine<S, T, C> {
         candidates: &Candidates,
         except: &HashSet<Digest>,
     ) -> Result<Vec<(Digest, u64)>> {
+        let mut forsaken = HashSet::new();
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot().await?;
-            let marked = self.reachable(&snapshot.roots, except).await?;
+            let marks = self.mark(&snapshot, except).await?;
+            if !marks.forsaken.is_empty() {
+                forsaken.extend(self.forsake(&marks.forsaken, snapshot.generation).await?);
+                continue;
+            }
+            let marked = marks.marked;
             let unmarked: Vec<_> = match candidates {
                 Candidates::Of(blobs) => {
-                    let unmarked = blobs.iter().filter(|blob| !marked.contains(*blob));
+                    let blobs: HashSet<&Digest> = blobs.iter().chain(&forsaken).collect();
+                    let unmarked = blobs.into_iter().filter(|blob| !marked.contains(*blob));
                     unmarked.cloned().collect()
                 }
                 Candidates::All => {
@@ -52,5 +60,21 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// Removes the names of companions; what they consisted of. Nothing if other names
+    /// changed meanwhile.
+    async fn forsake(&self, companions: &[Companion], generation: u64) -> Result<Vec<Digest>> {
+        let targets: Vec<_> = companions.iter().map(|it| it.target.clone()).collect();
+        let mut content: Vec<Digest> = targets.iter().map(|it| it.digest.clone()).collect();
+        for stored in self.documents(&targets).await?.values() {
+            let children = stored.document.iter().flat_map(|it| it.children());
+            content.extend(children.map(|child| child.digest.clone()));
+        }
+        let changes = companions.iter().map(Companion::remove).collect();
+        match self.apply(changes, generation).await? {
+            Applied::Done => Ok(content),
+            Applied::Raced => Ok(Vec::new()),
+        }
     }
 }

@@ -15,6 +15,7 @@ const FORCE: RemoveOptions = RemoveOptions {
 
 mod prune;
 mod race;
+mod referrers;
 mod remove;
 mod tag;
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Clock, Error, Result, Store, Transport,
-    registry::{Published, retrying},
+    registry::{Published, Put, retrying},
 };
 
 impl<S, T, C> Push<'_, S, T, C>
@@ -23,19 +23,11 @@ where
     T: Transport<Body = S::Body>,
     C: Clock,
 {
-    /// Sends every manifest and index that the registry does not have, the target
-    /// last and under its tag, unless it `is_tagged` so already.
-    pub(super) async fn publish_all(&self, plan: &Plan, is_tagged: bool) -> Result<()> {
-        let parallel = self.engine.settings.parallel_layers.max(1);
-        for level in &plan.levels {
-            let below = level.iter().filter(|it| it.digest != plan.top.digest);
-            stream::iter(below)
-                .map(|document| self.publish_child(plan, document))
-                .buffer_unordered(parallel)
-                .try_collect::<()>()
-                .await?;
-        }
-        if is_tagged {
+    /// Sends the target, when all else is there: under its tag, unless it `is_tagged` so
+    /// already.
+    pub(super) async fn publish_target(&self, plan: &Plan, is_tagged: bool) -> Result<()> {
+        let is_referrer = plan.referrers.contains_key(&plan.top.digest);
+        if is_tagged && !is_referrer {
             return Ok(());
         }
         let tag = self.reference.tag();
@@ -44,8 +36,31 @@ where
         self.publish(plan, &plan.top, name).await
     }
 
-    async fn publish_child(&self, plan: &Plan, document: &Descriptor) -> Result<()> {
+    /// Sends every manifest and index that the registry does not have, except the target.
+    pub(super) async fn publish_children(&self, plan: &Plan) -> Result<()> {
+        let parallel = self.engine.settings.parallel_layers.max(1);
+        for level in &plan.levels {
+            let below = level.iter().filter(|it| it.digest != plan.top.digest);
+            // What may be about the others comes after them.
+            let (about, others): (Vec<_>, Vec<_>) =
+                below.partition(|it| plan.referrers.contains_key(&it.digest));
+            for documents in [others, about] {
+                stream::iter(documents)
+                    .map(|document| self.publish_child(plan, document))
+                    .buffer_unordered(parallel)
+                    .try_collect::<()>()
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn publish_child(&self, plan: &Plan, document: &Descriptor) -> Result<()> {
         let digest = &document.digest;
+        // Only the answer to sending it says whether the registry lists a referrer.
+        if plan.referrers.contains_key(digest) {
+            return self.publish(plan, document, digest.as_str()).await;
+        }
         let here = retrying(
             Some(digest),
             &self.engine.clock,
@@ -74,15 +89,27 @@ where
         async move {
             let limit = MAX_DOCUMENT_BYTES as u64;
             let bytes = self.engine.store.get(&document.digest, limit).await?;
-            if let Published::Incomplete(_) = self.put(document, name, &bytes).await? {
+            let mut published = self.put(document, name, &bytes).await?;
+            if let Published::Incomplete(_) = published {
                 self.send_children(plan, &bytes).await?;
-                if let Published::Incomplete(error) = self.put(document, name, &bytes).await? {
-                    return Err(Error::Unavailable(format!(
+                published = self.put(document, name, &bytes).await?;
+            }
+            let listed = match published {
+                Published::Done(listed) => listed,
+                Published::Incomplete(error) => {
+                    return Err(Error::ManifestInvalid(format!(
                         "{}: the registry refuses manifest {} though everything in it was sent: {error}",
                         self.doing(),
                         document.digest
                     )));
                 }
+            };
+            if let Some(referrer) = plan.referrers.get(&document.digest)
+                && listed.as_ref() != Some(&referrer.subject)
+            {
+                let mut unlisted = self.unlisted.borrow_mut();
+                let new = unlisted.entry(referrer.subject.clone()).or_default();
+                new.push(referrer.descriptor.clone());
             }
             Ok(())
         }
@@ -98,10 +125,14 @@ where
             &self.engine.clock,
             self.progress,
             async || {
-                let published = self
-                    .repository
-                    .publish(name, digest, media_type, bytes)
-                    .await;
+                let put = Put {
+                    name,
+                    digest,
+                    media_type,
+                    bytes,
+                    etag: None,
+                };
+                let published = self.repository.publish(&put).await;
                 published.map_err(|failure| failure.context(&self.doing()))
             },
         )

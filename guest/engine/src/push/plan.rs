@@ -8,7 +8,10 @@ use strata_oci::{
 };
 
 use super::Push;
-use crate::{Clock, Error, Result, Store, Target, Transport, catalog::Documents};
+use crate::{
+    Clock, Error, Result, Store, Target, Transport,
+    catalog::{Documents, Referrer},
+};
 
 /// Levels of manifests and indexes: pull follows indexes four deep, and there is
 /// the manifest below them.
@@ -24,6 +27,8 @@ pub(super) struct Plan {
     /// Manifests and indexes. Each level lists only what is in those before it;
     /// the last one is `top` alone.
     pub(super) levels: Vec<Vec<Descriptor>>,
+    /// Those of them that are about another one.
+    pub(super) referrers: HashMap<Digest, Referrer>,
     /// Configs, layers and whatever else is listed.
     pub(super) blobs: Vec<Blob>,
     /// What must go out and is not here.
@@ -93,16 +98,30 @@ where
             None => top.clone(),
         };
         top.size = sizes.get(&top.digest).copied().unwrap_or(top.size);
-        let document = documents.get(&top.digest);
-        let document = document.and_then(|stored| stored.document.as_deref());
+        let is_index = matches!(read(&documents, &top.digest), Some(Document::Index(_)));
+        let referrer = |it: &Descriptor| {
+            let size = sizes.get(&it.digest).copied();
+            let size = size.unwrap_or(it.size);
+            let sized = Descriptor { size, ..it.clone() };
+            Referrer::of(&sized, read(&documents, &it.digest)?)
+        };
+        let referrers = levels.iter().flatten().filter_map(referrer);
+        let referrers = referrers.map(|it| (it.descriptor.digest.clone(), it));
+        let referrers = referrers.collect();
         Ok(Plan {
-            is_index: matches!(document, Some(Document::Index(_))),
+            is_index,
             top,
+            referrers,
             levels,
             blobs,
             missing,
         })
     }
+}
+
+/// A document as far as it is here.
+fn read<'d>(documents: &'d Documents, digest: &Digest) -> Option<&'d Document> {
+    documents.get(digest)?.document.as_deref()
 }
 
 /// A blob as a document lists it.

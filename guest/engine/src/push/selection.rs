@@ -14,6 +14,19 @@ pub(super) struct Selection {
     pub(super) plan: Plan,
     /// The index it stands in for, since not all of that is here.
     pub(super) instead_of: Option<Descriptor>,
+    /// Not all of it is here, but what the tag names in the registry is that very image.
+    pub(super) is_there: bool,
+}
+
+impl Selection {
+    /// All of a plan, as it is.
+    fn whole(plan: Plan) -> Self {
+        Self {
+            plan,
+            instead_of: None,
+            is_there: false,
+        }
+    }
 }
 
 impl<S, T, C> Push<'_, S, T, C>
@@ -43,32 +56,29 @@ where
         }
     }
 
-    /// Decides what goes out; `None` if the image is not all here and `tagged`,
-    /// what the registry has, is that very image.
-    pub(super) async fn select(
-        &self,
-        found: &Found,
-        tagged: Option<&Digest>,
-    ) -> Result<Option<Selection>> {
+    /// Decides what goes out. `tagged` is what the registry has.
+    pub(super) async fn select(&self, found: &Found, tagged: Option<&Digest>) -> Result<Selection> {
         let image = found.image()?;
         let target = &image.target;
         if let Some(platform) = self.platform {
             let view = self.engine.view(image).await?;
             let exact = exactly(found, candidates(&view), platform)?;
-            let selection = self.complete(&exact, None).await?;
-            return Ok(Some(selection));
+            return self.complete(&exact, None).await;
         }
         let top = Descriptor::new(&target.media_type, target.digest.clone(), target.size);
         let plan = self.plan(&top).await?;
         if plan.missing.is_empty() {
-            let instead_of = None;
-            return Ok(Some(Selection { plan, instead_of }));
+            return Ok(Selection::whole(plan));
         }
         if !plan.is_index {
             return Err(self.lacks(&plan));
         }
         if tagged == Some(&target.digest) {
-            return Ok(None);
+            let is_there = true;
+            return Ok(Selection {
+                is_there,
+                ..Selection::whole(plan)
+            });
         }
         let view = self.engine.view(image).await?;
         let manifest = self.substitute(found, candidates(&view))?;
@@ -77,8 +87,7 @@ where
                 self.report_unavailable(&child.descriptor);
             }
         }
-        let selection = self.complete(&manifest, Some(plan.top)).await?;
-        Ok(Some(selection))
+        self.complete(&manifest, Some(plan.top)).await
     }
 
     /// A plan all of which is here.
@@ -89,7 +98,10 @@ where
     ) -> Result<Selection> {
         let plan = self.plan(top).await?;
         match plan.missing.is_empty() {
-            true => Ok(Selection { plan, instead_of }),
+            true => Ok(Selection {
+                instead_of,
+                ..Selection::whole(plan)
+            }),
             false => Err(self.lacks(&plan)),
         }
     }

@@ -4,6 +4,8 @@
 mod access;
 mod faults;
 mod images;
+mod lists;
 mod mounts;
 mod names;
+mod referrers;
 mod uploads;

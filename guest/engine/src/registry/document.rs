@@ -159,11 +159,16 @@ fn header<B>(answer: &Answer<B>, name: &HeaderName) -> Option<String> {
 
 /// A digest this client cannot verify is as good as none.
 pub(super) fn announced_digest<B>(answer: &Answer<B>) -> Option<Digest> {
-    Digest::parse(&header(answer, &DOCKER_CONTENT_DIGEST)?).ok()
+    stated_digest(answer, &DOCKER_CONTENT_DIGEST)
+}
+
+/// The digest in a header, if it is one.
+pub(super) fn stated_digest<B>(answer: &Answer<B>, name: &HeaderName) -> Option<Digest> {
+    Digest::parse(&header(answer, name)?).ok()
 }
 
 /// Refuses a document that says it is too large before a byte of it is read.
-fn check_length<B>(answer: &Answer<B>) -> Result<(), Failure> {
+pub(super) fn check_length<B>(answer: &Answer<B>) -> Result<(), Failure> {
     let length = header(answer, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     match length {
         Some(length) if length > MAX_DOCUMENT_BYTES as u64 => Err(too_large(MAX_DOCUMENT_BYTES)),
@@ -179,7 +184,7 @@ fn too_large(limit: usize) -> Failure {
 
 /// Reads a body of at most `limit` bytes. One shorter than it should be was cut
 /// somewhere: that passes, so it is not yet a wrong digest.
-async fn read_whole<B: crate::Body>(
+pub(super) async fn read_whole<B: crate::Body>(
     mut answer: Answer<B>,
     limit: usize,
     size: Option<u64>,

@@ -2,13 +2,13 @@
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, IF_MATCH},
 };
 use strata_oci::Digest;
 
 use super::{
     delivery::Delivery,
-    document::{accept, announced_digest},
+    document::{accept, announced_digest, stated_digest},
     failure::{Again, Failure},
     repository::Repository,
     upload::check_digest,
@@ -16,13 +16,29 @@ use super::{
 };
 use crate::{Clock, Error, RequestBody, Transport};
 
+/// What the registry lists the manifest as a referrer of.
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
 /// What came of sending a manifest.
 #[derive(Debug)]
 pub(crate) enum Published {
-    /// It is in the repository.
-    Done,
+    /// It is in the repository. With the subject by which the registry lists it among
+    /// the referrers, if it says that it does.
+    Done(Option<Digest>),
     /// The registry lacks something it lists, in the registry's words.
     Incomplete(Error),
+}
+
+/// A manifest or index to store.
+pub(crate) struct Put<'m> {
+    /// A tag or its digest.
+    pub(crate) name: &'m str,
+    pub(crate) digest: &'m Digest,
+    pub(crate) media_type: &'m str,
+    /// Exactly as they are stored.
+    pub(crate) bytes: &'m [u8],
+    /// Stored only in place of what has this tag.
+    pub(crate) etag: Option<&'m HeaderValue>,
 }
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
@@ -56,25 +72,28 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         }
     }
 
-    /// Stores a manifest under `name`, a tag or its digest.
-    pub(crate) async fn publish(
-        &self,
-        name: &str,
-        digest: &Digest,
-        media_type: &str,
-        bytes: &[u8],
-    ) -> Result<Published, Failure> {
+    /// Stores a manifest.
+    pub(crate) async fn publish(&self, put: &Put<'_>) -> Result<Published, Failure> {
+        let Put {
+            name,
+            digest,
+            media_type,
+            bytes,
+            etag,
+        } = *put;
         let content_type = HeaderValue::from_str(media_type).map_err(|_| {
             Failure::last(Error::ManifestInvalid(format!(
                 "manifest {digest} has a media type that no header can carry"
             )))
         })?;
+        let mut headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, content_type),
+            (CONTENT_LENGTH, HeaderValue::from(bytes.len())),
+        ]);
+        headers.extend(etag.map(|etag| (IF_MATCH, etag.clone())));
         let delivery = Delivery {
             method: Method::PUT,
-            headers: HeaderMap::from_iter([
-                (CONTENT_TYPE, content_type),
-                (CONTENT_LENGTH, HeaderValue::from(bytes.len())),
-            ]),
+            headers,
             accepted: &[
                 StatusCode::OK,
                 StatusCode::CREATED,
@@ -95,7 +114,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             Err(failure) => return Err(explained(failure, digest, media_type, bytes.len())),
         };
         check_digest(&answer, digest)?;
-        Ok(Published::Done)
+        Ok(Published::Done(stated_digest(&answer, &OCI_SUBJECT)))
     }
 }
 
@@ -123,6 +142,12 @@ fn explained(failure: Failure, digest: &Digest, media_type: &str, size: usize) -
             "the registry refuses manifest {digest} as {media_type}: {said}; \
              it is not converted, since that would change its digest"
         )),
+        // A reason of its own, which another attempt does not change.
+        (Some(400..=499), _)
+            if matches!(said, Error::Unavailable(_)) && failure.again == Again::Never =>
+        {
+            Error::ManifestInvalid(format!("the registry refuses manifest {digest}: {said}"))
+        }
         _ => return failure.context(&format!("failed to push manifest {digest}")),
     };
     Failure {

@@ -16,6 +16,8 @@ pub const LAYOUT_VERSION: &str = "1.0.0";
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 /// The annotation with the reference of an image; by the specification whatever the writer likes, usually the tag.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation with the digest of what an entry is about, if it is no image but a referrer; containerd's.
+pub const SUBJECT: &str = "io.containerd.manifest.subject";
 
 /// Where content has its place: `blobs/sha256/…`.
 pub fn blob_path(digest: &Digest) -> String {

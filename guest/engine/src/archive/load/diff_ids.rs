@@ -10,7 +10,7 @@ use strata_oci::{
 };
 
 use super::{examine::Examined, intake::Arrived};
-use crate::{Engine, Error, Result, Store, archive::invalid, catalog::NAMESPACE};
+use crate::{Engine, Error, Result, Store, archive::invalid};
 
 /// Configs read at the same time.
 const PARALLEL_READS: usize = 16;
@@ -26,8 +26,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ) -> Result<Vec<(Digest, Digest)>> {
         let mut known: HashSet<Digest> = HashSet::new();
         if arrived.new.is_empty() {
-            let (_, names) = self.store.names(NAMESPACE).await?;
-            known.extend(names.into_iter().map(|name| name.target.digest));
+            let snapshot = self.snapshot().await?;
+            let companions = snapshot.companions.iter().map(|it| &it.target);
+            let named = snapshot.roots.iter().chain(companions);
+            known.extend(named.map(|target| target.digest.clone()));
         }
         let mut seen = HashSet::new();
         let mut manifests = Vec::new();

@@ -12,7 +12,11 @@ use strata_oci::{
 };
 
 use super::Image;
-use crate::{Engine, Error, LeaseId, Result, Store, Target, archive::invalid, catalog::Documents};
+use crate::{
+    Engine, Error, LeaseId, Result, Store, Target,
+    archive::invalid,
+    catalog::{Companion, Documents, Referrer},
+};
 
 /// An image as it is here.
 pub(super) struct Examined {
@@ -22,6 +26,43 @@ pub(super) struct Examined {
     pub(super) is_index: bool,
     /// Its manifests, in order; those of nested indexes in their place.
     pub(super) parts: Vec<Part>,
+    /// Every document of it that is here.
+    documents: HashSet<Digest>,
+    /// What it is about, if it says so.
+    subject: Option<Digest>,
+    /// It is no image, but belongs to another one.
+    pub(super) companion: Option<Companion>,
+}
+
+/// Tells what is no image: without a name, and about something that comes along. What it
+/// is about must be kept without it, so it takes rounds, as [`Engine::mark`] does.
+pub(super) fn find_companions(images: &[Image], examined: &mut [Examined]) {
+    let here = examined.iter().flat_map(|it| &it.documents);
+    let here: HashSet<Digest> = here.cloned().collect();
+    let mut kept = HashSet::new();
+    let mut rest = Vec::new();
+    for (image, examined) in images.iter().zip(examined) {
+        match examined.subject.clone() {
+            Some(subject) if image.name.is_none() && here.contains(&subject) => {
+                rest.push((subject, examined));
+            }
+            _ => kept.extend(examined.documents.iter().cloned()),
+        }
+    }
+    loop {
+        let (found, others): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|(subject, _)| kept.contains(subject));
+        if found.is_empty() {
+            return;
+        }
+        for (subject, examined) in found {
+            kept.extend(examined.documents.iter().cloned());
+            let target = examined.target.clone();
+            examined.companion = Some(Companion { subject, target });
+        }
+        rest = others;
+    }
 }
 
 /// A manifest of an image.
@@ -145,6 +186,8 @@ impl Here {
             target.media_type = own_media_type(document);
         }
         let is_index = matches!(document.map(Rc::as_ref), Some(Document::Index(_)));
+        let about = document.and_then(|it| Referrer::of(root, it));
+        let mut documents = HashSet::new();
         let mut parts = Vec::new();
         let mut seen = HashSet::new();
         let mut stack = vec![root];
@@ -153,6 +196,7 @@ impl Here {
             let document = self.document(&descriptor.digest);
             if let Some(document) = document {
                 check_type(descriptor, document)?;
+                documents.insert(descriptor.digest.clone());
             }
             match document.map(Rc::as_ref) {
                 // Indexes below each other could otherwise list one another for ever.
@@ -177,6 +221,9 @@ impl Here {
             target,
             is_index,
             parts,
+            documents,
+            subject: about.map(|it| it.subject),
+            companion: None,
         })
     }
 

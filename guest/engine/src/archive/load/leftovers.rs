@@ -38,8 +38,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
         except: &HashSet<&Digest>,
     ) -> Result<()> {
         let snapshot = self.snapshot().await?;
-        let documents = self.documents(&snapshot.roots).await?;
-        let roots = snapshot.roots.iter().map(|root| &root.digest);
+        let companions = snapshot.companions.iter().map(|it| &it.target);
+        let roots: Vec<_> = snapshot.roots.iter().chain(companions).cloned().collect();
+        let documents = self.documents(&roots).await?;
+        let roots = roots.iter().map(|root| &root.digest);
         let roots: HashSet<&Digest> = roots.collect();
         let mut reached = roots.clone();
         for (digest, stored) in &documents {

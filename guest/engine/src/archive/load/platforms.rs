@@ -10,7 +10,7 @@ use crate::{Engine, Error, Result, Store, archive::invalid};
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Checks that something of each image is whole: without `platforms` anything, with
-    /// them everything for them. Marks what was asked for.
+    /// them everything for them. Marks what was asked for: companions always are.
     ///
     /// # Errors
     /// [`Error::ManifestInvalid`] and [`Error::PlatformMismatch`].
@@ -27,7 +27,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let wanted = |offered: &Platform| platforms.iter().any(|it| it.matches(offered));
         let words: Vec<String> = platforms.iter().map(Platform::format).collect();
         let words = format!("[{}]", words.join(" "));
-        let mut stated = images.iter().map(|image| &image.descriptor.platform);
+        let stated = images.iter().zip(&*examined);
+        let stated = stated.filter(|(_, it)| it.companion.is_none());
+        let mut stated = stated.map(|(image, _)| &image.descriptor.platform);
         if !stated.any(|stated| stated.as_ref().is_none_or(wanted)) {
             return Err(Error::PlatformMismatch(format!(
                 "requested platform(s) ({words}) not found: image might be filtered out"
@@ -35,6 +37,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         let mut lacking = Vec::new();
         for (image, examined) in images.iter().zip(examined) {
+            if examined.companion.is_some() {
+                check_whole(image, examined)?;
+                continue;
+            }
             let is_index = examined.is_index;
             let mut provides = false;
             for part in &mut examined.parts {

@@ -6,12 +6,15 @@ use strata_oci::{
     Descriptor, Digest, Index, Manifest,
     archive::{
         docker::{Repositories, Row},
-        layout::{IMAGE_NAME, LAYOUT_VERSION, Layout, REF_NAME, blob_path},
+        layout::{IMAGE_NAME, LAYOUT_VERSION, Layout, REF_NAME, SUBJECT, blob_path},
     },
     media_type,
 };
 
-use crate::{Error, Result, catalog::ImageName};
+use crate::{
+    Error, Result,
+    catalog::{ImageName, Referrer},
+};
 
 /// Gathers `index.json`, `manifest.json` and `repositories`.
 #[derive(Default)]
@@ -69,6 +72,23 @@ impl Documents {
             let tags = self.repositories.entry(repository).or_default();
             tags.insert(tag.to_owned(), top.digest.encoded().to_owned());
         }
+    }
+
+    /// Adds what is about an image. As in containerd's
+    /// archives, an annotation says what it is about.
+    pub(super) fn add_referrer(&mut self, referrer: &Referrer) {
+        let Descriptor {
+            media_type,
+            digest,
+            size,
+            artifact_type,
+            ..
+        } = &referrer.descriptor;
+        let mut entry = Descriptor::new(media_type, digest.clone(), *size);
+        entry.artifact_type.clone_from(artifact_type);
+        let subject = referrer.subject.to_string();
+        entry.annotations.insert(SUBJECT.to_owned(), subject);
+        self.entries.push(entry);
     }
 
     /// `index.json`.

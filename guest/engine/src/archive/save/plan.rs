@@ -1,7 +1,7 @@
 //! Everything an archive will have inside, known before its first byte.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
 };
 
@@ -69,6 +69,17 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 size: selection.target.size,
                 changed: false,
             }));
+        }
+        let subjects: HashSet<Digest> = blobs.iter().cloned().collect();
+        let referrers = self.referrers(&snapshot).await?;
+        let mut about = referrers.about(&subjects).concat();
+        about.sort_by(|one, other| one.descriptor.digest.cmp(&other.descriptor.digest));
+        for referrer in about {
+            // What was lost of it since, nobody can save.
+            if let Some(content) = self.whole(&referrer.descriptor).await? {
+                blobs.extend(content);
+                documents.add_referrer(referrer);
+            }
         }
         let mut entries = self.blob_entries(blobs, lease).await?;
         let document = |bytes| Content::Document(bytes, 0o644);

@@ -16,6 +16,10 @@ pub(crate) struct Registry {
     pub(crate) manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     /// Bytes of the uploads that are open, by number.
     pub(crate) uploads: BTreeMap<usize, Vec<u8>>,
+    /// Lists what has a subject, and says so.
+    pub(crate) lists_referrers: bool,
+    /// Refuses what has a subject that is not there, which the specification forbids.
+    pub(crate) wants_subjects: bool,
     opened: usize,
     /// Counts the answers, so that every `Location` is new.
     step: usize,
@@ -46,7 +50,7 @@ impl Registry {
         let path = asked.uri.path().strip_prefix("/v2/").unwrap();
         if let Some((repository, name)) = path.split_once("/manifests/") {
             return match asked.method.as_str() {
-                "HEAD" => self.head_manifest(repository, name),
+                "GET" | "HEAD" => self.manifest(repository, name),
                 "PUT" => self.put_manifest(repository, name, asked),
                 other => panic!("{other} of a manifest"),
             };
@@ -63,14 +67,14 @@ impl Registry {
         }
     }
 
-    fn head_manifest(&self, repository: &str, name: &str) -> Reply {
-        match self
-            .manifests
-            .get(&(repository.to_owned(), name.to_owned()))
-        {
+    fn manifest(&self, repository: &str, name: &str) -> Reply {
+        let key = (repository.to_owned(), name.to_owned());
+        match self.manifests.get(&key) {
             Some((media_type, bytes)) => Reply::status(200)
                 .header("content-type", media_type)
-                .header("docker-content-digest", Digest::sha256(bytes).as_str()),
+                .header("docker-content-digest", Digest::sha256(bytes).as_str())
+                .header("etag", &etag(bytes))
+                .body(bytes.clone()),
             None => Reply::status(404),
         }
     }
@@ -80,6 +84,14 @@ impl Registry {
         let media_type = asked.header("content-type").unwrap().to_owned();
         if let Some(own) = json.get("mediaType") {
             assert_eq!(own, media_type.as_str());
+        }
+        if let Some(expected) = asked.header("if-match") {
+            let present = self
+                .manifests
+                .get(&(repository.to_owned(), name.to_owned()));
+            if present.map(|(_, bytes)| etag(bytes)).as_deref() != Some(expected) {
+                return Reply::status(412);
+            }
         }
         let digest = Digest::sha256(&asked.body).to_string();
         let has = |names: &dyn Fn(&(String, String)) -> bool, child: &Value| {
@@ -101,12 +113,21 @@ impl Registry {
         if !complete {
             return Reply::error(400, "MANIFEST_BLOB_UNKNOWN");
         }
+        let subject = json.get("subject");
+        let lacks = |it: &Value| !has(&|key| self.manifests.contains_key(key), it);
+        if self.wants_subjects && subject.is_some_and(lacks) {
+            return Reply::error(404, "MANIFEST_UNKNOWN");
+        }
         for name in [name, &digest] {
             let key = (repository.to_owned(), name.to_owned());
             let manifest = (media_type.clone(), asked.body.clone());
             self.manifests.insert(key, manifest);
         }
-        Reply::status(201).header("docker-content-digest", &digest)
+        let reply = Reply::status(201).header("docker-content-digest", &digest);
+        match subject.and_then(|it| it["digest"].as_str()) {
+            Some(subject) if self.lists_referrers => reply.header("oci-subject", subject),
+            _ => reply,
+        }
     }
 
     fn upload(&mut self, repository: &str, number: &str, asked: &Asked) -> Reply {
@@ -163,4 +184,8 @@ impl Registry {
             .header("location", &location)
             .header("range", &format!("0-{}", length.saturating_sub(1)))
     }
+}
+
+fn etag(bytes: &[u8]) -> String {
+    format!("\"{}\"", Digest::sha256(bytes))
 }

@@ -167,6 +167,7 @@ fn pieces_that_do_not_fit_together_are_sent_once_more_and_whole() {
 fn what_passes_is_tried_again_and_seen() {
     for (reply, waits) in [
         (Reply::status(503), "150"),
+        (Reply::status(408), "150"),
         (Reply::status(429).header("retry-after", "7"), "7000"),
         (Reply::cut(), "150"),
     ] {
@@ -227,7 +228,7 @@ fn a_registry_that_lied_about_having_a_blob_gets_it() {
     });
     let error = bench.push("r.example/app:1").unwrap_err();
     assert!(
-        matches!(&error, Error::Unavailable(text) if text.contains("manifest blob unknown")),
+        matches!(&error, Error::ManifestInvalid(text) if text.contains("manifest blob unknown")),
         "{error:?}"
     );
     assert_eq!(count(&bench, "PUT"), 4);

@@ -1,0 +1,187 @@
+//! Referrers: manifests about another one, their `subject`. Signatures, mostly (registry §5).
+//!
+//! One is here as an image with a name like any other, or as a name in [`REFERRERS`] when it
+//! came along with its subject.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use strata_oci::{
+    Descriptor, Digest, Document,
+    media_type::{self, Kind},
+};
+
+use super::{
+    Snapshot,
+    documents::{descriptor, may_be_document},
+};
+use crate::{Change, Engine, Expectation, Name, Result, Store, Target};
+
+/// The name space of referrers that are no images. A name is the digest of one, its label
+/// [`SUBJECT`] says what it is about; it keeps the referrer as long as that is kept.
+pub(crate) const REFERRERS: &str = "referrers";
+/// The label with the digest of the subject.
+const SUBJECT: &str = "subject";
+
+/// A name in [`REFERRERS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Companion {
+    /// What it is about.
+    pub(crate) subject: Digest,
+    /// The referrer.
+    pub(crate) target: Target,
+}
+
+impl Companion {
+    /// Reads a record; `None` if it does not say what it is about.
+    pub(super) fn from_record(record: &Name) -> Option<Self> {
+        let label = record.labels.iter().find(|(key, _)| key == SUBJECT);
+        Some(Self {
+            subject: Digest::parse(&label?.1).ok()?,
+            target: record.target.clone(),
+        })
+    }
+
+    /// The change that keeps it.
+    pub(crate) fn set(&self) -> Change {
+        Change::Set {
+            namespace: REFERRERS.to_owned(),
+            name: self.target.digest.to_string(),
+            target: self.target.clone(),
+            labels: vec![(SUBJECT.to_owned(), self.subject.to_string())],
+            expected: Expectation::Any,
+        }
+    }
+
+    /// The change that keeps it no more.
+    pub(crate) fn remove(&self) -> Change {
+        Change::Remove {
+            namespace: REFERRERS.to_owned(),
+            name: self.target.digest.to_string(),
+            expected: Expectation::Any,
+        }
+    }
+}
+
+/// A manifest or index with a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Referrer {
+    /// What it is about.
+    pub(crate) subject: Digest,
+    /// The entry it has in a list of referrers: with the artifact type and the annotations
+    /// it states itself.
+    pub(crate) descriptor: Descriptor,
+}
+
+impl Referrer {
+    /// The referrer that `document` is; `None` if it has no subject.
+    pub(crate) fn of(target: &Descriptor, document: &Document) -> Option<Self> {
+        let (subject, kind, annotations) = match document {
+            Document::Index(index) => {
+                let kind = index.artifact_type.clone();
+                (&index.subject, kind, &index.annotations)
+            }
+            Document::Manifest(manifest) => {
+                let config = &manifest.config.media_type;
+                let config = (!config.is_empty()).then(|| config.clone());
+                let kind = manifest.artifact_type.clone().or(config);
+                (&manifest.subject, kind, &manifest.annotations)
+            }
+        };
+        let mut descriptor =
+            Descriptor::new(&target.media_type, target.digest.clone(), target.size);
+        descriptor.artifact_type = kind;
+        descriptor.annotations = annotations.clone();
+        Some(Self {
+            subject: subject.as_ref()?.digest.clone(),
+            descriptor,
+        })
+    }
+}
+
+/// The referrers that are here, by what they are about.
+#[derive(Default)]
+pub(crate) struct Referrers(HashMap<Digest, Vec<Referrer>>);
+
+impl Referrers {
+    /// What is about one of `subjects`, then what is about that, and so on: each once, a
+    /// round in the order of digests. Of `subjects` themselves none.
+    pub(crate) fn about<'a>(
+        &self,
+        subjects: impl IntoIterator<Item = &'a Digest>,
+    ) -> Vec<Vec<&Referrer>> {
+        let mut subjects: Vec<&Digest> = subjects.into_iter().collect();
+        let mut seen: HashSet<&Digest> = subjects.iter().copied().collect();
+        let mut rounds = Vec::new();
+        loop {
+            let about = subjects.into_iter().filter_map(|it| self.0.get(it));
+            let mut round: Vec<&Referrer> = about.flatten().collect();
+            round.retain(|it| seen.insert(&it.descriptor.digest));
+            if round.is_empty() {
+                return rounds;
+            }
+            round.sort_by(|one, other| one.descriptor.digest.cmp(&other.descriptor.digest));
+            subjects = round.iter().map(|it| &it.descriptor.digest).collect();
+            rounds.push(round);
+        }
+    }
+}
+
+impl<S: Store, T, C> Engine<S, T, C> {
+    /// Every referrer that is here.
+    ///
+    /// # Errors
+    /// As the store's reads.
+    pub(crate) async fn referrers(&self, snapshot: &Snapshot) -> Result<Rc<Referrers>> {
+        if let Some(known) = snapshot.referrers.borrow().clone() {
+            return Ok(known);
+        }
+        let images = snapshot.images.iter().map(|image| &image.target);
+        let companions = snapshot.companions.iter().map(|it| &it.target);
+        let targets = images.chain(companions);
+        let targets: HashMap<&Digest, &Target> = targets
+            .filter(|target| may_be_document(&target.media_type))
+            .map(|target| (&target.digest, target))
+            .collect();
+        let digests: Vec<Digest> = targets.keys().map(|digest| (*digest).clone()).collect();
+        let mut referrers: HashMap<Digest, Vec<Referrer>> = HashMap::new();
+        for (digest, document) in self.stored_documents(digests).await? {
+            let Some(target) = targets.get(&digest) else {
+                continue;
+            };
+            if let Some(referrer) = Referrer::of(&descriptor(target), &document) {
+                let about = referrers.entry(referrer.subject.clone()).or_default();
+                about.push(referrer);
+            }
+        }
+        let referrers = Rc::new(Referrers(referrers));
+        snapshot.referrers.replace(Some(referrers.clone()));
+        Ok(referrers)
+    }
+
+    /// Everything `root` consists of, itself included; `None` if not all of it is here.
+    /// Foreign layers need not be, and are left out.
+    ///
+    /// # Errors
+    /// As the store's reads.
+    pub(crate) async fn whole(&self, root: &Descriptor) -> Result<Option<Vec<Digest>>> {
+        let target = Target {
+            media_type: root.media_type.clone(),
+            digest: root.digest.clone(),
+            size: root.size,
+        };
+        let documents = self.documents(&[target]).await?;
+        let mut content = HashSet::from([root.digest.clone()]);
+        for stored in documents.values() {
+            let children = stored.document.iter().flat_map(|it| it.children());
+            let foreign = |it: &&Descriptor| media_type::kind(&it.media_type) == Kind::ForeignLayer;
+            let children = children.filter(|it| !foreign(it));
+            content.extend(children.map(|child| child.digest.clone()));
+        }
+        let content: Vec<Digest> = content.into_iter().collect();
+        let sizes = self.sizes(&content).await?;
+        Ok(sizes.iter().all(Option::is_some).then_some(content))
+    }
+}

@@ -1,0 +1,114 @@
+//! Lists of referrers, as clients keep them for registries that do not: an index under a
+//! tag made from the digest of the subject (registry-protocol.md §5).
+
+use http::{
+    HeaderValue, Method, StatusCode,
+    header::{CONTENT_TYPE, ETAG},
+};
+use strata_oci::{Descriptor, Digest, Document, Index, document::MAX_DOCUMENT_BYTES, media_type};
+
+use super::{
+    document::{accept, check_length, read_whole},
+    failure::Failure,
+    publish::{Published, Put},
+    repository::Repository,
+};
+use crate::{Clock, Error, Transport};
+
+/// Characters of an encoded digest in the tag.
+const MAX_ENCODED: usize = 64;
+
+/// A list of referrers as it was read.
+#[derive(Default)]
+pub(crate) struct Listed {
+    index: Index,
+    /// Guards the change: others may add to the list too.
+    etag: Option<HeaderValue>,
+}
+
+/// What came of changing a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Relisted {
+    /// Everything is in it.
+    Done,
+    /// Somebody else has changed it since it was read.
+    Raced,
+}
+
+impl<T: Transport, C: Clock> Repository<'_, T, C> {
+    /// The list of what is about `subject`, empty where there is none; `None` if the tag
+    /// holds something else.
+    pub(crate) async fn listed(&self, subject: &Digest) -> Result<Option<Listed>, Failure> {
+        let path = format!("{}/manifests/{}", self.path, tag(subject));
+        let accepted = [StatusCode::OK, StatusCode::NOT_FOUND];
+        let answer = self
+            .ask(&self.origin, &Method::GET, &path, &accept(), &accepted)
+            .await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(Some(Listed::default()));
+        }
+        check_length(&answer)?;
+        let media_type = answer.headers.get(CONTENT_TYPE).cloned();
+        let media_type = media_type.as_ref().and_then(|it| it.to_str().ok());
+        let etag = answer.headers.get(ETAG).cloned();
+        let bytes = read_whole(answer, MAX_DOCUMENT_BYTES, None).await?;
+        match Document::parse(media_type.unwrap_or_default(), &bytes) {
+            Ok(Document::Index(index)) => Ok(Some(Listed { index, etag })),
+            Ok(Document::Manifest(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Adds to the list of what is about `subject`.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] if the list would become too long to be read again, and
+    /// as [`Repository::publish`].
+    pub(crate) async fn relist(
+        &self,
+        subject: &Digest,
+        listed: &Listed,
+        new: &[Descriptor],
+    ) -> Result<Relisted, Failure> {
+        let mut index = listed.index.clone();
+        for entry in new {
+            if !index.manifests.iter().any(|it| it.digest == entry.digest) {
+                index.manifests.push(entry.clone());
+            }
+        }
+        if index.manifests.len() == listed.index.manifests.len() {
+            return Ok(Relisted::Done);
+        }
+        index.media_type = Some(media_type::OCI_INDEX.to_owned());
+        let bytes = serde_json::to_vec(&index)
+            .map_err(|error| Failure::last(Error::Internal(error.to_string())))?;
+        // Nobody could read it again.
+        if let Err(error) = Document::parse(media_type::OCI_INDEX, &bytes) {
+            return Err(Failure::last(Error::QuotaExceeded(format!(
+                "the list of what is about {subject}, tag {}, is full: {error}",
+                tag(subject)
+            ))));
+        }
+        let put = Put {
+            name: &tag(subject),
+            digest: &Digest::sha256(&bytes),
+            media_type: media_type::OCI_INDEX,
+            bytes: &bytes,
+            etag: listed.etag.as_ref(),
+        };
+        match self.publish(&put).await {
+            Ok(Published::Done(_)) => Ok(Relisted::Done),
+            Ok(Published::Incomplete(error)) => Err(Failure::last(error)),
+            Err(failure) if failure.status == Some(StatusCode::PRECONDITION_FAILED) => {
+                Ok(Relisted::Raced)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// The tag of the list: `sha256-` and the digest.
+fn tag(subject: &Digest) -> String {
+    let encoded = subject.encoded();
+    let encoded = encoded.get(..MAX_ENCODED).unwrap_or(encoded);
+    format!("{}-{encoded}", subject.algorithm().as_str())
+}

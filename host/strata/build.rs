@@ -2,9 +2,11 @@
 //!
 //! `cargo xtask build` builds the component first and names it in
 //! `STRATA_COMPONENT`. Without it the library still builds; [`Engine::new`] then
-//! asks for `--component`. A nested cargo here would fight over the target folder.
+//! asks for `--component`. Its digest is taken here, not at every start. A nested cargo here would fight over the target folder.
 
 use std::{env, fs, path::PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=STRATA_COMPONENT");
@@ -25,6 +27,8 @@ fn main() {
         }
         None => Vec::new(),
     };
+    let digest = hex::encode(Sha256::digest(&bytes));
+    println!("cargo::rustc-env=STRATA_COMPONENT_DIGEST={digest}");
     if let Err(error) = fs::write(&out, bytes) {
         println!("cargo::error=cannot write {}: {error}", out.display());
     }

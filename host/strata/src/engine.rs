@@ -1,21 +1,18 @@
 //! The compiled component and what it is lent.
 
-use std::{
-    borrow::Cow,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{borrow::Cow, fs, path::Path, sync::Arc};
 
+use sha2::{Digest as _, Sha256};
 use strata_store::{Options, Store};
 use wasmtime::{
-    Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, InstancePre, Linker},
 };
 
 use crate::{
     Capabilities, Error, Result,
     bindings::{self, EnginePre},
+    compiled::Code,
     instance::{HasLent, Shared, State, lent},
     lent::configuration,
     outgoing::Outgoing,
@@ -23,6 +20,9 @@ use crate::{
 
 /// The component `cargo xtask build` put into this binary; empty without it.
 static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
+
+/// SHA-256 of it, in hex.
+const COMPONENT_DIGEST: &str = env!("STRATA_COMPONENT_DIGEST");
 
 /// Instances alive at once. Each serves up to [`crate::serve`]'s number of
 /// concurrent requests, so this is never reached before the connection limit.
@@ -48,22 +48,17 @@ impl Engine {
     /// [`Error::Component`] if there is no component, [`Error::Setting`] if a
     /// capability does not parse, [`Error::Host`] if it does not compile or fit.
     pub async fn new(component: Option<&Path>, capabilities: Capabilities) -> Result<Self> {
-        // Each takes time: code is loaded while the store opens and certificates are read.
+        // Each takes time: code is loaded while the store opens.
         let path = component.map(Path::to_path_buf);
         let memory = usize::try_from(capabilities.limits.memory).unwrap_or(usize::MAX);
         let compiled = tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
         let store = capabilities.store.clone();
         let store = tokio::task::spawn_blocking(move || Store::open(&store, Options::default()));
-        let capabilities = Arc::new(capabilities);
-        let outgoing = tokio::task::spawn_blocking({
-            let capabilities = Arc::clone(&capabilities);
-            move || Outgoing::new(&capabilities)
-        });
-        let (compiled, store, outgoing) = tokio::join!(compiled, store, outgoing);
+        let outgoing = Outgoing::new(&capabilities)?;
+        let (compiled, store) = tokio::join!(compiled, store);
         let join = |error| Error::Host(wasmtime::Error::new(error));
         let (engine, component) = compiled.map_err(join)??;
         let store = store.map_err(join)??;
-        let outgoing = outgoing.map_err(join)??;
 
         let mut linker = Linker::<State>::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -110,21 +105,20 @@ impl Engine {
 }
 
 fn compile(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Component)> {
-    let bytes: Cow<'static, [u8]> = match path {
-        Some(path) => fs::read(path)
-            .map_err(|source| Error::Component {
+    let (bytes, digest): (Cow<'static, [u8]>, Cow<'static, str>) = match path {
+        Some(path) => {
+            let bytes = fs::read(path).map_err(|source| Error::Component {
                 path: path.to_path_buf(),
                 source,
-            })?
-            .into(),
+            })?;
+            let digest = hex::encode(Sha256::digest(&bytes));
+            (bytes.into(), digest.into())
+        }
         None if COMPONENT.is_empty() => return Err(Error::NoComponent),
-        None => COMPONENT.into(),
+        None => (COMPONENT.into(), COMPONENT_DIGEST.into()),
     };
     let mut config = Config::new();
     config.wasm_component_model_async(true);
-    if let Some(cache) = cache() {
-        config.cache(Some(cache));
-    }
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)
         // The component and the WASI adapter inside it.
@@ -136,28 +130,10 @@ fn compile(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Comp
         .linear_memory_keep_resident(1 << 20);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = wasmtime::Engine::new(&config)?;
-    let component = Component::new(&engine, &bytes)?;
+    let code = Code {
+        bytes: &bytes,
+        digest: &digest,
+    };
+    let component = code.component(&engine)?;
     Ok((engine, component))
-}
-
-/// Where compiled code is kept. Compiling takes seconds, so a cache that cannot
-/// be used is worth a warning, never a failure.
-fn cache() -> Option<Cache> {
-    let folder = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?
-        .join("strata");
-    let mut config = CacheConfig::new();
-    config.with_directory(&folder);
-    match Cache::new(config) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            tracing::warn!(
-                "compiled code is not cached in {}: {error:#}",
-                folder.display()
-            );
-            None
-        }
-    }
 }

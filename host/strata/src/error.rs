@@ -46,9 +46,6 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// The outgoing HTTP client cannot be set up.
-    #[error("cannot set up the HTTP client: {0}")]
-    Client(String),
     /// The reader an operation was given failed. The operation was cancelled.
     #[error("cannot read the input: {0}")]
     Input(#[source] std::io::Error),

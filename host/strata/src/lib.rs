@@ -32,6 +32,7 @@
 
 mod bindings;
 mod capabilities;
+mod compiled;
 mod engine;
 mod error;
 mod instance;

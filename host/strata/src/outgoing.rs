@@ -37,46 +37,63 @@ const REACH_PUBLIC: &str = "public";
 /// The clients and what they may reach.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
-    client: reqwest::Client,
+    any: Lazy,
     /// Reaches public addresses only, and without a proxy, which would resolve names by itself.
-    /// Made when it is first needed: most processes import nothing.
-    public: Arc<OnceLock<Option<reqwest::Client>>>,
+    public: Lazy,
     certificates: Arc<[reqwest::Certificate]>,
     allowed: Option<Arc<[String]>>,
 }
 
+/// A client that is made when it is first needed, since that reads the platform's certificates:
+/// as much work as all else a process that asks nobody does to start. `None` if it cannot be made.
+type Lazy = Arc<OnceLock<Option<reqwest::Client>>>;
+
 impl Outgoing {
-    /// Sets the client up.
+    /// Reads the settings.
     ///
     /// # Errors
     /// [`Error::Setting`] if a certificate authority cannot be read.
     pub(crate) fn new(capabilities: &Capabilities) -> Result<Self, Error> {
         // Another crate of the embedder may have installed a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let certificates = certificates(capabilities)?;
-        let client = builder(&certificates)
-            .build()
-            .map_err(|error| Error::Client(error.to_string()))?;
         Ok(Self {
-            client,
-            public: Arc::default(),
-            certificates: certificates.into(),
+            any: Lazy::default(),
+            public: Lazy::default(),
+            certificates: certificates(capabilities)?.into(),
             allowed: capabilities.allowed_registries.clone().map(Into::into),
         })
     }
 
-    /// The client for public addresses only.
-    fn public(&self) -> Result<reqwest::Client, WireError> {
-        let client = self.public.get_or_init(|| {
-            let builder = builder(&self.certificates)
-                .no_proxy()
-                .dns_resolver(PublicResolver::shared());
-            let built = builder.build();
+    /// Begins to make the client for what will ask somebody soon.
+    pub(crate) fn prepare(&self) {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || this.client(false));
+    }
+
+    /// The client for any address, or for public ones only. May take some 20 ms.
+    fn client(&self, public: bool) -> Result<reqwest::Client, WireError> {
+        let (lazy, builder): (_, fn(_) -> _) = match public {
+            true => (&self.public, for_public_addresses),
+            false => (&self.any, |builder| builder),
+        };
+        let client = lazy.get_or_init(|| {
+            let built = builder(builder_for(&self.certificates)).build();
             built
                 .inspect_err(|error| tracing::error!("cannot set up the HTTP client: {error}"))
                 .ok()
         });
         client.clone().ok_or(WireError::InternalError(None))
+    }
+
+    /// The client, made where that stops nobody if there is none yet.
+    async fn made(&self, public: bool) -> Result<reqwest::Client, WireError> {
+        let lazy = if public { &self.public } else { &self.any };
+        if lazy.get().is_none() {
+            let this = self.clone();
+            let made = tokio::task::spawn_blocking(move || this.client(public));
+            return made.await.map_err(|_| WireError::InternalError(None))?;
+        }
+        self.client(public)
     }
 
     fn allows(&self, authority: Option<&http::uri::Authority>) -> bool {
@@ -110,8 +127,13 @@ fn certificates(capabilities: &Capabilities) -> Result<Vec<reqwest::Certificate>
     Ok(certificates)
 }
 
+fn for_public_addresses(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    let resolver = PublicResolver::shared();
+    builder.no_proxy().dns_resolver(resolver)
+}
+
 /// What both clients have in common.
-fn builder(certificates: &[reqwest::Certificate]) -> reqwest::ClientBuilder {
+fn builder_for(certificates: &[reqwest::Certificate]) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
@@ -142,10 +164,7 @@ impl WasiHttpHooks for Outgoing {
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), WireError>> + Send> {
         let allowed = self.allows(request.uri().authority());
         let public = take_reach(&mut request);
-        let client = match public {
-            true => self.public(),
-            false => Ok(self.client.clone()),
-        };
+        let this = self.clone();
         Box::new(async move {
             if !allowed {
                 return Err(WireError::HttpRequestDenied);
@@ -155,7 +174,8 @@ impl WasiHttpHooks for Outgoing {
             if public && is_private_literal(&url) {
                 return Err(WireError::DestinationIpProhibited);
             }
-            let response = send(client?, url, request, options).await?;
+            let client = this.made(public).await?;
+            let response = send(client, url, request, options).await?;
             let done: Io = Box::new(std::future::ready(Ok(())));
             Ok((response, done))
         })

@@ -44,6 +44,8 @@ impl Engine {
         bound: Bound,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<()> {
+        // Somebody will pull.
+        self.shared.outgoing.prepare();
         let handler = ProxyHandler::new(Workers::new(self)?);
         let graceful = Arc::new(GracefulShutdown::new());
         let slots = Arc::new(Semaphore::new(self.connections));

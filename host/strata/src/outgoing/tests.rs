@@ -24,7 +24,7 @@ async fn a_public_client_does_not_reach_this_machine() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let outgoing = Outgoing::new(&Capabilities::default()).unwrap();
-    let client = outgoing.public().unwrap();
+    let client = outgoing.client(true).unwrap();
     let answer = client.get(format!("http://localhost:{port}/")).send().await;
     let error = wire(&answer.unwrap_err());
     assert!(

@@ -42,6 +42,7 @@ impl Engine {
         options: types::ImportOptions,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<String> {
+        self.shared.outgoing.prepare();
         let store = self.instance_store();
         let imported = follow!(
             self,

@@ -14,6 +14,7 @@ impl Engine {
         options: types::PullOptions,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Completed>> {
+        self.shared.outgoing.prepare();
         let store = self.instance_store();
         let pulled = follow!(
             self,
@@ -34,6 +35,7 @@ impl Engine {
         options: types::PushOptions,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Completed>> {
+        self.shared.outgoing.prepare();
         let store = self.instance_store();
         let pushed = follow!(
             self,

@@ -121,7 +121,8 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(documents)
     }
 
-    /// The manifests and indexes among these blobs, as far as they are here.
+    /// The manifests and indexes among what names point at. The store is asked only
+    /// about those it was never asked about.
     ///
     /// # Errors
     /// As the store's `stat_all` and `get`.
@@ -129,13 +130,21 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         digests: Vec<Digest>,
     ) -> Result<Vec<(Digest, Rc<Document>)>> {
-        let sizes = self.sizes(&digests).await?;
-        let here = digests.into_iter().zip(sizes);
+        let mut documents = Vec::with_capacity(digests.len());
+        let mut unknown = Vec::new();
+        for digest in digests {
+            match self.catalog.documents.borrow_mut().get(&digest) {
+                Some(document) => documents.extend(document.map(|it| (digest, it))),
+                None => unknown.push(digest),
+            }
+        }
+        let sizes = self.sizes(&unknown).await?;
+        let here = unknown.into_iter().zip(sizes);
         let here = here.filter_map(|(digest, size)| Some((digest, size?)));
         let wanted = here.filter(|(_, size)| *size <= MAX_DOCUMENT_BYTES as u64);
         let read = self.read_documents(wanted.collect()).await?.into_iter();
-        let read = read.filter_map(|(digest, _, document)| Some((digest, document?)));
-        Ok(read.collect())
+        documents.extend(read.filter_map(|(digest, _, document)| Some((digest, document?))));
+        Ok(documents)
     }
 
     /// Reads blobs that are here; one that goes meanwhile is left out.

@@ -73,7 +73,7 @@ pub enum ArchiveError {
         offset: u64,
     },
     /// No tar header where one must be, or one that makes no sense.
-    #[error("invalid tar header at byte {offset}{}", because(*reason))]
+    #[error("invalid tar header at byte {offset}{}", because(*offset, *reason))]
     Header {
         /// Where the header begins.
         offset: u64,
@@ -119,6 +119,12 @@ pub enum ArchiveError {
     },
 }
 
-fn because(reason: Option<&str>) -> String {
-    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+fn because(offset: u64, reason: Option<&str>) -> String {
+    match (offset, reason) {
+        (_, Some(reason)) => format!(": {reason}"),
+        (0, None) => {
+            ": this is no tar archive, plain or compressed with gzip, bzip2, xz or zstd".to_owned()
+        }
+        (_, None) => String::new(),
+    }
 }

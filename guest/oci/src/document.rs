@@ -79,7 +79,7 @@ pub enum DocumentError {
     )]
     Schema1,
     /// Neither an index nor a manifest: the type, without parameters (empty if none was given).
-    #[error("unsupported media type {0}")]
+    #[error("unsupported media type {}", stated(.0))]
     UnsupportedMediaType(String),
     /// More than [`MAX_CHILDREN`].
     #[error("manifest lists {count} entries, the limit is {MAX_CHILDREN}")]
@@ -87,6 +87,13 @@ pub enum DocumentError {
         /// How many it has.
         count: usize,
     },
+}
+
+fn stated(media_type: &str) -> &str {
+    match media_type {
+        "" => "(none is stated, and the content is neither a manifest nor an index)",
+        stated => stated,
+    }
 }
 
 /// What tells documents apart. Only presence counts: `null` is absent.

@@ -105,7 +105,10 @@ fn headers_that_make_no_sense_are_refused() {
         assert_eq!(error, expected);
     }
     let no_tar = refusal(&[vec![b'?'; 512]]);
-    assert_eq!(no_tar.to_string(), "invalid tar header at byte 0");
+    assert_eq!(
+        no_tar.to_string(),
+        "invalid tar header at byte 0: this is no tar archive, plain or compressed with gzip, bzip2, xz or zstd"
+    );
 }
 
 #[test]

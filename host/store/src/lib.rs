@@ -36,6 +36,7 @@
 //! Layout specification:
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
+mod buffer;
 mod content;
 mod database;
 mod decompress;
@@ -54,6 +55,7 @@ mod store;
 mod sync;
 mod trash;
 
+pub use buffer::buffer;
 pub use decompress::decompress;
 pub use digest::{Algorithm, Digest};
 pub use error::Error;

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
 
+use crate::buffer::buffer;
 use crate::open::Inner;
 use crate::{Digest, Error};
 
@@ -21,6 +22,8 @@ pub(super) struct Twin {
     /// Bytes that were equal.
     position: u64,
     buffer: Vec<u8>,
+    /// Where in `buffer` is [`PART`] bytes of room.
+    start: usize,
 }
 
 impl Twin {
@@ -32,12 +35,15 @@ impl Twin {
             return Ok(None);
         }
         let (file, size) = inner.layout.open_blob(digest)?;
+        let (mut buffer, start) = buffer(PART);
+        buffer.resize(start + PART, 0);
         Ok(Some(Twin {
             digest: digest.clone(),
             file,
             size,
             position: 0,
-            buffer: vec![0; PART],
+            buffer,
+            start,
         }))
     }
 
@@ -54,7 +60,7 @@ impl Twin {
     pub(super) fn equal(&mut self, pieces: &VecDeque<Bytes>) -> Option<u64> {
         let mut position = self.position;
         for part in pieces.iter().flat_map(|piece| piece.chunks(PART)) {
-            let stored = self.buffer.get_mut(..part.len())?;
+            let stored = self.buffer.get_mut(self.start..)?.get_mut(..part.len())?;
             self.file.read_exact_at(stored, position).ok()?;
             if stored != part {
                 return None;
@@ -69,8 +75,9 @@ impl Twin {
     /// Some of its bytes, at least one and at most `limit`, which is not 0.
     pub(super) fn read(&self, offset: u64, limit: u64) -> io::Result<Bytes> {
         let length = usize::try_from(limit).map_or(PART, |limit| limit.min(PART));
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes.into())
+        let (mut bytes, start) = buffer(length);
+        bytes.resize(start + length, 0);
+        self.file.read_exact_at(&mut bytes[start..], offset)?;
+        Ok(Bytes::from(bytes).slice(start..))
     }
 }

@@ -1,12 +1,23 @@
 //! Where a stream of bytes comes from: stdin, or a file.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use anyhow::Context as _;
-use tokio::io::AsyncRead;
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
 
 use super::Usage;
 use super::terminal::Terminal;
+
+/// Bytes read at once.
+const CHUNK: usize = 256 * 1024;
+/// Chunks read ahead: 1 MiB.
+const AHEAD: usize = 4;
 
 /// An input that was opened.
 pub(crate) struct Input {
@@ -35,17 +46,64 @@ impl Input {
             let file = tokio::fs::File::open(path).await?;
             let metadata = file.metadata().await?;
             if metadata.is_dir() {
-                return Err(std::io::ErrorKind::IsADirectory.into());
+                return Err(io::ErrorKind::IsADirectory.into());
             }
             let size = metadata.is_file().then_some(metadata.len());
             Ok((file, size))
         };
-        let opened: std::io::Result<_> = opened.await;
+        let opened: io::Result<_> = opened.await;
         let (file, size) = opened.with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Input {
-            reader: Box::new(file),
+            reader: Box::new(Ahead::new(file.into_std().await)),
             size,
         })
+    }
+}
+
+/// A file that a thread reads ahead of whoever wants it.
+struct Ahead {
+    chunks: mpsc::Receiver<io::Result<Bytes>>,
+    /// What is left of the last one.
+    chunk: Bytes,
+}
+
+impl Ahead {
+    fn new(mut file: File) -> Self {
+        let (sender, chunks) = mpsc::channel(AHEAD);
+        tokio::task::spawn_blocking(move || {
+            loop {
+                let (mut chunk, start) = strata_store::buffer(CHUNK);
+                let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk);
+                let is_last = !matches!(read, Ok(1..));
+                let read = read.map(|_| Bytes::from(chunk).slice(start..));
+                // Nobody may want more.
+                if sender.blocking_send(read).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Self {
+            chunks,
+            chunk: Bytes::new(),
+        }
+    }
+}
+
+impl AsyncRead for Ahead {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.chunk.is_empty()
+            && let Some(chunk) = ready!(self.chunks.poll_recv(cx))
+        {
+            self.chunk = chunk?;
+        }
+        let length = self.chunk.len().min(buffer.remaining());
+        buffer.put_slice(&self.chunk[..length]);
+        self.chunk.advance(length);
+        Poll::Ready(Ok(()))
     }
 }
 

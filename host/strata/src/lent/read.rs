@@ -74,9 +74,9 @@ impl ReadProducer {
 
 /// The next chunk, as full as the reader can make it; empty at its end.
 fn fill(reader: &mut impl Read) -> std::io::Result<Bytes> {
-    let mut chunk = Vec::with_capacity(CHUNK);
+    let (mut chunk, start) = strata_store::buffer(CHUNK);
     reader.take(CHUNK as u64).read_to_end(&mut chunk)?;
-    Ok(chunk.into())
+    Ok(Bytes::from(chunk).slice(start..))
 }
 
 impl<D> StreamProducer<D> for ReadProducer {

@@ -8,12 +8,16 @@ use std::{
     fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime},
 };
 
+use rustix::fs::{Mode, OFlags};
 use wasmtime::{Engine, component::Component};
 
 /// Files kept: for versions in use side by side.
@@ -52,16 +56,19 @@ impl Code<'_> {
     /// The component from its file, made first if need be; `None` if what was made cannot
     /// be used after all.
     fn kept(&self, engine: &Engine, folder: &Path) -> wasmtime::Result<Option<Component>> {
-        prepare(folder)?;
+        let held = prepare(folder)?;
+        // Whoever may write to a folder above can put another one in its place, but not
+        // in the place of the one that was looked at.
+        let folder = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
         let path = folder.join(self.file_name(engine));
         if let Some(component) = map(engine, &path) {
             return Ok(Some(component));
         }
         let compiled = engine.precompile_component(self.bytes)?;
-        write(folder, &path, &compiled)?;
+        write(&folder, &path, &compiled)?;
         drop(compiled);
         // Another process may be at it too.
-        let _ = discard(folder, &path);
+        let _ = discard(&folder, &path);
         Ok(map(engine, &path))
     }
 
@@ -82,16 +89,19 @@ fn folder() -> Option<PathBuf> {
     Some(cache.join("strata").join("compiled"))
 }
 
-/// Makes the folder, or makes sure that nobody else can write to it: what is in it runs.
-fn prepare(folder: &Path) -> io::Result<()> {
+/// Makes the folder if it is not there, and opens it if nobody else can write to it: what
+/// is in it runs.
+fn prepare(folder: &Path) -> io::Result<fs::File> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)?;
-    let metadata = fs::symlink_metadata(folder)?;
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = fs::File::from(rustix::fs::open(folder, flags, Mode::empty())?);
+    let metadata = held.metadata()?;
     let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
-    match metadata.is_dir() && is_own && metadata.mode() & 0o022 == 0 {
-        true => Ok(()),
+    match is_own && metadata.mode() & 0o022 == 0 {
+        true => Ok(held),
         false => Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
@@ -119,7 +129,10 @@ fn map(engine: &Engine, path: &Path) -> Option<Component> {
         unsafe { Component::deserialize(engine, bytes) }
     });
     component
-        .inspect_err(|error| tracing::warn!("cannot use {}: {error:#}", path.display()))
+        .inspect_err(|error| {
+            let name = path.file_name().unwrap_or_default().display();
+            tracing::warn!("compiled code {name} cannot be used, it is made anew: {error:#}");
+        })
         .ok()
 }
 

@@ -50,7 +50,9 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         check_length(&answer)?;
         let media_type = answer.headers.get(CONTENT_TYPE).cloned();
         let media_type = media_type.as_ref().and_then(|it| it.to_str().ok());
+        // A weak one never matches (RFC 9110 §13.1.1), so it would guard against everything.
         let etag = answer.headers.get(ETAG).cloned();
+        let etag = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/"));
         let bytes = read_whole(answer, MAX_DOCUMENT_BYTES, None).await?;
         match Document::parse(media_type.unwrap_or_default(), &bytes) {
             Ok(Document::Index(index)) => Ok(Some(Listed { index, etag })),

@@ -128,4 +128,23 @@ mod tests {
         let error = Input::open(None, &terminal).await.err().unwrap();
         assert!(error.is::<Usage>());
     }
+
+    #[tokio::test]
+    async fn a_file_is_read_to_its_end_and_a_failure_is_no_end() {
+        use tokio::io::AsyncReadExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        for size in [0, 1, CHUNK, CHUNK + 1, 6 * CHUNK + 7] {
+            let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            std::fs::write(&path, &bytes).unwrap();
+            let mut read = Vec::new();
+            let mut ahead = Ahead::new(File::open(&path).unwrap());
+            ahead.read_to_end(&mut read).await.unwrap();
+            assert!(read == bytes, "{size}");
+        }
+        // Opens, and fails when it is read.
+        let mut ahead = Ahead::new(File::open(folder.path()).unwrap());
+        assert!(ahead.read_to_end(&mut Vec::new()).await.is_err());
+    }
 }

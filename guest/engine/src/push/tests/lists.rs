@@ -383,3 +383,20 @@ fn what_is_sent_twice_is_listed_once() {
     assert_eq!(tagged(&bench), Some(index.digest));
     assert_eq!(listed(&bench, &image), [entry_of(&signature)]);
 }
+
+#[test]
+fn a_weak_entity_tag_guards_nothing_and_keeps_nobody_out() {
+    let (bench, image) = unlisting(|registry, asked| {
+        let reply = registry.answer(asked);
+        let weak = reply.get("etag").map(|etag| format!("W/{etag}"));
+        match weak {
+            Some(weak) => reply.header("etag", &weak),
+            None => reply,
+        }
+    });
+    list(&mut bench.registry.borrow_mut(), &tag(&image), &[]);
+    let signature = signed(&bench, &image, 1);
+    bench.push(APP).unwrap();
+    assert_eq!(listed(&bench, &image), [entry_of(&signature)]);
+    assert!(warnings(&bench).is_empty());
+}

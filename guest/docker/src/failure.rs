@@ -97,7 +97,10 @@ impl From<Error> for Failure {
     /// The one place where an engine error gets its status.
     fn from(error: Error) -> Self {
         let status = match &error {
-            Error::InvalidArgument(_) | Error::Unsupported(_) => StatusCode::BAD_REQUEST,
+            // What is over a bound is the request's fault, or its image's.
+            Error::InvalidArgument(_) | Error::Unsupported(_) | Error::QuotaExceeded(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Error::NotFound(_) | Error::PlatformMismatch(_) => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
             // dockerd's status. On 401 the CLI would ask for a password and wait.
@@ -111,7 +114,6 @@ impl From<Error> for Failure {
             Error::ManifestInvalid(_)
             | Error::DigestMismatch { .. }
             | Error::NoSpace(_)
-            | Error::QuotaExceeded(_)
             | Error::Cancelled
             | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -155,7 +157,7 @@ mod tests {
             (Error::PlatformMismatch(text()), 404),
             (Error::Unsupported(text()), 400),
             (Error::NoSpace(text()), 500),
-            (Error::QuotaExceeded(text()), 500),
+            (Error::QuotaExceeded(text()), 400),
             (Error::Unavailable(text()), 503),
             (Error::Cancelled, 500),
             (Error::Internal(text()), 500),

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask <build|serve|test|check|bench|setup>`.
+//! The project's own tasks: `cargo xtask <build|serve|test|check|fuzz|bench|setup>`.
 //!
 //! Everything a fresh Debian machine with stable Rust lacks is put in place on the way: the wasm target through
 //! rustup, the real registry and clients the tests talk to through apt. What is there already is left alone.
@@ -9,6 +9,7 @@
 
 mod build;
 mod cargo;
+mod fuzz;
 mod peers;
 mod suite;
 
@@ -22,6 +23,8 @@ cargo xtask <task>
   serve [-- ARGS]     build, then run `strata serve ARGS`
   test  [FILTER]      build, install missing peers (docker-registry, skopeo, a docker CLI), run every test
   check               formatting, lints and documentation, warnings being errors
+  fuzz  [TARGET…] [--inputs N]
+                      run the fuzz targets of tests/fuzz: so many inputs each, or one target until it is stopped
   bench [ARGS]        build, install podman too, print the comparison table (`--runs N`, `--only pull,memory,…`)
   setup               only install what the other tasks need
 ";
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Some("serve") => build::serve(rest),
         Some("test") => suite::test(rest),
         Some("check") => suite::check(),
+        Some("fuzz") => peers::install(&peers::FOR_FUZZING).and_then(|()| fuzz::by_hand(rest)),
         Some("bench") => suite::bench(rest),
         Some("setup") => build::wasm_target().and_then(|()| peers::install(&peers::FOR_BENCH)),
         Some("help" | "--help" | "-h") => {

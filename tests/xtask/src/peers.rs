@@ -34,8 +34,16 @@ const PODMAN: Peer = Peer {
     packages: &["podman"],
 };
 
+// libFuzzer is C++.
+const CXX: Peer = Peer {
+    program: "c++",
+    packages: &["g++"],
+};
+
 /// What `cargo xtask test` needs.
-pub(crate) const FOR_TESTS: [Peer; 4] = [REGISTRY, SKOPEO, DOCKER, OPENSSL];
+pub(crate) const FOR_TESTS: [Peer; 5] = [REGISTRY, SKOPEO, DOCKER, OPENSSL, CXX];
+/// What `cargo xtask fuzz` needs.
+pub(crate) const FOR_FUZZING: [Peer; 1] = [CXX];
 /// What `cargo xtask bench` needs.
 pub(crate) const FOR_BENCH: [Peer; 4] = [REGISTRY, SKOPEO, DOCKER, PODMAN];
 

@@ -2,7 +2,7 @@
 
 use crate::build::{WASM, all, component, wasm_target};
 use crate::cargo::{cargo, run, target_dir};
-use crate::peers;
+use crate::{fuzz, peers};
 use anyhow::Result;
 use std::ffi::OsString;
 
@@ -29,6 +29,9 @@ pub(crate) fn test(filter: Vec<OsString>) -> Result<()> {
         run(test
             .env("STRATA_BIN", &binary)
             .env("STRATA_COMPONENT", &component))?;
+    }
+    if filter.is_empty() {
+        fuzz::run_targets(&[], Some(fuzz::TEST_INPUTS))?;
     }
     Ok(())
 }

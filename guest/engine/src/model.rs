@@ -44,8 +44,10 @@ pub struct PullOptions {
     pub reference: strata_oci::Reference,
     /// Every tag of the repository.
     pub all_tags: bool,
-    /// `None` is the host's best.
-    pub platform: Option<Platform>,
+    /// Each of these, of an index; none is the host's best.
+    pub platforms: Vec<Platform>,
+    /// All an index lists, `platforms` or not.
+    pub all_platforms: bool,
     /// Credentials.
     pub auth: RegistryAuth,
     /// Extra headers for the registry (`X-Meta-*`).

@@ -5,7 +5,7 @@
 //! complete blobs and resumable ones, never a name without its content.
 
 use futures::future;
-use strata_oci::{Platform, Reference};
+use strata_oci::Reference;
 
 use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PullOptions, Resolved, Result, Settings,
@@ -18,6 +18,7 @@ mod blob;
 mod choice;
 mod content;
 mod documents;
+mod everything;
 mod naming;
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ where
                 progress,
                 repository: &repository,
                 lease: Lease::acquire(&self.store).await?,
-                platform: options.platform.as_ref().unwrap_or(&self.settings.platform),
+                options,
                 reference,
             };
             let done = pull.run().await?;
@@ -97,7 +98,7 @@ struct Pull<'a, S: Store, T, C> {
     progress: &'a dyn Progress,
     repository: &'a Repository<'a, T, C>,
     lease: Lease<'a, S>,
-    platform: &'a Platform,
+    options: &'a PullOptions,
     reference: &'a Reference,
 }
 
@@ -126,19 +127,19 @@ where
             }
         };
         let bring_in = async {
-            let image = self.choose(&target, top.document).await?;
+            let chosen = self.choose(&target, top.document).await?;
             self.progress.report(Event::Resolved(Resolved {
                 reference: self.reference.clone(),
                 digest: digest.clone(),
             }));
-            let arrival = self.fetch(&image).await?;
-            Ok((image, arrival))
+            let arrival = self.fetch_chosen(&chosen).await?;
+            Ok((chosen, arrival))
         };
-        let ((), (image, arrival)) = future::try_join(save, bring_in).await?;
+        let ((), (chosen, arrival)) = future::try_join(save, bring_in).await?;
         let standing = self.standing(&target).await?;
         let changed = !standing.points_at_target();
         if !(standing.is_settled() && arrival.was_all_here) {
-            let diff_ids = self.diff_ids(&image).await?;
+            let diff_ids = self.diff_ids_of(&chosen).await?;
             if self.settings.verify_diff_ids_first {
                 self.verify_diff_ids(&diff_ids).await?;
             }

@@ -17,7 +17,8 @@
 //! let options = types::PullOptions {
 //!     reference: "docker.io/library/alpine:3".into(),
 //!     all_tags: false,
-//!     platform: None,
+//!     platforms: Vec::new(),
+//!     all_platforms: false,
 //!     auth: types::RegistryAuth::Anonymous,
 //! };
 //! for image in engine.pull(options, |event| eprintln!("{event:?}")).await? {

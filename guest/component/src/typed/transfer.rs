@@ -23,7 +23,8 @@ impl transfer::Guest for Typed {
             let options = PullOptions {
                 reference: convert::reference_from_wit(&options.reference)?,
                 all_tags: options.all_tags,
-                platform: options.platform.map(convert::platform_from_wit),
+                platforms: convert::platforms_from_wit(options.platforms),
+                all_platforms: options.all_platforms,
                 auth: convert::auth_from_wit(options.auth),
                 headers: Vec::new(),
             };

@@ -48,7 +48,8 @@ impl Pull {
         };
         Ok(Self(PullOptions {
             all_tags: reference.is_name_only(),
-            platform,
+            platforms: platform.into_iter().collect(),
+            all_platforms: false,
             auth: auth::credentials(headers, &reference),
             headers: auth::meta_headers(headers),
             reference,

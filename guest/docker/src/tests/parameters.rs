@@ -127,7 +127,7 @@ fn platform_and_headers_are_passed_on() {
         let fake = Fake::default();
         call_with(&fake, &format!("POST {path}"), &headers);
         let options = &fake.pulls.borrow()[0];
-        let given = options.platform.as_ref().map(ToString::to_string);
+        let given = options.platforms.first().map(ToString::to_string);
         assert_eq!(given.as_deref(), platform, "{path}");
         assert_eq!(
             options.headers,

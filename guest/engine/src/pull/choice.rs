@@ -1,4 +1,4 @@
-//! Which manifest of an index is the image (registry-protocol.md §4.2).
+//! Which manifests of an index are pulled (registry-protocol.md §4.2).
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,7 +7,7 @@ use std::{
 
 use futures::future::{FutureExt as _, LocalBoxFuture};
 use strata_oci::{
-    Descriptor, Digest, Document, ImageConfig, Index, Manifest,
+    Descriptor, Digest, Document, ImageConfig, Index, Manifest, Platform,
     media_type::{self, Kind},
 };
 
@@ -23,22 +23,45 @@ const MAX_INDEX_DEPTH: usize = 4;
 const MAX_DOCUMENTS_PROBED: usize = 64;
 
 /// What is pulled.
+pub(super) enum Chosen {
+    /// One image for each platform, each once.
+    Images(Vec<Image>),
+    /// All that the index lists.
+    Everything(Index),
+}
+
+/// One image.
 pub(super) struct Image {
+    /// Of its manifest.
+    digest: Digest,
     pub(super) manifest: Manifest,
     /// Attestations of this manifest, from the same index.
     pub(super) attestations: Vec<Descriptor>,
 }
 
+impl Image {
+    /// A manifest alone.
+    pub(super) fn of(digest: Digest, manifest: Manifest) -> Self {
+        Self {
+            digest,
+            manifest,
+            attestations: Vec::new(),
+        }
+    }
+}
+
 /// A match and how good it is: 0 is best.
 type Match = (usize, Image);
 
-/// What guards one walk through indexes.
-struct Walk {
+/// One walk through indexes, and what guards it.
+struct Walk<'w> {
+    /// What is looked for.
+    platform: &'w Platform,
     seen: RefCell<BTreeSet<Digest>>,
     probes: Cell<usize>,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Allows a document to be looked into, once.
     fn may_probe(&self, digest: &Digest) -> Result<bool> {
         if !self.seen.borrow_mut().insert(digest.clone()) {
@@ -61,27 +84,48 @@ where
     T: Transport<Body = S::Body>,
     C: Clock,
 {
-    /// The image to pull: a single manifest whatever its platform, or the best
-    /// match of an index.
-    pub(super) async fn choose(&self, target: &Target, document: Document) -> Result<Image> {
+    /// What to pull: a single manifest whatever its platform; of an index all, or the
+    /// best match for each platform.
+    pub(super) async fn choose(&self, target: &Target, document: Document) -> Result<Chosen> {
         let index = match document {
             Document::Manifest(manifest) => {
-                return Ok(Image {
-                    manifest,
-                    attestations: Vec::new(),
-                });
+                let image = Image::of(target.digest.clone(), manifest);
+                return Ok(Chosen::Images(vec![image]));
+            }
+            Document::Index(index) if self.options.all_platforms => {
+                return Ok(Chosen::Everything(index));
             }
             Document::Index(index) => index,
         };
+        let platforms = match &self.options.platforms[..] {
+            [] => std::slice::from_ref(&self.settings.platform),
+            several => several,
+        };
+        let mut images: Vec<Image> = Vec::with_capacity(platforms.len());
+        for platform in platforms {
+            let image = self.image_for(platform, target, &index).await?;
+            if !images.iter().any(|known| known.digest == image.digest) {
+                images.push(image);
+            }
+        }
+        Ok(Chosen::Images(images))
+    }
+
+    async fn image_for(
+        &self,
+        platform: &Platform,
+        target: &Target,
+        index: &Index,
+    ) -> Result<Image> {
         let walk = Walk {
+            platform,
             seen: RefCell::new(BTreeSet::from([target.digest.clone()])),
             probes: Cell::new(0),
         };
-        match self.best(&index, 1, &walk).await? {
+        match self.best(index, 1, &walk).await? {
             Some((_, image)) => Ok(image),
             None => Err(Error::PlatformMismatch(format!(
-                "no matching manifest for {} in the manifest list entries: no match for platform in manifest: not found",
-                self.platform
+                "no matching manifest for {platform} in the manifest list entries: no match for platform in manifest: not found"
             ))),
         }
     }
@@ -92,13 +136,13 @@ where
         &'f self,
         index: &'f Index,
         depth: usize,
-        walk: &'f Walk,
+        walk: &'f Walk<'_>,
     ) -> LocalBoxFuture<'f, Result<Option<Match>>> {
         async move {
             let candidates = || index.manifests.iter().filter(|entry| may_be_image(entry));
             let mut ranked: Vec<(usize, &Descriptor)> = candidates()
                 .filter_map(|entry| {
-                    let rank = self.platform.rank(entry.platform.as_ref()?)?;
+                    let rank = walk.platform.rank(entry.platform.as_ref()?)?;
                     Some((rank, entry))
                 })
                 .collect();
@@ -123,7 +167,7 @@ where
                 }
                 let found = match self.child(entry).await? {
                     Document::Manifest(manifest) => self
-                        .rank_of(&manifest)
+                        .rank_of(&manifest, walk.platform)
                         .await?
                         .map(|rank| (rank, with_attestations(manifest, entry, index))),
                     Document::Index(nested) => self.deeper(&nested, depth, walk).await?,
@@ -149,7 +193,7 @@ where
         entry: &Descriptor,
         index: &Index,
         depth: usize,
-        walk: &Walk,
+        walk: &Walk<'_>,
     ) -> Result<Option<Match>> {
         match walk.may_probe(&entry.digest)? {
             true => self.deeper(index, depth, walk).await,
@@ -157,7 +201,7 @@ where
         }
     }
 
-    async fn deeper(&self, index: &Index, depth: usize, walk: &Walk) -> Result<Option<Match>> {
+    async fn deeper(&self, index: &Index, depth: usize, walk: &Walk<'_>) -> Result<Option<Match>> {
         if depth >= MAX_INDEX_DEPTH {
             return Err(Error::ManifestInvalid(format!(
                 "indexes are nested more than {MAX_INDEX_DEPTH} deep"
@@ -167,14 +211,14 @@ where
     }
 
     /// How well a manifest suits whose index entry does not say: its config does.
-    async fn rank_of(&self, manifest: &Manifest) -> Result<Option<usize>> {
+    async fn rank_of(&self, manifest: &Manifest, platform: &Platform) -> Result<Option<usize>> {
         if !manifest.is_image() {
             return Ok(None);
         }
         let bytes = self.config(&manifest.config).await?;
         // A config that is none makes this entry unfit, not the whole index.
         let config = ImageConfig::parse(&bytes).ok();
-        Ok(config.and_then(|config| self.platform.rank(&config.platform())))
+        Ok(config.and_then(|config| platform.rank(&config.platform())))
     }
 }
 
@@ -195,6 +239,7 @@ fn with_attestations(manifest: Manifest, entry: &Descriptor, index: &Index) -> I
         other.digest != entry.digest && other.attestation_for().as_ref() == Some(&entry.digest)
     });
     Image {
+        digest: entry.digest.clone(),
         manifest,
         attestations: attestations.cloned().collect(),
     }

@@ -83,7 +83,7 @@ where
 
     /// Attestations are small and many, and people did not ask for them: they
     /// come one after the other, without records of their blobs.
-    async fn fetch_attestations(&self, attestations: &[Descriptor]) -> Result<()> {
+    pub(super) async fn fetch_attestations(&self, attestations: &[Descriptor]) -> Result<()> {
         for attestation in attestations {
             let document = match self.child(attestation).await {
                 Ok(document @ Document::Manifest(_)) => document,

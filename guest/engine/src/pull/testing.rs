@@ -79,7 +79,8 @@ pub(crate) fn options(reference: &str) -> PullOptions {
     PullOptions {
         reference: Reference::parse(reference).unwrap(),
         all_tags: false,
-        platform: None,
+        platforms: Vec::new(),
+        all_platforms: false,
         auth: RegistryAuth::Anonymous,
         headers: Vec::new(),
     }

@@ -57,8 +57,15 @@ impl Arguments {
         }
         let platforms = arguments.options.platform.as_deref().unwrap_or_default();
         if platforms.len() > 1 && !arguments.command.takes_platforms() {
-            let text = "only `save` and `load` take more than one --platform";
+            let text = "only `pull`, `save` and `load` take more than one --platform";
             return Err(Self::command().error(ErrorKind::TooManyValues, text));
+        }
+        if let Command::Pull(pull) = &arguments.command
+            && pull.all_platforms
+            && arguments.options.platform_is_typed
+        {
+            let text = "--all-platforms leaves no --platform to choose";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         }
         Ok(arguments)
     }
@@ -129,7 +136,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether more than one `--platform` makes sense.
     fn takes_platforms(&self) -> bool {
-        matches!(self, Command::Save(_) | Command::Load(_))
+        matches!(self, Command::Pull(_) | Command::Save(_) | Command::Load(_))
     }
 }
 

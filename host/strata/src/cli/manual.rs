@@ -67,6 +67,8 @@ Examples:
   strata pull alpine
   strata pull ghcr.io/org/app:1.2 --platform linux/arm64
   strata pull alpine@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1
+  strata pull app --platform linux/amd64 --platform linux/arm64
+  strata pull --all-platforms app         all of it, to push it elsewhere whole
   strata pull --all-tags localhost:5000/app
   echo \"$TOKEN\" | strata pull --username me --password-stdin registry.lan/app
 

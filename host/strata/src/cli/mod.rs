@@ -159,7 +159,7 @@ async fn dispatch(
         match command {
             // Answered above, where it can drain instead of being dropped.
             Command::Serve(_) => Ok(Outcome::Done),
-            Command::Pull(pull) => pull::run(engine, pull, exact, credentials, terminal).await,
+            Command::Pull(pull) => pull::run(engine, pull, platforms, credentials, terminal).await,
             Command::Push(push) => push::run(engine, push, exact, credentials, terminal).await,
             Command::Images(images) => images::run(engine, images, terminal).await,
             Command::Inspect(inspect) => inspect::run(engine, inspect, exact, terminal).await,

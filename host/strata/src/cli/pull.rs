@@ -15,7 +15,7 @@ use super::{Outcome, login, machine};
 pub(crate) async fn run(
     engine: &Engine,
     arguments: Pull,
-    platform: Option<Platform>,
+    platforms: Vec<Platform>,
     docker_settings: Option<&Path>,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
@@ -27,7 +27,8 @@ pub(crate) async fn run(
         let options = PullOptions {
             reference: arguments.reference,
             all_tags: arguments.all_tags,
-            platform,
+            platforms,
+            all_platforms: arguments.all_platforms,
             auth,
         };
         Ok(engine.pull(options, shown.listener()).await?)

@@ -37,7 +37,8 @@ fn options(reference: &str) -> types::PullOptions {
     types::PullOptions {
         reference: reference.to_owned(),
         all_tags: false,
-        platform: None,
+        platforms: Vec::new(),
+        all_platforms: false,
         auth: types::RegistryAuth::Anonymous,
     }
 }

@@ -264,7 +264,7 @@ fn a_single_manifest_of_another_platform_is_pulled() {
     let image = Made::new("s390x", &[layer(1, 10)]);
     let bench = Bench::with(Origin::default().tagged("1", &image));
     let options = PullOptions {
-        platform: Some(platform("linux/arm64")),
+        platforms: vec![platform("linux/arm64")],
         ..options("r.example/app:1")
     };
     assert_eq!(bench.pull_with(&options).unwrap()[0].digest, image.digest);

@@ -28,7 +28,7 @@ fn pulled(top: &Made, images: &[&Made], wanted: &str) -> (Bench, Result<()>) {
         });
     let bench = Bench::with(origin);
     let options = PullOptions {
-        platform: Some(platform(wanted)),
+        platforms: vec![platform(wanted)],
         ..options("r.example/app:1")
     };
     let result = bench.pull_with(&options).map(drop);
@@ -208,4 +208,107 @@ fn a_child_that_is_not_what_its_entry_says_is_refused() {
     let (bench, result) = pulled(&index(&[entry]), &[&amd64], "linux/amd64");
     assert!(matches!(result, Err(Error::ManifestInvalid(_))));
     assert!(!bench.store.has(&amd64.digest));
+}
+
+#[test]
+fn each_of_several_platforms_comes_and_must_be_there() {
+    let (amd64, arm64, s390x) = (image("amd64", 1), image("arm64", 2), image("s390x", 3));
+    let top = index(&[
+        amd64.entry(on("amd64")),
+        arm64.entry(on("arm64")),
+        s390x.entry(on("s390x")),
+    ]);
+    let images = [&amd64, &arm64, &s390x];
+    let pulled = |wanted: &[&str]| {
+        let origin = images
+            .iter()
+            .fold(Origin::default().tagged("1", &top), |it, image| {
+                it.and(image)
+            });
+        let bench = Bench::with(origin);
+        let options = PullOptions {
+            platforms: wanted.iter().map(|text| platform(text)).collect(),
+            ..options("r.example/app:1")
+        };
+        let result = bench.pull_with(&options);
+        bench.store.check();
+        (bench, result)
+    };
+    let (bench, result) = pulled(&["linux/arm64", "linux/amd64", "linux/arm64"]);
+    assert!(result.unwrap()[0].changed);
+    for (image, here) in [(&amd64, true), (&arm64, true), (&s390x, false)] {
+        assert_eq!(bench.store.has(&image.layer(0)), here);
+    }
+    let queued = bench.events.brief();
+    let queued = queued.iter().filter(|line| line.starts_with("Queued"));
+    assert_eq!(queued.count(), 2, "an image asked for twice comes once");
+
+    let (bench, result) = pulled(&["linux/arm64", "linux/386"]);
+    assert!(
+        matches!(result, Err(Error::PlatformMismatch(text)) if text.contains("for linux/386 "))
+    );
+    assert!(!bench.store.has(&arm64.layer(0)), "nothing was fetched yet");
+}
+
+#[test]
+fn all_platforms_are_all_that_the_index_lists() {
+    let (amd64, arm64, deep) = (image("amd64", 1), image("arm64", 2), image("s390x", 3));
+    let statement = Made::with_config(media_type::OCI_CONFIG, b"{ }", &[layer(4, 30)]);
+    let about = json!({
+        "platform": { "os": "unknown", "architecture": "unknown" },
+        "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": amd64.digest,
+        },
+    });
+    let inner = index(&[deep.entry(on("s390x")), amd64.entry(on("amd64"))]);
+    let mut blob = deep.entry(json!({}));
+    blob["mediaType"] = "application/x-notes".into();
+    blob["digest"] = deep.config_digest.as_str().into();
+    blob["size"] = deep.config.len().into();
+    let top = index(&[
+        amd64.entry(on("amd64")),
+        statement.entry(about),
+        arm64.entry(on("arm64")),
+        inner.entry(json!({})),
+        blob,
+    ]);
+    let all = [&amd64, &arm64, &deep, &statement, &inner];
+    let origin = all
+        .iter()
+        .fold(Origin::default().tagged("1", &top), |it, made| it.and(made));
+    let bench = Bench::with(origin);
+    let options = PullOptions {
+        all_platforms: true,
+        ..options("r.example/app:1")
+    };
+    bench.pull_with(&options).unwrap();
+    bench.store.check();
+    for made in all {
+        assert!(bench.store.has(&made.digest), "{}", made.digest);
+    }
+    for made in [&amd64, &arm64, &deep, &statement] {
+        assert!(bench.store.has(&made.layer(0)) && bench.store.has(&made.config_digest));
+    }
+    bench.asked();
+    assert!(!bench.pull_with(&options).unwrap()[0].changed);
+    assert_eq!(bench.asked().len(), 1, "all of it is found here");
+}
+
+#[test]
+fn an_index_of_too_many_manifests_is_not_followed_for_all_platforms() {
+    let images: Vec<Made> = (0..1001_u32)
+        .map(|number| Made::new(&format!("a{number}"), &[]))
+        .collect();
+    let entries: Vec<Value> = images.iter().map(|it| it.entry(json!({}))).collect();
+    let origin = images.iter().fold(
+        Origin::default().tagged("1", &index(&entries)),
+        |it, made| it.and(made),
+    );
+    let options = PullOptions {
+        all_platforms: true,
+        ..options("r.example/app:1")
+    };
+    let result = Bench::with(origin).pull_with(&options);
+    assert!(matches!(result, Err(Error::QuotaExceeded(text)) if text.contains("1000")));
 }

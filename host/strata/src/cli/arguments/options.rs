@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// Platform images are chosen for, OS/ARCH[/VARIANT] [default: this machine's]
     ///
     /// Typed on the command line it asks for exactly this platform, and the command fails where
-    /// an image does not have it. `save` and `load` take it several times.
+    /// an image does not have it. `pull`, `save` and `load` take it several times.
     #[arg(
         long,
         global = true,

@@ -103,12 +103,13 @@ fn the_defaults_in_the_help_are_those_of_the_library() {
 }
 
 #[test]
-fn several_platforms_are_for_archives() {
+fn several_platforms_are_for_pulls_and_archives() {
     let two = "--platform linux/amd64 --platform linux/arm64";
     for (command, taken) in [
         (format!("strata save {two} a"), true),
         (format!("strata load {two}"), true),
-        (format!("strata pull {two} a"), false),
+        (format!("strata pull {two} a"), true),
+        (format!("strata push {two} a"), false),
         (format!("strata {two} images"), false),
     ] {
         let parsed = parse(&command);
@@ -118,6 +119,13 @@ fn several_platforms_are_for_archives() {
             Err(error) => assert_eq!(error.exit_code(), 2),
         }
     }
+}
+
+#[test]
+fn all_platforms_leave_none_to_choose() {
+    assert!(parse("strata pull --all-platforms a").is_ok());
+    let both = parse("strata pull --all-platforms --platform linux/amd64 a");
+    assert_eq!(both.unwrap_err().exit_code(), 2);
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub(crate) struct Pull {
     /// Pull every tag of the repository
     #[arg(long, short)]
     pub(crate) all_tags: bool,
+    /// Pull what the image has for every platform, as a push of the whole image needs it
+    #[arg(long)]
+    pub(crate) all_platforms: bool,
     /// Print only the name of what was pulled
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -50,7 +50,7 @@ async fn version_and_info_say_what_clients_look_for() -> Result<()> {
         .expect_status(&[200])?
         .json()?;
     assert_eq!(version["ApiVersion"], "1.54");
-    assert_eq!(version["MinAPIVersion"], "1.24");
+    assert_eq!(version["MinAPIVersion"], "1.12");
     assert_eq!(version["Os"], "linux");
     assert_eq!(version["Components"][0]["Name"], "Engine");
     for member in [
@@ -99,15 +99,15 @@ async fn versions_out_of_range_are_refused_with_the_range() -> Result<()> {
         "client version 1.99 is too new. Maximum supported API version is 1.54",
     )?;
     assert_eq!(new.header("api-version"), "1.54");
-    let old = http.get("/v1.12/images/json").await?;
+    let old = http.get("/v1.11/images/json").await?;
     assert_eq!(old.status, 400);
-    let text = "client version 1.12 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version";
+    let text = "client version 1.11 is too old. Minimum supported API version is 1.12, please upgrade your client to a newer version";
     ensure!(old.text().contains(text), "{}", old.text());
     ensure!(
         !old.text().starts_with('{'),
         "before 1.24 errors are plain text"
     );
-    for version in ["1.24", "1.41", "1.54"] {
+    for version in ["1.12", "1.22", "1.24", "1.41", "1.54"] {
         http.get(&format!("/v{version}/images/json"))
             .await?
             .expect_status(&[200])?;

@@ -1,6 +1,6 @@
 //! The unmodified docker CLI pulls through `strata serve` from the real docker-registry.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use strata_tests::client::skopeo;
 use strata_tests::house::{House, package_image};
@@ -240,4 +240,33 @@ async fn skopeo_reads_the_store_while_it_is_served() -> Result<()> {
         assert_eq!(inspected["Labels"]["made.of"], "debian");
     }
     store::check(folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn skopeo_reads_and_writes_the_server_at_its_old_version() -> Result<()> {
+    let house = House::new().await?;
+    let image = package_image(Schema::Oci, Compression::Gzip)?;
+    let reference = house.pulled("old/skopeo", "1", &image).await?;
+    let folder = tempfile::tempdir()?;
+    let layout = format!("oci:{}:x", folder.path().display());
+    let daemon = house.server.host.replacen("tcp://", "http://", 1);
+    skopeo(&[
+        "copy",
+        "--src-daemon-host",
+        &daemon,
+        &format!("docker-daemon:{reference}"),
+        &layout,
+    ])
+    .await?
+    .ok()?;
+    let copy = "docker-daemon:written/by-old-skopeo:1";
+    skopeo(&["copy", "--dest-daemon-host", &daemon, &layout, copy])
+        .await?
+        .ok()?;
+    let images = house.images(&[]).await?;
+    ensure!(
+        images.contains(&"written/by-old-skopeo:1".to_owned()),
+        "{images:?}"
+    );
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The Docker Engine API's image half, versions 1.24 to 1.54, over [`Operations`]; of containers, what
+//! The Docker Engine API's image half, versions 1.12 to 1.54, over [`Operations`]; of containers, what
 //! images are made from.
 //!
 //! [`respond`] turns one HTTP request into engine calls and one response. It knows neither WIT nor
@@ -76,17 +76,31 @@ pub async fn respond<O: Operations, W: Output<Body = O::Body>>(
 ) -> Result<(), Gone> {
     let mut headers = HeaderMap::new();
     let is_head = request.method == Method::HEAD;
+    let in_plain_text = wants_plain_errors(&request.path_and_query);
+    let reply_to = |failure: Failure| match in_plain_text {
+        true => failure.in_plain_text().reply(),
+        false => failure.reply(),
+    };
     let answer = match dispatch(operations, &request, &mut headers).await {
         Ok(Answer::Reply(reply)) => reply,
         Ok(Answer::Stream(stream)) => {
             match run(operations, stream, request.body, &headers, output).await? {
                 Ok(()) => return Ok(()),
-                Err(failure) => failure.reply(),
+                Err(failure) => reply_to(failure),
             }
         }
-        Err(failure) => failure.reply(),
+        Err(failure) => reply_to(failure),
     };
     send(answer, headers, is_head, output).await
+}
+
+/// Whether the path names a version whose clients read plain text.
+fn wants_plain_errors(path_and_query: &str) -> bool {
+    let version = route::decoded_path(path_and_query).ok().and_then(|path| {
+        let (requested, _) = route::split_version(&path);
+        ApiVersion::negotiate(requested?).ok()
+    });
+    version.is_some_and(ApiVersion::reads_plain_errors)
 }
 
 /// Runs `stream`; `shared` is what every response says.

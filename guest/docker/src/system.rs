@@ -209,7 +209,8 @@ pub(crate) async fn info<O: Operations>(operations: &O) -> Result<Reply, Failure
         containers_stopped: containers,
         images: operations.image_count().await?,
         driver: DRIVER,
-        driver_status: [["driver-type", "oci-layout"]],
+        // What clients know the containerd kind of store by, whose IDs and archives these are.
+        driver_status: [["driver-type", "io.containerd.snapshotter.v1"]],
         plugins: Plugins::default(),
         debug: false,
         system_time: timestamp::format_rfc3339_nano(secs, nanos),

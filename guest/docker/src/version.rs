@@ -7,8 +7,9 @@ use crate::failure::Failure;
 
 /// The newest API version served, and the one meant by a path without a version.
 pub const MAX_API_VERSION: &str = "1.54";
-/// The oldest API version served.
-pub const MIN_API_VERSION: &str = "1.24";
+/// The oldest API version served: that of Docker 1.0. What is older than 1.24 gets the shapes of 1.24, which tools
+/// that never learnt to negotiate can read; skopeo of Debian 12 asks 1.22, for example.
+pub const MIN_API_VERSION: &str = "1.12";
 
 /// A served API version. Only 1.x exists, so the minor number says it all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +19,16 @@ impl ApiVersion {
     /// See [`MAX_API_VERSION`].
     pub(crate) const MAX: Self = Self(54);
     /// See [`MIN_API_VERSION`].
-    pub(crate) const MIN: Self = Self(24);
+    pub(crate) const MIN: Self = Self(12);
 
     /// Whether this is 1.`minor` or newer.
     pub(crate) fn at_least(self, minor: u32) -> bool {
         self.0 >= minor
+    }
+
+    /// Whether clients of this version read errors as plain text. From 1.24 on they are JSON.
+    pub(crate) fn reads_plain_errors(self) -> bool {
+        !self.at_least(24)
     }
 
     /// The version of a path prefix (`1.41` of `/v1.41/images/json`).
@@ -98,7 +104,9 @@ mod tests {
             ("1.100", None),
             ("2", None),
             ("1.99999999999999999999", None),
-            ("1.23.9", None),
+            ("1.23.9", Some(23)),
+            ("1.12", Some(12)),
+            ("1.11.9", None),
             ("1.3", None),
             ("1", None),
             (".", None),
@@ -115,10 +123,10 @@ mod tests {
             new.message,
             "client version 1.99 is too new. Maximum supported API version is 1.54"
         );
-        let old = ApiVersion::negotiate("1.12").unwrap_err();
+        let old = ApiVersion::negotiate("1.11").unwrap_err();
         assert_eq!(
             old.message,
-            "client version 1.12 is too old. Minimum supported API version is 1.24, \
+            "client version 1.11 is too old. Minimum supported API version is 1.12, \
              please upgrade your client to a newer version"
         );
     }

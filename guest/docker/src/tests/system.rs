@@ -90,7 +90,7 @@ fn versions_out_of_range_are_refused() {
         "{\"message\":\"client version 1.99 is too new. Maximum supported API version is 1.54\"}\n"
     );
     assert_eq!(
-        headers("GET /v1.12/_ping"),
+        headers("GET /v1.11/_ping"),
         [
             "api-version: 1.54",
             "content-length: 117",
@@ -100,8 +100,8 @@ fn versions_out_of_range_are_refused() {
         ]
     );
     assert_eq!(
-        call(&Fake::default(), "GET /v1.12/_ping").text(),
-        "client version 1.12 is too old. Minimum supported API version is 1.24, \
+        call(&Fake::default(), "GET /v1.11/_ping").text(),
+        "client version 1.11 is too old. Minimum supported API version is 1.12, \
          please upgrade your client to a newer version\n"
     );
 }
@@ -114,8 +114,8 @@ fn version_names_strata_and_the_engine() {
         concat!(
             r#"{"Platform":{"Name":"strata"},"Components":[{"Name":"Engine","Version":"0.1.0","#,
             r#""Details":{"ApiVersion":"1.54","Arch":"amd64","BuildTime":"","Experimental":"false","#,
-            r#""GitCommit":"","GoVersion":"","KernelVersion":"6.1","MinAPIVersion":"1.24","Os":"linux"}}],"#,
-            r#""Version":"0.1.0","ApiVersion":"1.54","MinAPIVersion":"1.24","GitCommit":"","GoVersion":"","#,
+            r#""GitCommit":"","GoVersion":"","KernelVersion":"6.1","MinAPIVersion":"1.12","Os":"linux"}}],"#,
+            r#""Version":"0.1.0","ApiVersion":"1.54","MinAPIVersion":"1.12","GitCommit":"","GoVersion":"","#,
             r#""Os":"linux","Arch":"amd64","KernelVersion":"6.1","BuildTime":""}"#,
             "\n"
         )
@@ -189,5 +189,17 @@ fn broken_escapes_are_refused() {
             client.text(),
             "{\"message\":\"invalid URL escape \\\"%zz\\\"\"}\n"
         );
+    }
+}
+
+#[test]
+fn clients_before_1_24_read_errors_as_text() {
+    for (path, text) in [
+        ("GET /v1.23/nonsense", "page not found\n"),
+        ("GET /v1.24/nonsense", "{\"message\":\"page not found\"}\n"),
+    ] {
+        let client = call(&Fake::default(), path);
+        assert_eq!(client.code(), 404, "{path}");
+        assert_eq!(client.text(), text, "{path}");
     }
 }

@@ -2,7 +2,7 @@
 
 use strata_oci::{Descriptor, Digest, ImageConfig, Manifest, config::MAX_CONFIG_BYTES, media_type};
 
-use crate::{Engine, Error, LeaseId, Result, Store, Target};
+use crate::{Engine, Error, Result, Store, Target};
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Stores a config and the manifest that joins it to its layers, lowest first, and
@@ -20,7 +20,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         config: &ImageConfig,
         layers: &[Descriptor],
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Target> {
         let (manifest_type, config_type) = match layers.first() {
             Some(layer) if is_docker(&layer.media_type) => {
@@ -65,7 +65,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         media_type: &str,
         bytes: Vec<u8>,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Descriptor> {
         let digest = Digest::sha256(&bytes);
         let size = bytes.len() as u64;
@@ -91,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::fixture::engine;
+    use crate::memory::Held;
 
     /// The target, and the manifest there, of an image of these layers.
     fn put(layers: &[&str]) -> (Target, Manifest) {
@@ -100,7 +101,7 @@ mod tests {
         let layers = layers.map(|media_type| Descriptor::new(*media_type, digest.clone(), 5));
         let layers: Vec<Descriptor> = layers.collect();
         let config = ImageConfig::default();
-        let target = block_on(engine.put_image(&config, &layers, lease(&engine))).unwrap();
+        let target = block_on(engine.put_image(&config, &layers, &lease(&engine))).unwrap();
         let bytes = engine.store.bytes(&target.digest).unwrap();
         assert_eq!(target.size, bytes.len() as u64);
         let Ok(Document::Manifest(manifest)) = Document::parse(&target.media_type, &bytes) else {
@@ -110,7 +111,7 @@ mod tests {
         (target, manifest)
     }
 
-    fn lease(engine: &crate::catalog::fixture::TestEngine) -> LeaseId {
+    fn lease(engine: &crate::catalog::fixture::TestEngine) -> Held {
         block_on(engine.store.acquire_lease()).unwrap()
     }
 
@@ -148,7 +149,7 @@ mod tests {
             }),
             ..ImageConfig::default()
         };
-        let refused = block_on(engine.put_image(&config, &[], lease(&engine)));
+        let refused = block_on(engine.put_image(&config, &[], &lease(&engine)));
         assert!(matches!(refused, Err(Error::QuotaExceeded(_))));
         assert_eq!(engine.store.len(), 0);
     }

@@ -21,7 +21,7 @@ use strata_oci::{
 
 use crate::{
     Clock, Completed, Engine, Error, Event, Progress, Result, Store, Target, Transport,
-    curation::Candidates, lease::Lease, registry::address,
+    curation::Candidates, registry::address,
 };
 use intake::{Intake, Root};
 
@@ -94,13 +94,13 @@ where
                 (body, total, address::shown(&uri))
             }
         };
-        let lease = Lease::acquire(&self.store).await?;
-        let mut intake = Intake::new(&self.store, &self.clock, lease.id(), progress);
+        let lease = self.store.acquire_lease().await?;
+        let mut intake = Intake::new(&self.store, &self.clock, &lease, progress);
         let imported = async {
             let root = intake.run(body, total).await?;
             let config = self.imported_config(config, &root, &origin, options);
             let layers = [root.layer];
-            let target = self.put_image(&config, &layers, lease.id()).await?;
+            let target = self.put_image(&config, &layers, &lease).await?;
             let changed = self.name_image(reference, &target).await?;
             Ok((target, changed))
         };

@@ -16,7 +16,6 @@ mod container;
 mod curation;
 mod error;
 mod import;
-mod lease;
 #[cfg(test)]
 mod memory;
 mod model;
@@ -45,7 +44,7 @@ pub use progress::{
 };
 pub use settings::{Mirror, Settings};
 pub use store::{
-    Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Stage, Store, Target,
+    Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Stage, Store, Target,
 };
 pub use transport::{Body, Reach, Request, RequestBody, Response, Transport};
 

@@ -15,8 +15,8 @@ use std::{
 use strata_oci::Digest;
 
 use crate::{
-    Body, Change, Clock, Error, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name,
-    Request, Response, Result, Stage, Store, Target, Transport,
+    Body, Change, Clock, Error, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Request,
+    Response, Result, Stage, Store, Target, Transport,
 };
 
 /// What a test does just before a call goes on.
@@ -31,11 +31,11 @@ struct State {
     blobs: RefCell<BTreeMap<Digest, Vec<u8>>>,
     ingests: RefCell<HashMap<Digest, Vec<u8>>>,
     names: RefCell<BTreeMap<(String, String), Name>>,
-    leases: RefCell<BTreeMap<LeaseId, HashSet<Digest>>>,
-    locks: RefCell<HashMap<String, LeaseId>>,
+    leases: RefCell<BTreeMap<u64, HashSet<Digest>>>,
+    locks: RefCell<HashMap<String, u64>>,
     generation: Cell<u64>,
     names_changed: Cell<u64>,
-    last_lease: Cell<LeaseId>,
+    last_lease: Cell<u64>,
     milliseconds: Cell<i64>,
     calls: RefCell<Vec<&'static str>>,
     hooks: RefCell<Vec<(&'static str, Hook)>>,
@@ -143,11 +143,6 @@ impl Memory {
         self.0.names_changed.set(self.0.generation.get());
     }
 
-    fn protect(&self, digest: &Digest, lease: LeaseId) {
-        let mut leases = self.0.leases.borrow_mut();
-        leases.get_mut(&lease).unwrap().insert(digest.clone());
-    }
-
     fn holds(&self, change: &Change) -> bool {
         let (Change::Set {
             namespace,
@@ -180,26 +175,23 @@ impl Store for Memory {
     type Body = Bytes;
     type Ingest = Partial;
     type Stage = Staged;
+    type Lease = Held;
 
-    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
+    async fn stat(&self, digest: &Digest, lease: Option<&Held>) -> Result<Option<u64>> {
         self.enter("stat");
         let size = self.0.blobs.borrow().get(digest).map(|it| it.len() as u64);
         if let Some(lease) = lease {
-            self.protect(digest, lease);
+            lease.protect(digest);
         }
         Ok(size)
     }
 
-    async fn stat_all(
-        &self,
-        digests: &[Digest],
-        lease: Option<LeaseId>,
-    ) -> Result<Vec<Option<u64>>> {
+    async fn stat_all(&self, digests: &[Digest], lease: Option<&Held>) -> Result<Vec<Option<u64>>> {
         self.enter("stat_all");
         let blobs = self.0.blobs.borrow();
         for digest in digests {
             if let Some(lease) = lease {
-                self.protect(digest, lease);
+                lease.protect(digest);
             }
         }
         let size = |digest| blobs.get(digest).map(|it| it.len() as u64);
@@ -225,14 +217,14 @@ impl Store for Memory {
         Ok(Bytes(bytes.get(from..to).map(<[u8]>::to_vec)))
     }
 
-    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: &Held) -> Result<()> {
         self.enter("put");
         let actual = Digest::of(digest.algorithm(), &data);
         if actual != *digest {
             let expected = digest.clone();
             return Err(Error::DigestMismatch { expected, actual });
         }
-        self.protect(digest, lease);
+        lease.protect(digest);
         self.0.blobs.borrow_mut().insert(digest.clone(), data);
         Ok(())
     }
@@ -241,10 +233,10 @@ impl Store for Memory {
         &self,
         digest: &Digest,
         size: u64,
-        lease: LeaseId,
+        lease: &Held,
     ) -> Result<IngestState<Partial>> {
         self.enter("open_ingest");
-        self.protect(digest, lease);
+        lease.protect(digest);
         if self.has(digest) {
             return Ok(IngestState::Present);
         }
@@ -257,18 +249,18 @@ impl Store for Memory {
         }))
     }
 
-    async fn stage(&self, lease: LeaseId) -> Result<Staged> {
+    async fn stage(&self, lease: &Held) -> Result<Staged> {
         self.enter("stage");
         Ok(Staged {
             store: self.clone(),
-            lease,
+            lease: lease.clone(),
             bytes: RefCell::default(),
         })
     }
 
-    async fn stage_like(&self, lease: LeaseId, like: &Digest) -> Result<Staged> {
+    async fn stage_like(&self, lease: &Held, like: &Digest) -> Result<Staged> {
         self.enter("stage_like");
-        self.protect(like, lease);
+        lease.protect(like);
         self.stage(lease).await
     }
 
@@ -399,24 +391,44 @@ impl Store for Memory {
         Ok(self.0.generation.get())
     }
 
-    async fn acquire_lease(&self) -> Result<LeaseId> {
-        let lease = self.0.last_lease.get() + 1;
-        self.0.last_lease.set(lease);
-        self.0.leases.borrow_mut().insert(lease, HashSet::new());
-        Ok(lease)
+    async fn acquire_lease(&self) -> Result<Held> {
+        let id = self.0.last_lease.get() + 1;
+        self.0.last_lease.set(id);
+        self.0.leases.borrow_mut().insert(id, HashSet::new());
+        let store = self.clone();
+        Ok(Held(Rc::new(Hold { store, id })))
     }
+}
 
-    fn release_lease(&self, lease: LeaseId) {
-        self.0.leases.borrow_mut().remove(&lease);
-        self.0
-            .locks
-            .borrow_mut()
-            .retain(|_, holder| *holder != lease);
+/// A lease. A stage keeps it, too.
+#[derive(Clone)]
+pub(crate) struct Held(Rc<Hold>);
+
+struct Hold {
+    store: Memory,
+    id: u64,
+}
+
+impl Held {
+    fn protect(&self, digest: &Digest) {
+        let mut leases = self.0.store.0.leases.borrow_mut();
+        leases.get_mut(&self.0.id).unwrap().insert(digest.clone());
     }
+}
 
-    async fn lock(&self, name: &str, lease: LeaseId) -> Result<bool> {
-        let mut locks = self.0.locks.borrow_mut();
-        Ok(*locks.entry(name.to_owned()).or_insert(lease) == lease)
+impl Lease for Held {
+    async fn lock(&self, name: &str) -> Result<bool> {
+        let mut locks = self.0.store.0.locks.borrow_mut();
+        Ok(*locks.entry(name.to_owned()).or_insert(self.0.id) == self.0.id)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let state = &self.store.0;
+        state.leases.borrow_mut().remove(&self.id);
+        let mut locks = state.locks.borrow_mut();
+        locks.retain(|_, holder| *holder != self.id);
     }
 }
 
@@ -490,7 +502,7 @@ impl Ingest for Partial {
 /// A blob being written, whose digest is found in the end.
 pub(crate) struct Staged {
     store: Memory,
-    lease: LeaseId,
+    lease: Held,
     bytes: RefCell<Vec<u8>>,
 }
 
@@ -505,7 +517,7 @@ impl Stage for Staged {
         let bytes = self.bytes.take();
         let size = bytes.len() as u64;
         let digest = self.store.insert(bytes);
-        self.store.protect(&digest, self.lease);
+        self.lease.protect(&digest);
         Ok((digest, size))
     }
 }

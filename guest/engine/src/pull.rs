@@ -10,7 +10,6 @@ use strata_oci::Reference;
 use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PullOptions, Resolved, Result, Settings,
     Store, Target, Transport,
-    lease::Lease,
     registry::{Repository, retrying},
 };
 
@@ -78,7 +77,7 @@ where
                 settings: &self.settings,
                 progress,
                 repository: &repository,
-                lease: Lease::acquire(&self.store).await?,
+                lease: self.store.acquire_lease().await?,
                 options,
                 reference,
             };
@@ -97,7 +96,7 @@ struct Pull<'a, S: Store, T, C> {
     settings: &'a Settings,
     progress: &'a dyn Progress,
     repository: &'a Repository<'a, T, C>,
-    lease: Lease<'a, S>,
+    lease: S::Lease,
     options: &'a PullOptions,
     reference: &'a Reference,
 }
@@ -122,7 +121,7 @@ where
         };
         let save = async {
             match top.unsaved {
-                Some(bytes) => self.store.put(&digest, bytes, self.lease.id()).await,
+                Some(bytes) => self.store.put(&digest, bytes, &self.lease).await,
                 None => Ok(()),
             }
         };

@@ -14,7 +14,6 @@ use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PushOptions, Resolved, Result, Store,
     Substituted, Transport,
     catalog::{Snapshot, same_repository},
-    lease::Lease,
     registry::{Repository, retrying},
 };
 
@@ -80,7 +79,7 @@ where
                 progress,
                 repository: &repository,
                 remote: &remote,
-                lease: Lease::acquire(&self.store).await?,
+                lease: self.store.acquire_lease().await?,
                 platform: options.platform.as_ref(),
                 reference,
                 unlisted: RefCell::default(),
@@ -120,7 +119,7 @@ struct Push<'a, S: Store, T, C> {
     repository: &'a Repository<'a, T, C>,
     /// What is known of the repository, from earlier references too.
     remote: &'a Remote,
-    lease: Lease<'a, S>,
+    lease: S::Lease,
     platform: Option<&'a Platform>,
     reference: &'a Reference,
     /// Referrers that were sent, by subject, where the registry did not say that it

@@ -5,9 +5,6 @@ use strata_oci::Digest;
 
 use crate::{Result, transport::Body};
 
-/// Names a lease.
-pub type LeaseId = u64;
-
 /// Where a name points: the part of a descriptor a store keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -141,30 +138,40 @@ pub trait Stage {
     async fn finish(&self) -> Result<(Digest, u64)>;
 }
 
+/// Keeps content and holds locks until it is dropped.
+pub trait Lease {
+    /// Takes a lock for as long as the lease lives; false if another lease has it.
+    ///
+    /// # Errors
+    /// As WIT `store.lease.lock`.
+    async fn lock(&self, name: &str) -> Result<bool>;
+}
+
 /// Content, names and leases. Errors: as WIT `store`, function by function.
 #[expect(missing_docs, reason = "wit/store.wit documents each function")]
 pub trait Store {
     type Body: Body;
     type Ingest: Ingest<Body = Self::Body>;
     type Stage: Stage;
+    type Lease: Lease;
 
-    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>>;
+    async fn stat(&self, digest: &Digest, lease: Option<&Self::Lease>) -> Result<Option<u64>>;
     async fn stat_all(
         &self,
         digests: &[Digest],
-        lease: Option<LeaseId>,
+        lease: Option<&Self::Lease>,
     ) -> Result<Vec<Option<u64>>>;
     async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>>;
     async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<Self::Body>;
-    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()>;
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: &Self::Lease) -> Result<()>;
     async fn open_ingest(
         &self,
         digest: &Digest,
         size: u64,
-        lease: LeaseId,
+        lease: &Self::Lease,
     ) -> Result<IngestState<Self::Ingest>>;
-    async fn stage(&self, lease: LeaseId) -> Result<Self::Stage>;
-    async fn stage_like(&self, lease: LeaseId, like: &Digest) -> Result<Self::Stage>;
+    async fn stage(&self, lease: &Self::Lease) -> Result<Self::Stage>;
+    async fn stage_like(&self, lease: &Self::Lease, like: &Digest) -> Result<Self::Stage>;
     async fn decompress(&self, body: Self::Body) -> Result<Self::Body>;
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts>;
     async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()>;
@@ -176,7 +183,5 @@ pub trait Store {
     async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)>;
     async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64>;
 
-    async fn acquire_lease(&self) -> Result<LeaseId>;
-    fn release_lease(&self, lease: LeaseId);
-    async fn lock(&self, name: &str, lease: LeaseId) -> Result<bool>;
+    async fn acquire_lease(&self) -> Result<Self::Lease>;
 }

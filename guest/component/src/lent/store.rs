@@ -1,8 +1,7 @@
 //! The host's store.
 
 use strata_engine::{
-    Change, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result, Stage, Store,
-    Target,
+    Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Result, Stage, Store, Target,
 };
 use strata_oci::Digest;
 
@@ -64,6 +63,15 @@ impl Stage for HostStage {
     }
 }
 
+/// A lease of the host.
+pub(crate) struct HostLease(lent::Lease);
+
+impl Lease for HostLease {
+    async fn lock(&self, name: &str) -> Result<bool> {
+        self.0.lock(name.to_owned()).await.map_err(error_from_wit)
+    }
+}
+
 /// Bytes in parts of at most what the store takes at once.
 fn parts(bytes: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
     const MOST: usize = 1 << 20;
@@ -81,9 +89,10 @@ impl Store for HostStore {
     type Body = WasiBody;
     type Ingest = HostIngest;
     type Stage = HostStage;
+    type Lease = HostLease;
 
-    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
-        lent::stat(digest.to_string(), lease)
+    async fn stat(&self, digest: &Digest, lease: Option<&HostLease>) -> Result<Option<u64>> {
+        lent::stat(digest.to_string(), lease.map(|lease| &lease.0))
             .await
             .map_err(error_from_wit)
     }
@@ -91,9 +100,9 @@ impl Store for HostStore {
     async fn stat_all(
         &self,
         digests: &[Digest],
-        lease: Option<LeaseId>,
+        lease: Option<&HostLease>,
     ) -> Result<Vec<Option<u64>>> {
-        lent::stat_all(strings(digests), lease)
+        lent::stat_all(strings(digests), lease.map(|lease| &lease.0))
             .await
             .map_err(error_from_wit)
     }
@@ -111,8 +120,8 @@ impl Store for HostStore {
         Ok(WasiBody::of_host(stream, result))
     }
 
-    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
-        lent::put(digest.to_string(), data, lease)
+    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: &HostLease) -> Result<()> {
+        lent::put(digest.to_string(), data, &lease.0)
             .await
             .map_err(error_from_wit)
     }
@@ -121,9 +130,9 @@ impl Store for HostStore {
         &self,
         digest: &Digest,
         size: u64,
-        lease: LeaseId,
+        lease: &HostLease,
     ) -> Result<IngestState<HostIngest>> {
-        let state = lent::open_ingest(digest.to_string(), size, lease)
+        let state = lent::open_ingest(digest.to_string(), size, &lease.0)
             .await
             .map_err(error_from_wit)?;
         Ok(match state {
@@ -133,15 +142,15 @@ impl Store for HostStore {
         })
     }
 
-    async fn stage(&self, lease: LeaseId) -> Result<HostStage> {
-        lent::open_stage(lease, None)
+    async fn stage(&self, lease: &HostLease) -> Result<HostStage> {
+        lent::open_stage(&lease.0, None)
             .await
             .map(HostStage)
             .map_err(error_from_wit)
     }
 
-    async fn stage_like(&self, lease: LeaseId, like: &Digest) -> Result<HostStage> {
-        lent::open_stage(lease, Some(like.to_string()))
+    async fn stage_like(&self, lease: &HostLease, like: &Digest) -> Result<HostStage> {
+        lent::open_stage(&lease.0, Some(like.to_string()))
             .await
             .map(HostStage)
             .map_err(error_from_wit)
@@ -214,17 +223,10 @@ impl Store for HostStore {
             .map_err(error_from_wit)
     }
 
-    async fn acquire_lease(&self) -> Result<LeaseId> {
-        lent::acquire_lease().await.map_err(error_from_wit)
-    }
-
-    fn release_lease(&self, lease: LeaseId) {
-        lent::release_lease(lease);
-    }
-
-    async fn lock(&self, name: &str, lease: LeaseId) -> Result<bool> {
-        lent::lock(name.to_owned(), lease)
+    async fn acquire_lease(&self) -> Result<HostLease> {
+        lent::acquire_lease()
             .await
+            .map(HostLease)
             .map_err(error_from_wit)
     }
 }

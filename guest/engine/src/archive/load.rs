@@ -21,8 +21,7 @@ use strata_oci::{Descriptor, Reference, archive::docker::parse_manifest};
 
 use super::invalid;
 use crate::{
-    Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store,
-    Transport, lease::Lease,
+    Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store, Transport,
 };
 use examine::find_companions;
 use intake::{Arrived, Intake};
@@ -87,11 +86,11 @@ where
         progress: &dyn Progress,
     ) -> Result<Vec<Loaded>> {
         let body = self.store.decompress(body).await?;
-        let lease = Lease::acquire(&self.store).await?;
-        let intake = Intake::new(&self.store, &self.clock, lease.id(), progress);
+        let lease = self.store.acquire_lease().await?;
+        let intake = Intake::new(&self.store, &self.clock, &lease, progress);
         let arrived = intake.run(Reader::new(body)).await?;
-        let images = self.images(&arrived, lease.id()).await?;
-        let mut examined = self.examine(&images, lease.id()).await?;
+        let images = self.images(&arrived, &lease).await?;
+        let mut examined = self.examine(&images, &lease).await?;
         find_companions(&images, &mut examined);
         self.check(&images, &mut examined, &options.platforms)
             .await?;
@@ -135,7 +134,7 @@ where
     }
 
     /// What the documents of the archive say its images are.
-    async fn images(&self, arrived: &Arrived, lease: u64) -> Result<Vec<Image>> {
+    async fn images(&self, arrived: &Arrived, lease: &S::Lease) -> Result<Vec<Image>> {
         if let Some(images) = layout::images(arrived)? {
             return Ok(images);
         }

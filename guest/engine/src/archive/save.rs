@@ -18,7 +18,6 @@ use strata_oci::{
 use super::ArchiveSink;
 use crate::{
     BlobProgress, Clock, Engine, Event, Phase, Progress, Result, SaveOptions, Store, Transport,
-    lease::Lease,
 };
 use plan::Content;
 
@@ -52,8 +51,8 @@ where
         sink: &mut W,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let lease = Lease::acquire(&self.store).await?;
-        let plan = self.plan(options, lease.id()).await?;
+        let lease = self.store.acquire_lease().await?;
+        let plan = self.plan(options, &lease).await?;
         let mut pending = Vec::new();
         for (path, content) in &plan.entries {
             match content {

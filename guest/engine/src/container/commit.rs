@@ -5,10 +5,7 @@ use strata_oci::{
 };
 
 use super::{diff::deltas, model::CommitOptions, record::Saved};
-use crate::{
-    Clock, Completed, Engine, Error, Event, LeaseId, Progress, Result, Store, Transport,
-    lease::Lease,
-};
+use crate::{Clock, Completed, Engine, Error, Event, Progress, Result, Store, Transport};
 
 impl<S, T, C> Engine<S, T, C>
 where
@@ -44,9 +41,9 @@ where
             .map_err(|error| Error::InvalidArgument(error.to_string()))?;
         config.inherit(base);
 
-        let lease = Lease::acquire(&self.store).await?;
+        let lease = self.store.acquire_lease().await?;
         let mut layers = saved.image_manifest()?.layers.clone();
-        self.protect_layers(&saved, &layers, lease.id()).await?;
+        self.protect_layers(&saved, &layers, &lease).await?;
         let parent = &saved.image_manifest()?.config.digest;
         let parent = self.image_config(parent).await?.ok_or_else(|| {
             Error::NotFound(format!(
@@ -54,7 +51,7 @@ where
                 saved.record.name, saved.record.image
             ))
         })?;
-        let layer = self.commit_layer(&saved, &layers, lease.id(), progress);
+        let layer = self.commit_layer(&saved, &layers, &lease, progress);
         let layer = layer.await?;
         let mut image = image(&parent, &saved, options, self.clock.now());
         image.config = Some(config);
@@ -65,7 +62,7 @@ where
         } else if let Some(last) = image.history.last_mut() {
             last.empty_layer = true;
         }
-        let target = self.put_image(&image, &layers, lease.id()).await?;
+        let target = self.put_image(&image, &layers, &lease).await?;
         let reference = options.reference.as_ref();
         let changed = self.name_image(reference, &target).await?;
         if let Some(reference) = reference {
@@ -84,7 +81,7 @@ where
         &self,
         saved: &Saved,
         layers: &[Descriptor],
-        lease: LeaseId,
+        lease: &S::Lease,
         progress: &dyn Progress,
     ) -> Result<Option<Descriptor>> {
         if saved.diffs.is_empty() {
@@ -111,7 +108,7 @@ where
         &self,
         saved: &Saved,
         layers: &[Descriptor],
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<()> {
         let shared = layers.iter().chain(&saved.diffs);
         let digests: Vec<_> = shared.map(|layer| layer.digest.clone()).collect();

@@ -22,8 +22,8 @@ use super::{
     root::{Layer, Root},
 };
 use crate::{
-    Clock, Engine, Error, Expectation, LeaseId, Progress, Result, Silent, Store, Transport,
-    catalog::Container, curation::Candidates, lease::Lease,
+    Clock, Engine, Error, Expectation, Lease as _, Progress, Result, Silent, Store, Transport,
+    catalog::Container, curation::Candidates,
 };
 use intake::Intake;
 
@@ -66,8 +66,8 @@ where
         options: &CopyInOptions,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let lease = Lease::acquire(&self.store).await?;
-        let saved = self.find_alone(container, lease.id()).await?;
+        let lease = self.store.acquire_lease().await?;
+        let saved = self.find_alone(container, &lease).await?;
         let before = self.root(&saved).await?;
         let directory = Place::new(path).directory(&before.tree, container)?;
         let user = saved.record.config.user.as_str();
@@ -77,7 +77,7 @@ where
         };
         let archive = self.store.decompress(archive).await?;
         let reader = Reader::new(archive, Source::Caller);
-        let intake = Intake::new(&self.store, &before, directory, lease.id()).await?;
+        let intake = Intake::new(&self.store, &before, directory, &lease).await?;
         let taken = intake.run(reader, options, owner, progress).await?;
         let Some(taken) = taken else {
             return Ok(());
@@ -106,11 +106,11 @@ where
         root.changed_entries = entries;
         let is_merged = diffs.len() > MAX_DIFFS || entries > MAX_DIFF_ENTRIES;
         if is_merged {
-            diffs = self.merged(&saved, &root, lease.id()).await?;
+            diffs = self.merged(&saved, &root, &lease).await?;
             root = self.with_layers(&saved, &diffs).await?;
         }
         let size = size_from(&root, root.image_layers);
-        let target = self.put_changes(&saved, diffs, size, lease.id()).await?;
+        let target = self.put_changes(&saved, diffs, size, &lease).await?;
         let old = &saved.container;
         let container = Container {
             target: target.clone(),
@@ -139,13 +139,13 @@ where
     }
 
     /// The container `text` names, which nobody else changes while the lease lives.
-    async fn find_alone(&self, text: &str, lease: LeaseId) -> Result<Saved> {
+    async fn find_alone(&self, text: &str, lease: &S::Lease) -> Result<Saved> {
         for _ in 0..MAX_TRIES {
             let snapshot = self.snapshot().await?;
             let id = snapshot.find_container(text)?.id.clone();
             let lock = format!("container-{id}");
             let mut tries = 0;
-            while !self.store.lock(&lock, lease).await? {
+            while !lease.lock(&lock).await? {
                 tries += 1;
                 if tries == LOCK_TRIES {
                     return Err(Error::Conflict(format!(
@@ -175,7 +175,12 @@ where
     }
 
     /// All changes as one layer, or none.
-    async fn merged(&self, saved: &Saved, root: &Root, lease: LeaseId) -> Result<Vec<Descriptor>> {
+    async fn merged(
+        &self,
+        saved: &Saved,
+        root: &Root,
+        lease: &S::Lease,
+    ) -> Result<Vec<Descriptor>> {
         let image = self.image_root(saved).await?;
         let deltas = deltas(&image, root);
         let layer = self.write_diff(root, deltas, media_type::OCI_LAYER, lease, &Silent);

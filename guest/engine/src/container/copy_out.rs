@@ -6,7 +6,7 @@ use super::{
     record::Saved,
     root::Root,
 };
-use crate::{ArchiveSink, Clock, Engine, Progress, Result, Silent, Store, Transport, lease::Lease};
+use crate::{ArchiveSink, Clock, Engine, Progress, Result, Silent, Store, Transport};
 
 impl<S, T, C> Engine<S, T, C>
 where
@@ -61,8 +61,8 @@ where
         sink: &mut W,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let lease = Lease::acquire(&self.store).await?;
-        self.protect(root, lease.id()).await?;
+        let lease = self.store.acquire_lease().await?;
+        self.protect(root, &lease).await?;
         let packing = Packing::new(root, naming);
         packing.write(&self.store, root, sink, progress).await
     }

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     Clock, Engine, Error, Expectation, Result, Store, Transport,
     catalog::{Basis, Container},
-    lease::Lease,
 };
 
 impl<S, T, C> Engine<S, T, C>
@@ -30,7 +29,7 @@ where
         let asked = options.name.as_deref();
         let asked = asked.filter(|name| !name.is_empty());
         let asked = asked.map(name::checked).transpose()?;
-        let lease = Lease::acquire(&self.store).await?;
+        let lease = self.store.acquire_lease().await?;
         for _ in 0..MAX_TRIES {
             let platform = options.platform.as_ref();
             let basis = self.basis(&options.image, platform).await?;
@@ -48,7 +47,7 @@ where
             }
             let id = name::id(&self.clock, snapshot, &name);
             let record = record(id.clone(), name, options, &basis, self.clock.now())?;
-            let target = self.put_record(&record, lease.id()).await?;
+            let target = self.put_record(&record, &lease).await?;
             let container = Container {
                 id: id.clone(),
                 own_name: record.name,

@@ -15,7 +15,7 @@ use super::{
     root::Root,
     writer::Writer,
 };
-use crate::{ContentProgress, Engine, Event, LeaseId, Phase, Progress, Result, Store};
+use crate::{ContentProgress, Engine, Event, Phase, Progress, Result, Store};
 
 /// The largest piece the store takes in one call.
 const MAX_PIECE: u64 = 1 << 20;
@@ -102,7 +102,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         container: &Root,
         mut deltas: Vec<Delta<'_>>,
         media_type: &str,
-        lease: LeaseId,
+        lease: &S::Lease,
         progress: &dyn Progress,
     ) -> Result<Option<Descriptor>> {
         if deltas.is_empty() {

@@ -16,7 +16,7 @@ use strata_oci::{
 };
 
 use crate::{
-    Change, Engine, Error, Expectation, LeaseId, Result, Store, Target,
+    Change, Engine, Error, Expectation, Result, Store, Target,
     catalog::{CONTAINERS, Container, Documents},
 };
 
@@ -134,7 +134,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// # Errors
     /// [`Error::QuotaExceeded`] if the record is larger than any config may be; as the
     /// store's `put`.
-    pub(super) async fn put_record(&self, record: &Record, lease: LeaseId) -> Result<Target> {
+    pub(super) async fn put_record(&self, record: &Record, lease: &S::Lease) -> Result<Target> {
         let bytes = encode(record)?;
         if bytes.len() > MAX_CONFIG_BYTES {
             return Err(Error::QuotaExceeded(format!(
@@ -156,7 +156,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         saved: &Saved,
         diffs: Vec<Descriptor>,
         changed_size: u64,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Target> {
         let config = saved.config.clone();
         self.put_container(&saved.record, config, diffs, changed_size, lease)
@@ -169,7 +169,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         config: Descriptor,
         diffs: Vec<Descriptor>,
         changed_size: u64,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Target> {
         let own = Manifest {
             media_type: Some(media_type::OCI_MANIFEST.to_owned()),

@@ -9,7 +9,7 @@ use strata_oci::{
 };
 
 use super::{record::Saved, scan::Located};
-use crate::{Engine, Error, LeaseId, Result, Store};
+use crate::{Engine, Error, Result, Store};
 
 /// Layers read at the same time: decompressing is the host's and takes the time. Each
 /// waits as a list of entries.
@@ -166,7 +166,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if any of it is gone.
-    pub(super) async fn protect(&self, root: &Root, lease: LeaseId) -> Result<()> {
+    pub(super) async fn protect(&self, root: &Root, lease: &S::Lease) -> Result<()> {
         let digests: Vec<_> = root.layers.iter().map(|it| it.digest.clone()).collect();
         let sizes = self.store.stat_all(&digests, Some(lease)).await?;
         match digests.iter().zip(sizes).find(|(_, size)| size.is_none()) {

@@ -8,7 +8,7 @@ use strata_oci::{
     layer::{Entry, header},
 };
 
-use crate::{LeaseId, Result, Stage as _, Store};
+use crate::{Result, Stage as _, Store};
 
 /// Bytes gathered before the store gets them.
 const WRITE_BYTES: usize = 256 << 10;
@@ -26,7 +26,7 @@ impl<S: Store> Writer<S> {
     ///
     /// # Errors
     /// As the store's `stage`.
-    pub(super) async fn new(store: &S, lease: LeaseId) -> Result<Self> {
+    pub(super) async fn new(store: &S, lease: &S::Lease) -> Result<Self> {
         Ok(Self {
             stage: store.stage(lease).await?,
             pending: Vec::new(),

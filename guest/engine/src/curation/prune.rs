@@ -6,7 +6,7 @@ use strata_oci::Reference;
 
 use super::{ATTEMPTS, Applied, remove::deleted, remove_name, sweep::Candidates, too_busy};
 use crate::{
-    Engine, Error, Filters, LeaseId, Pruned, Removal, Result, Store,
+    Engine, Error, Filters, Lease as _, Pruned, Removal, Result, Store,
     catalog::{Container, Image, ImageName, Selection, Snapshot, View},
 };
 
@@ -19,18 +19,6 @@ struct Loss {
     names: Vec<Rc<ImageName>>,
     /// What was here of it.
     view: Rc<View>,
-}
-
-/// A lease that ends with the operation, even when that is cancelled.
-struct Held<'a, S: Store> {
-    store: &'a S,
-    lease: LeaseId,
-}
-
-impl<S: Store> Drop for Held<'_, S> {
-    fn drop(&mut self) {
-        self.store.release_lease(self.lease);
-    }
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
@@ -53,11 +41,8 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         // First, because on a full disk this makes the room the rest writes into.
         let partial = self.store.discard_ingests().await?;
-        let held = Held {
-            store: &self.store,
-            lease: self.store.acquire_lease().await?,
-        };
-        if !self.store.lock(LOCK, held.lease).await? {
+        let lease = self.store.acquire_lease().await?;
+        if !lease.lock(LOCK).await? {
             return Err(Error::Conflict(
                 "a prune operation is already running".to_owned(),
             ));

@@ -7,7 +7,7 @@ use strata_oci::{Descriptor, Digest, archive::Compression, media_type};
 
 use super::check::Check;
 use crate::{
-    Body, Clock, ContentProgress, Error, Event, LeaseId, Phase, Progress, Result, Stage as _, Store,
+    Body, Clock, ContentProgress, Error, Event, Phase, Progress, Result, Stage as _, Store,
 };
 
 /// Pieces smaller than this are put together: each costs a call to the store.
@@ -26,10 +26,10 @@ pub(super) struct Root {
 }
 
 /// Takes a root file system in. The lease protects it.
-pub(super) struct Intake<'a, S, C> {
+pub(super) struct Intake<'a, S: Store, C> {
     store: &'a S,
     clock: &'a C,
-    lease: LeaseId,
+    lease: &'a S::Lease,
     progress: &'a dyn Progress,
     /// Blobs that came in and are not part of the image.
     unneeded: Vec<Digest>,
@@ -47,7 +47,7 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
     pub(super) fn new(
         store: &'a S,
         clock: &'a C,
-        lease: LeaseId,
+        lease: &'a S::Lease,
         progress: &'a dyn Progress,
     ) -> Self {
         Self {

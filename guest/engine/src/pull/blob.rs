@@ -53,7 +53,7 @@ where
 {
     /// Brings in one blob, or waits until another operation has.
     pub(super) async fn blob(&self, blob: &Descriptor, progress: &dyn Progress) -> Result<()> {
-        let lease = self.lease.id();
+        let lease = &self.lease;
         // Decoded only when short: a document bounds it, but it is hashed here.
         if blob.size <= MAX_DOCUMENT_BYTES as u64
             && let Some(inline) = blob.inline()

@@ -33,7 +33,7 @@ where
         let layers = distinct(&image.manifest.layers);
         let mut digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
         digests.push(config.digest.clone());
-        let mut sizes = self.store.stat_all(&digests, Some(self.lease.id())).await?;
+        let mut sizes = self.store.stat_all(&digests, Some(&self.lease)).await?;
         let config_here = sizes.pop().flatten().is_some();
         let here: Vec<bool> = sizes.iter().map(Option::is_some).collect();
         let was_all_here = config_here && here.iter().all(|here| *here);
@@ -93,7 +93,7 @@ where
             };
             let blobs = distinct(document.children());
             let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
-            let sizes = self.store.stat_all(&digests, Some(self.lease.id())).await?;
+            let sizes = self.store.stat_all(&digests, Some(&self.lease)).await?;
             let blobs = blobs.into_iter().zip(sizes);
             let missing = blobs.filter_map(|(blob, size)| size.is_none().then_some(blob));
             self.fetch_blobs(missing.collect(), &Silent).await?;
@@ -114,7 +114,7 @@ where
     pub(super) async fn config(&self, config: &Descriptor) -> Result<Vec<u8>> {
         let Descriptor { digest, size, .. } = config;
         let limit = MAX_CONFIG_BYTES as u64;
-        let here = self.store.stat(digest, Some(self.lease.id())).await?;
+        let here = self.store.stat(digest, Some(&self.lease)).await?;
         if here.unwrap_or(*size) > limit {
             return Err(invalid(format_args!(
                 "image config {digest} has {} bytes, the limit is {limit}",
@@ -143,9 +143,7 @@ where
                 .await?
             }
         };
-        self.store
-            .put(digest, bytes.clone(), self.lease.id())
-            .await?;
+        self.store.put(digest, bytes.clone(), &self.lease).await?;
         Ok(bytes)
     }
 

@@ -72,13 +72,13 @@ where
             None => self.fetched_document(digest, Some(descriptor.size)).await?,
         };
         let document = self.parse(&descriptor.media_type, &bytes)?;
-        self.store.put(digest, bytes, self.lease.id()).await?;
+        self.store.put(digest, bytes, &self.lease).await?;
         Ok(document)
     }
 
     /// The bytes if they are here, protected from now on.
     async fn stored_document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        match self.store.stat(digest, Some(self.lease.id())).await? {
+        match self.store.stat(digest, Some(&self.lease)).await? {
             None => Ok(None),
             Some(_) => {
                 let limit = MAX_DOCUMENT_BYTES as u64;

@@ -66,7 +66,7 @@ where
         let Walk { levels, leaves, .. } = walk(top, &documents)?;
         let mut digests: Vec<Digest> = leaves.iter().map(|leaf| leaf.blob.digest.clone()).collect();
         digests.extend(levels.iter().flatten().map(|it| it.digest.clone()));
-        let lease = Some(self.lease.id());
+        let lease = Some(&self.lease);
         let sizes = self.engine.store.stat_all(&digests, lease).await?;
         let found = digests.iter().cloned().zip(sizes);
         let sizes: HashMap<Digest, u64> = found

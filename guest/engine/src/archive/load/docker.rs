@@ -18,7 +18,7 @@ use super::{
     files::{Files, Found},
 };
 use crate::{
-    Body as _, Engine, Error, LeaseId, Result, Store,
+    Body as _, Engine, Error, Result, Store,
     archive::{invalid, quoted, refused},
 };
 
@@ -31,7 +31,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         rows: &[Row],
         files: &Files,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Vec<Image>> {
         let names: Vec<Vec<String>> = rows.iter().map(names).collect::<Result<_>>()?;
         let made = stream::iter(rows).map(|row| self.docker_image(row, files, lease));
@@ -53,7 +53,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     }
 
     /// Makes and stores the manifest of a row.
-    async fn docker_image(&self, row: &Row, files: &Files, lease: LeaseId) -> Result<Descriptor> {
+    async fn docker_image(&self, row: &Row, files: &Files, lease: &S::Lease) -> Result<Descriptor> {
         if row.layers.len() >= MAX_CHILDREN {
             return Err(invalid(format_args!(
                 "an image in manifest.json has {} layers, the limit is {}",
@@ -114,7 +114,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         name: &str,
         diff_id: &Digest,
         files: &Files,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Descriptor> {
         let located = self.locate(files, name, lease).await?;
         let layer =
@@ -141,7 +141,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     }
 
     /// The content a name in `manifest.json` stands for; `None` if it is not here.
-    async fn locate(&self, files: &Files, name: &str, lease: LeaseId) -> Result<Option<Located>> {
+    async fn locate(&self, files: &Files, name: &str, lease: &S::Lease) -> Result<Option<Located>> {
         let path = clean(name).map_err(refused)?;
         let digest = match files.find(&path) {
             None => return Ok(None),

@@ -13,7 +13,7 @@ use strata_oci::{
 
 use super::Image;
 use crate::{
-    Engine, Error, LeaseId, Result, Store, Target,
+    Engine, Error, Result, Store, Target,
     archive::invalid,
     catalog::{Companion, Documents, Referrer},
 };
@@ -94,7 +94,11 @@ impl Part {
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Looks at the content of images. The lease protects all of it that is here, also
     /// what was here before.
-    pub(super) async fn examine(&self, images: &[Image], lease: LeaseId) -> Result<Vec<Examined>> {
+    pub(super) async fn examine(
+        &self,
+        images: &[Image],
+        lease: &S::Lease,
+    ) -> Result<Vec<Examined>> {
         let roots: Vec<&Descriptor> = images.iter().map(|image| &image.descriptor).collect();
         let digests: Vec<Digest> = roots.iter().map(|root| root.digest.clone()).collect();
         let sizes = self.stat(digests, lease).await?;
@@ -134,7 +138,11 @@ impl<S: Store, T, C> Engine<S, T, C> {
     }
 
     /// Sizes of what is here of `digests`.
-    async fn stat(&self, mut digests: Vec<Digest>, lease: LeaseId) -> Result<HashMap<Digest, u64>> {
+    async fn stat(
+        &self,
+        mut digests: Vec<Digest>,
+        lease: &S::Lease,
+    ) -> Result<HashMap<Digest, u64>> {
         digests.sort();
         digests.dedup();
         if digests.is_empty() {

@@ -20,7 +20,7 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    BlobProgress, Body, Clock, Error, Event, LeaseId, Phase, Progress, Result, Store,
+    BlobProgress, Body, Clock, Error, Event, Phase, Progress, Result, Store,
     archive::{invalid, quoted, refused},
 };
 
@@ -55,7 +55,7 @@ pub(super) struct Arrived {
 pub(super) struct Intake<'a, S: Store, C> {
     store: &'a S,
     clock: &'a C,
-    lease: LeaseId,
+    lease: &'a S::Lease,
     progress: &'a dyn Progress,
     writes: Writes<'a>,
     hints: Hints,
@@ -69,7 +69,7 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
     pub(super) fn new(
         store: &'a S,
         clock: &'a C,
-        lease: LeaseId,
+        lease: &'a S::Lease,
         progress: &'a dyn Progress,
     ) -> Self {
         Self {

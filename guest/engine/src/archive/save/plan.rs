@@ -18,7 +18,7 @@ use super::{
     documents::{Documents, layout},
     select::select,
 };
-use crate::{Completed, Engine, Error, LeaseId, Result, SaveOptions, Store};
+use crate::{Completed, Engine, Error, Result, SaveOptions, Store};
 
 /// What an archive has inside.
 pub(super) struct Plan {
@@ -40,7 +40,7 @@ pub(super) enum Content {
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Resolves and checks what is to be saved. The lease protects all of it.
-    pub(super) async fn plan(&self, options: &SaveOptions, lease: LeaseId) -> Result<Plan> {
+    pub(super) async fn plan(&self, options: &SaveOptions, lease: &S::Lease) -> Result<Plan> {
         let snapshot = self.snapshot().await?;
         let mut documents = Documents::default();
         let mut completed = Vec::new();
@@ -99,7 +99,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     async fn blob_entries(
         &self,
         mut blobs: Vec<Digest>,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<BTreeMap<String, Content>> {
         blobs.sort();
         blobs.dedup();

@@ -64,12 +64,12 @@ fn what_another_download_left_is_written_anew() {
     block_on(async {
         let store = &engine.store;
         let lease = store.acquire_lease().await.unwrap();
-        let opened = store.open_ingest(&digest, size, lease).await.unwrap();
+        let opened = store.open_ingest(&digest, size, &lease).await.unwrap();
         let IngestState::Open(partial) = opened else {
             panic!("nobody else has it");
         };
         partial.write(b"other bytes".to_vec()).await.unwrap();
-        store.release_lease(lease);
+        drop(lease);
     });
     load(&engine, &archive(&entries)).unwrap();
     check(&engine, &made, "docker.io/library/a:1");

@@ -11,7 +11,7 @@ use strata_oci::{
 };
 
 use crate::{
-    Body, ContentProgress, Error, Event, LeaseId, Phase, Progress, Result, Store,
+    Body, ContentProgress, Error, Event, Phase, Progress, Result, Store,
     container::{
         model::CopyInOptions,
         pack::{PROGRESS_BYTES, whiteout},
@@ -67,7 +67,7 @@ impl<S: Store> Intake<S> {
         store: &S,
         root: &Root,
         directory: Vec<u8>,
-        lease: LeaseId,
+        lease: &S::Lease,
     ) -> Result<Self> {
         Ok(Self {
             number: root.next_layer()?,

@@ -2,7 +2,7 @@ use futures::FutureExt as _;
 use strata_oci::archive::Compression;
 
 use super::*;
-use crate::{Error, Store as _};
+use crate::{Error, Lease as _, Store as _};
 
 #[test]
 fn what_goes_in_comes_out() {
@@ -274,10 +274,10 @@ fn one_copy_at_a_time() {
     let store = &engine.store;
     let lease = block_on(store.acquire_lease()).unwrap();
     let lock = format!("container-{id}");
-    assert!(block_on(store.lock(&lock, lease)).unwrap());
+    assert!(block_on(lease.lock(&lock)).unwrap());
     let refused = copy_in(&engine, "/", tar(&[file("x", "")]));
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
-    store.release_lease(lease);
+    drop(lease);
     copy_in(&engine, "/", tar(&[file("x", "")])).unwrap();
     assert_eq!(store.leases(), 0);
 }

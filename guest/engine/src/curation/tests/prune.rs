@@ -1,4 +1,5 @@
 use super::*;
+use crate::Lease as _;
 
 #[test]
 fn prune_takes_dangling_images_and_everything_unreferenced() {
@@ -15,14 +16,14 @@ fn prune_takes_dangling_images_and_everything_unreferenced() {
     let lease = block_on(store.acquire_lease()).unwrap();
     block_on(async {
         let digest = Digest::sha256(b"partial");
-        let state = store.open_ingest(&digest, 7, lease).await.unwrap();
+        let state = store.open_ingest(&digest, 7, &lease).await.unwrap();
         let crate::IngestState::Open(ingest) = state else {
             panic!()
         };
         let body = crate::memory::Bytes(Some(b"part".to_vec()));
         crate::Ingest::append(&ingest, body).await.unwrap();
     });
-    store.release_lease(lease);
+    drop(lease);
 
     let pruned = prune(&engine, Filters::default());
     assert_eq!(
@@ -146,13 +147,13 @@ fn one_prune_at_a_time() {
     let engine = engine();
     let store = &engine.store;
     let lease = block_on(store.acquire_lease()).unwrap();
-    assert!(block_on(store.lock("prune", lease)).unwrap());
+    assert!(block_on(lease.lock("prune")).unwrap());
     let error = block_on(engine.prune(&ALL)).unwrap_err();
     assert_eq!(
         error,
         Error::Conflict("a prune operation is already running".to_owned())
     );
-    store.release_lease(lease);
+    drop(lease);
     prune(&engine, ALL);
     prune(&engine, ALL);
 }

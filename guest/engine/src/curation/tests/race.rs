@@ -25,12 +25,12 @@ fn remove_leaves_what_a_lease_holds() {
     let target = store.named("docker.io/library/a:1", &PLAIN);
     let lease = block_on(store.acquire_lease()).unwrap();
     let layer = Memory::layer("layer");
-    block_on(store.stat_all(&[layer.clone(), target.digest.clone()], Some(lease))).unwrap();
+    block_on(store.stat_all(&[layer.clone(), target.digest.clone()], Some(&lease))).unwrap();
     let removals = block_on(engine.remove("a:1", &RemoveOptions::default())).unwrap();
     assert_eq!(removals, [untagged("a:1")], "the manifest is not gone yet");
     assert!(store.has(&layer) && store.has(&target.digest));
     assert_eq!(store.len(), 2);
-    store.release_lease(lease);
+    drop(lease);
     let pruned = prune(&engine, Filters::default());
     assert_eq!(pruned.removals, []);
     assert_eq!(store.len(), 0);

@@ -243,12 +243,12 @@ fn what_a_lease_holds_of_a_companion_goes_later() {
     let signature = store.companion(&image, "signature");
     let lease = block_on(store.acquire_lease()).unwrap();
     let leased = [signature.digest.clone(), Memory::layer("signature")];
-    block_on(store.stat_all(&leased, Some(lease))).unwrap();
+    block_on(store.stat_all(&leased, Some(&lease))).unwrap();
     remove(&engine, "a:1", &RemoveOptions::default());
     assert_eq!(store.names_of("referrers"), [""; 0]);
     assert!(leased.iter().all(|blob| store.has(blob)));
     assert_eq!(store.len(), 2);
-    store.release_lease(lease);
+    drop(lease);
     prune(&engine, Filters::default());
     assert_eq!(store.len(), 0);
 }

@@ -10,8 +10,8 @@ use strata_oci::Digest;
 
 use super::{VirtualClock, web::Pieces};
 use crate::{
-    Body, Change, Error, Expectation, Ingest, IngestState, LayerFacts, LeaseId, Name, Result,
-    Stage, Store, Target,
+    Body, Change, Error, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Result, Stage,
+    Store, Target,
 };
 
 #[derive(Default)]
@@ -26,8 +26,8 @@ pub(crate) struct MemoryStore {
     partials: RefCell<BTreeMap<Digest, Partial>>,
     names: RefCell<BTreeMap<String, Name>>,
     generation: Cell<u64>,
-    leases: RefCell<BTreeSet<LeaseId>>,
-    next_lease: Cell<LeaseId>,
+    leases: RefCell<BTreeSet<u64>>,
+    next_lease: Cell<u64>,
     pub(crate) expected: RefCell<Vec<(Digest, Digest)>>,
     /// Bytes an ingest takes before the disk is full.
     pub(crate) space: Cell<Option<usize>>,
@@ -98,10 +98,6 @@ impl MemoryStore {
         for (digest, bytes) in &*self.blobs.borrow() {
             assert!(digest.verifies(bytes), "{digest} has other bytes");
         }
-    }
-
-    fn must_live(&self, lease: LeaseId) {
-        assert!(self.leases.borrow().contains(&lease), "the lease is over");
     }
 }
 
@@ -194,20 +190,14 @@ impl Store for Rc<MemoryStore> {
     type Body = Pieces;
     type Ingest = MemoryIngest;
     type Stage = NoStage;
+    type Lease = Held;
 
-    async fn stat(&self, digest: &Digest, lease: Option<LeaseId>) -> Result<Option<u64>> {
-        if let Some(lease) = lease {
-            self.must_live(lease);
-        }
+    async fn stat(&self, digest: &Digest, _lease: Option<&Held>) -> Result<Option<u64>> {
         let blobs = self.blobs.borrow();
         Ok(blobs.get(digest).map(|bytes| bytes.len() as u64))
     }
 
-    async fn stat_all(
-        &self,
-        digests: &[Digest],
-        lease: Option<LeaseId>,
-    ) -> Result<Vec<Option<u64>>> {
+    async fn stat_all(&self, digests: &[Digest], lease: Option<&Held>) -> Result<Vec<Option<u64>>> {
         let mut sizes = Vec::new();
         for digest in digests {
             sizes.push(self.stat(digest, lease).await?);
@@ -231,8 +221,7 @@ impl Store for Rc<MemoryStore> {
         Ok(Pieces(clock, VecDeque::from([Ok(bytes)])))
     }
 
-    async fn put(&self, digest: &Digest, data: Vec<u8>, lease: LeaseId) -> Result<()> {
-        self.must_live(lease);
+    async fn put(&self, digest: &Digest, data: Vec<u8>, _lease: &Held) -> Result<()> {
         assert!(digest.verifies(&data), "unverified bytes reached the store");
         self.blobs.borrow_mut().insert(digest.clone(), data);
         Ok(())
@@ -242,9 +231,8 @@ impl Store for Rc<MemoryStore> {
         &self,
         digest: &Digest,
         size: u64,
-        lease: LeaseId,
+        _lease: &Held,
     ) -> Result<IngestState<MemoryIngest>> {
-        self.must_live(lease);
         if self.has(digest) {
             return Ok(IngestState::Present);
         }
@@ -261,11 +249,11 @@ impl Store for Rc<MemoryStore> {
         }))
     }
 
-    async fn stage(&self, _lease: LeaseId) -> Result<NoStage> {
+    async fn stage(&self, _lease: &Held) -> Result<NoStage> {
         unimplemented!("a pull knows its digests")
     }
 
-    async fn stage_like(&self, _lease: LeaseId, _like: &Digest) -> Result<NoStage> {
+    async fn stage_like(&self, _lease: &Held, _like: &Digest) -> Result<NoStage> {
         unimplemented!("a pull knows its digests")
     }
 
@@ -359,18 +347,29 @@ impl Store for Rc<MemoryStore> {
         Ok(self.generation.get())
     }
 
-    async fn acquire_lease(&self) -> Result<LeaseId> {
-        let lease = self.next_lease.get();
-        self.next_lease.set(lease + 1);
-        self.leases.borrow_mut().insert(lease);
-        Ok(lease)
+    async fn acquire_lease(&self) -> Result<Held> {
+        let id = self.next_lease.get();
+        self.next_lease.set(id + 1);
+        self.leases.borrow_mut().insert(id);
+        let store = self.clone();
+        Ok(Held { store, id })
     }
+}
 
-    fn release_lease(&self, lease: LeaseId) {
-        self.leases.borrow_mut().remove(&lease);
-    }
+/// A lease.
+pub(crate) struct Held {
+    store: Rc<MemoryStore>,
+    id: u64,
+}
 
-    async fn lock(&self, _name: &str, _lease: LeaseId) -> Result<bool> {
+impl Lease for Held {
+    async fn lock(&self, _name: &str) -> Result<bool> {
         unimplemented!("a pull takes no locks")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.store.leases.borrow_mut().remove(&self.id);
     }
 }

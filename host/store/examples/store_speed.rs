@@ -53,12 +53,12 @@ async fn pull(store: &Store, layers: &[Bytes], digests: &[Digest], parallel: usi
     let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(parallel));
     let mut tasks = Vec::new();
     for (layer, digest) in layers.iter().cloned().zip(digests.iter().cloned()) {
-        let (store, permits) = (store.clone(), permits.clone());
+        let (store, permits, lease) = (store.clone(), permits.clone(), lease.clone());
         tasks.push(tokio::spawn(async move {
             let _permit = permits.acquire().await.unwrap();
             let size = layer.len() as u64;
             let IngestState::Open(mut ingest) =
-                store.open_ingest(&digest, size, lease).await.unwrap()
+                store.open_ingest(&digest, size, &lease).await.unwrap()
             else {
                 panic!("not open");
             };
@@ -75,7 +75,6 @@ async fn pull(store: &Store, layers: &[Bytes], digests: &[Digest], parallel: usi
     for task in tasks {
         task.await.unwrap();
     }
-    store.release_lease(lease);
 }
 
 /// Three times new content, and once more what is here already.
@@ -85,7 +84,7 @@ async fn stage(path: &Path) {
     for seed in [1, 2, 3, 3] {
         let mut rest = noise(seed, STAGED);
         let start = Instant::now();
-        let mut stage = store.stage(lease, None).await.unwrap();
+        let mut stage = store.stage(&lease, None).await.unwrap();
         while !rest.is_empty() {
             stage
                 .write(rest.split_to(rest.len().min(CHUNK)))
@@ -102,7 +101,7 @@ async fn stage(path: &Path) {
             seconds - streamed
         );
     }
-    store.release_lease(lease);
+    drop(lease);
 }
 
 async fn names_and_deletion(path: &Path) {
@@ -148,20 +147,20 @@ async fn names_and_deletion(path: &Path) {
     let lease = store.acquire_lease().await.unwrap();
     let start = Instant::now();
     for digest in &digests[..1000] {
-        store.stat(digest, Some(lease)).await.unwrap();
+        store.stat(digest, Some(&lease)).await.unwrap();
     }
     println!(
         "stat under a lease, first time: {:?}",
         start.elapsed() / 1000
     );
     time("stat_all of 5,000 under a lease", || {
-        store.stat_all(&digests[1000..], Some(lease))
+        store.stat_all(&digests[1000..], Some(&lease))
     })
     .await;
     let small = Bytes::from_static(b"a manifest");
     let digest = Digest::of(&small);
-    time("put", || store.put(&digest, small.clone(), lease)).await;
-    store.release_lease(lease);
+    time("put", || store.put(&digest, small.clone(), &lease)).await;
+    drop(lease);
     let remove = |i: usize| Change::Remove {
         namespace: "images".into(),
         name: format!("docker.io/library/image:{i}"),

@@ -9,12 +9,16 @@
 //! `leases.db` from reading the leases to unlinking the last file. Whoever protects either comes
 //! before, and is seen, or after, and sees the absence.
 
+mod handle;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+pub use handle::Lease;
 
 use crate::owner::{Dead, Owner, find_dead};
 use crate::sync::lock;
@@ -52,7 +56,9 @@ struct Shared {
 struct Own {
     live: HashMap<u64, HashSet<Digest>>,
     /// Released, but still in the database.
-    released: Vec<u64>,
+    released: HashMap<u64, HashSet<Digest>>,
+    /// Whether somebody is about to take them out of it.
+    settling: bool,
     /// Lease numbers of a read-only store.
     last: u64,
 }
@@ -93,7 +99,7 @@ impl Leases {
     }
 
     /// Starts a lease.
-    pub(crate) fn acquire(&self) -> Result<u64, Error> {
+    fn acquire(&self) -> Result<u64, Error> {
         let id = match &self.shared {
             None => {
                 let mut own = lock(&self.own);
@@ -149,29 +155,53 @@ impl Leases {
             }
             None => {
                 // Released in between: the rows just written have to go, too.
-                own.released.push(lease);
+                own.released.entry(lease).or_default();
                 Err(unknown(lease))
             }
         }
     }
 
-    /// Ends a lease at once for this process. True if [`Leases::settle`] has work to do.
-    pub(crate) fn release(&self, lease: u64) -> bool {
+    /// Ends a lease at once for this process. True if [`Leases::settle_all`] has to be called, which
+    /// waits for the database: one call for all that end while it is still to come.
+    fn release(&self, lease: u64) -> bool {
         let mut own = lock(&self.own);
-        let was_live = own.live.remove(&lease).is_some();
-        if was_live && self.shared.is_some() {
-            own.released.push(lease);
-            return true;
+        let Some(protected) = own.live.remove(&lease) else {
+            return false;
+        };
+        if self.shared.is_none() {
+            return false;
         }
-        false
+        own.released.insert(lease, protected);
+        !std::mem::replace(&mut own.settling, true)
+    }
+
+    /// Removes from the database what was released, and what is released meanwhile.
+    fn settle_all(&self) {
+        loop {
+            let settled = self.settle();
+            let mut own = lock(&self.own);
+            if settled.is_err() || own.released.is_empty() {
+                own.settling = false;
+                drop(own);
+                if let Err(error) = settled {
+                    tracing::warn!(%error, "released leases stay in the database for now");
+                }
+                return;
+            }
+        }
+    }
+
+    /// Nobody is about to call [`Leases::settle_all`] any more.
+    fn stop_settling(&self) {
+        lock(&self.own).settling = false;
     }
 
     /// Removes released leases from the database.
-    pub(crate) fn settle(&self) -> Result<(), Error> {
+    fn settle(&self) -> Result<(), Error> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
-        let released = lock(&self.own).released.clone();
+        let released: Vec<u64> = lock(&self.own).released.keys().copied().collect();
         if released.is_empty() {
             return Ok(());
         }
@@ -181,14 +211,19 @@ impl Leases {
             }
             Ok(())
         })?;
-        lock(&self.own)
-            .released
-            .retain(|lease| !released.contains(lease));
+        let mut own = lock(&self.own);
+        let settled: Vec<_> = released
+            .iter()
+            .map(|lease| own.released.remove(lease))
+            .collect();
+        drop(own);
+        // Many digests, perhaps: nobody waits for this.
+        drop(settled);
         Ok(())
     }
 
     /// Takes the lock `name` for as long as the lease lives. False if another lease has it.
-    pub(crate) fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
+    fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
         if name.is_empty() || name.len() > MAX_LOCK_NAME {
             return Err(Error::Invalid(format!(
                 "the name of a lock must have 1 to {MAX_LOCK_NAME} bytes, this has {}",
@@ -205,7 +240,9 @@ impl Leases {
         shared.change(|transaction| {
             let holder = |transaction: &Transaction<'_>| -> Result<Option<i64>, Error> {
                 Ok(transaction
-                    .prepare_cached("SELECT lease FROM locks WHERE name = ?")?
+                    .prepare_cached(
+                        "SELECT lease FROM locks JOIN leases ON leases.id = lease WHERE name = ?",
+                    )?
                     .query_row([name], |row| row.get(0))
                     .optional()?)
             };
@@ -218,7 +255,7 @@ impl Leases {
                 Some(found) => Ok(found == lease.cast_signed()),
                 None => {
                     transaction
-                        .prepare_cached("INSERT INTO locks VALUES (?, ?)")?
+                        .prepare_cached("INSERT OR REPLACE INTO locks VALUES (?, ?)")?
                         .execute((name, lease.cast_signed()))?;
                     Ok(true)
                 }
@@ -244,7 +281,7 @@ impl Leases {
         }
         let mut connection = lock(&shared.connection);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let released = lock(&self.own).released.clone();
+        let released: HashSet<u64> = lock(&self.own).released.keys().copied().collect();
         let mut leased = HashSet::new();
         {
             let mut query = transaction.prepare_cached(

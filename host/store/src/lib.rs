@@ -23,12 +23,11 @@
 //! let store = Store::open("/var/lib/strata".as_ref(), Options::default())?;
 //! let lease = store.acquire_lease().await?;
 //! let digest = Digest::of(b"hello");
-//! if let IngestState::Open(mut ingest) = store.open_ingest(&digest, 5, lease).await? {
+//! if let IngestState::Open(mut ingest) = store.open_ingest(&digest, 5, &lease).await? {
 //!     ingest.write("hello".into()).await?;
 //!     ingest.commit().await?;
 //! }
 //! assert_eq!(store.stat(&digest, None).await?, Some(5));
-//! store.release_lease(lease);
 //! # Ok(())
 //! # }
 //! ```
@@ -62,6 +61,7 @@ pub use error::Error;
 pub use facts::LayerFacts;
 pub use index::IMAGES;
 pub use ingest::{Ingest, IngestSink, IngestState, Stage};
+pub use lease::Lease;
 pub use name::{Change, Descriptor, Expectation, Name};
 pub use open::Options;
 pub use store::Store;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ingest::{self, IngestState, Stage};
+use crate::lease::Lease;
 use crate::name::{self, Change, Name};
 use crate::open::{self, Background, Inner};
 use crate::sync::blocking;
@@ -71,9 +72,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the lease is not a live one of this store; [`Error::NoSpace`],
+    /// [`Error::Invalid`] if the lease is not of this store; [`Error::NoSpace`],
     /// [`Error::Io`], [`Error::Database`].
-    pub async fn stat(&self, digest: &Digest, lease: Option<u64>) -> Result<Option<u64>, Error> {
+    pub async fn stat(&self, digest: &Digest, lease: Option<&Lease>) -> Result<Option<u64>, Error> {
         self.protect(std::slice::from_ref(digest), lease).await?;
         self.inner.layout.blob_size(digest)
     }
@@ -86,7 +87,7 @@ impl Store {
     pub async fn stat_all(
         &self,
         digests: &[Digest],
-        lease: Option<u64>,
+        lease: Option<&Lease>,
     ) -> Result<Vec<Option<u64>>, Error> {
         self.protect(digests, lease).await?;
         digests
@@ -96,19 +97,20 @@ impl Store {
     }
 
     /// Protects first, so that a deletion either sees the lease or its result is seen.
-    async fn protect(&self, digests: &[Digest], lease: Option<u64>) -> Result<(), Error> {
+    async fn protect(&self, digests: &[Digest], lease: Option<&Lease>) -> Result<(), Error> {
         let Some(lease) = lease else { return Ok(()) };
+        let id = lease.id(&self.inner)?;
         let mut new = Vec::new();
         for digest in digests {
-            if !self.inner.leases.protects(lease, digest)? {
+            if !self.inner.leases.protects(id, digest)? {
                 new.push(digest.clone());
             }
         }
         if new.is_empty() {
             return Ok(());
         }
-        let inner = self.inner.clone();
-        blocking(move || inner.leases.protect(lease, &new)).await
+        let (inner, lease) = (self.inner.clone(), lease.clone());
+        blocking(move || inner.leases.protect(lease.id(&inner)?, &new)).await
     }
 
     /// Reads a whole small blob and checks its digest.
@@ -148,11 +150,12 @@ impl Store {
     ///
     /// [`Error::DigestMismatch`] if the bytes have another digest; [`Error::NoSpace`],
     /// [`Error::ReadOnly`]; those of [`stat`](Store::stat).
-    pub async fn put(&self, digest: &Digest, data: Bytes, lease: u64) -> Result<(), Error> {
+    pub async fn put(&self, digest: &Digest, data: Bytes, lease: &Lease) -> Result<(), Error> {
         self.inner.check_writable(digest)?;
-        let (inner, digest) = (self.inner.clone(), digest.clone());
+        let (inner, digest, lease) = (self.inner.clone(), digest.clone(), lease.clone());
         blocking(move || {
-            inner.leases.protect(lease, std::slice::from_ref(&digest))?;
+            let id = lease.id(&inner)?;
+            inner.leases.protect(id, std::slice::from_ref(&digest))?;
             content::put(&inner, &digest, &data)
         })
         .await
@@ -168,12 +171,13 @@ impl Store {
         &self,
         digest: &Digest,
         size: u64,
-        lease: u64,
+        lease: &Lease,
     ) -> Result<IngestState, Error> {
         self.inner.check_writable(digest)?;
-        let (inner, digest) = (self.inner.clone(), digest.clone());
+        let (inner, digest, lease) = (self.inner.clone(), digest.clone(), lease.clone());
         blocking(move || {
-            inner.leases.protect(lease, std::slice::from_ref(&digest))?;
+            let id = lease.id(&inner)?;
+            inner.leases.protect(id, std::slice::from_ref(&digest))?;
             ingest::open(&inner, &digest, size)
         })
         .await
@@ -187,11 +191,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the lease is not a live one of this store; [`Error::NoSpace`],
+    /// [`Error::Invalid`] if the lease is not of this store; [`Error::NoSpace`],
     /// [`Error::ReadOnly`], [`Error::Io`].
-    pub async fn stage(&self, lease: u64, like: Option<Digest>) -> Result<Stage, Error> {
+    pub async fn stage(&self, lease: &Lease, like: Option<Digest>) -> Result<Stage, Error> {
         self.inner.check_writable("a staged blob")?;
-        let inner = self.inner.clone();
+        let (inner, lease) = (self.inner.clone(), lease.clone());
         blocking(move || ingest::stage(&inner, lease, like.as_ref())).await
     }
 
@@ -343,44 +347,15 @@ impl Store {
 
     // ---- leases ----
 
-    /// Starts a lease. What it protects is not deleted until it is released, or this store is
-    /// dropped, or the process ends. In a read-only store leases protect nothing.
+    /// Starts a lease. What it protects is not deleted until it is dropped, or the process ends. In a
+    /// read-only store leases protect nothing.
     ///
     /// # Errors
     ///
     /// [`Error::NoSpace`], [`Error::Database`].
-    pub async fn acquire_lease(&self) -> Result<u64, Error> {
+    pub async fn acquire_lease(&self) -> Result<Lease, Error> {
         let inner = self.inner.clone();
-        blocking(move || reserve::spend(&inner.layout, || inner.leases.acquire())).await
-    }
-
-    /// Ends a lease, and the locks taken with it. Idempotent. Does not wait for the disk.
-    pub fn release_lease(&self, lease: u64) {
-        if !self.inner.leases.release(lease) {
-            return;
-        }
-        let inner = self.inner.clone();
-        let settle = move || {
-            if let Err(error) = inner.leases.settle() {
-                tracing::warn!(%error, "a released lease stays in the database for now");
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(settle)),
-            Err(_) => settle(),
-        }
-    }
-
-    /// Takes the lock `name` for as long as the lease lives, across processes. False if another
-    /// lease has it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] if the lease is not a live one of this store or the name is not 1 to 4096
-    /// bytes long; [`Error::NoSpace`], [`Error::ReadOnly`].
-    pub async fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
-        let (inner, name) = (self.inner.clone(), name.to_owned());
-        blocking(move || reserve::spend(&inner.layout, || inner.leases.lock(&name, lease))).await
+        blocking(move || reserve::spend(&inner.layout, || Lease::acquire(&inner))).await
     }
 
     /// Brings `index.json` up to date. Also happens shortly after each change, and when the last

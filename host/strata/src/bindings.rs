@@ -15,5 +15,6 @@ wasmtime::component::bindgen!({
     with: {
         "strata:image/store.ingest": crate::lent::Ingest,
         "strata:image/store.stage": crate::lent::Stage,
+        "strata:image/store.lease": crate::lent::Lease,
     },
 });

@@ -13,6 +13,7 @@ use super::twin::Twin;
 use super::worker::{Goal, Worker};
 use super::{IngestSink, spawn};
 use crate::error::Doing as _;
+use crate::lease::Lease;
 use crate::open::Inner;
 use crate::{Digest, Error, owner};
 
@@ -25,6 +26,8 @@ pub(crate) const PREFIX: &str = "stage-";
 /// that is here need not be written at all.
 pub struct Stage {
     queue: Arc<Queue>,
+    /// It lives as long as somebody waits for this.
+    _lease: Lease,
 }
 
 impl std::fmt::Debug for Stage {
@@ -61,12 +64,11 @@ impl Stage {
     /// Makes the blob durable, protects it with the lease and then makes it visible. Returns its
     /// digest, SHA-256, and its size in bytes. If it is here already it is only protected.
     ///
-    /// Goes on if the future is dropped. If it fails nothing is left.
+    /// Goes on if the future is dropped, as long as the lease lives. If it fails nothing is left.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSpace`], [`Error::Io`] from this or an earlier write; [`Error::Invalid`] if the
-    /// lease was released meanwhile.
+    /// [`Error::NoSpace`], [`Error::Io`] from this or an earlier write.
     pub async fn finish(self) -> Result<(Digest, u64), Error> {
         self.queue.request(Request::Commit);
         std::future::poll_fn(|cx| self.queue.poll_outcome(cx))
@@ -82,11 +84,14 @@ impl Drop for Stage {
 }
 
 /// Starts a blob to be protected by `lease`, perhaps the same as `like`.
-pub(crate) fn open(inner: &Arc<Inner>, lease: u64, like: Option<&Digest>) -> Result<Stage, Error> {
-    // There is nothing to protect yet, but this tells whether the lease is live.
-    inner.leases.protect(lease, &[])?;
+pub(crate) fn open(
+    inner: &Arc<Inner>,
+    lease: Lease,
+    like: Option<&Digest>,
+) -> Result<Stage, Error> {
+    let id = lease.id(inner)?;
     let twin = match like {
-        Some(digest) => Twin::open(inner, digest, lease)?,
+        Some(digest) => Twin::open(inner, digest, id)?,
         None => None,
     };
     let path = inner
@@ -95,7 +100,7 @@ pub(crate) fn open(inner: &Arc<Inner>, lease: u64, like: Option<&Digest>) -> Res
         .join(format!("{PREFIX}{}", inner.unique()));
     let file = owner::create_locked(&path).doing(|| "creating a staged blob")?;
     let queue = Arc::new(Queue::new(None, 0));
-    let goal = Goal::Stage { lease };
+    let goal = Goal::Stage { lease: id };
     let worker = Worker::new(
         inner.clone(),
         queue.clone(),
@@ -108,5 +113,8 @@ pub(crate) fn open(inner: &Arc<Inner>, lease: u64, like: Option<&Digest>) -> Res
         let _ = fs::remove_file(path);
         return Err(error);
     }
-    Ok(Stage { queue })
+    Ok(Stage {
+        queue,
+        _lease: lease,
+    })
 }

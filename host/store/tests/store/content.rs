@@ -14,16 +14,16 @@ async fn put_verifies_and_get_reads_back() {
     let digest = Digest::of(b"right");
     let lie = f
         .store
-        .put(&digest, Bytes::from_static(b"wrong"), lease)
+        .put(&digest, Bytes::from_static(b"wrong"), &lease)
         .await;
     assert!(matches!(lie, Err(Error::DigestMismatch { .. })));
     assert_eq!(f.store.stat(&digest, None).await.unwrap(), None);
     f.store
-        .put(&digest, Bytes::from_static(b"right"), lease)
+        .put(&digest, Bytes::from_static(b"right"), &lease)
         .await
         .unwrap();
     f.store
-        .put(&digest, Bytes::from_static(b"right"), lease)
+        .put(&digest, Bytes::from_static(b"right"), &lease)
         .await
         .unwrap();
     assert_eq!(f.store.get(&digest, 5).await.unwrap(), "right");
@@ -51,7 +51,7 @@ async fn other_algorithms_are_stored_in_their_directory() {
     )
     .unwrap();
     f.store
-        .put(&digest, Bytes::from_static(b"abc"), lease)
+        .put(&digest, Bytes::from_static(b"abc"), &lease)
         .await
         .unwrap();
     assert_eq!(f.store.get(&digest, 3).await.unwrap(), "abc");
@@ -94,15 +94,14 @@ async fn leased_blobs_are_not_deleted_until_released() {
     let f = Fixture::new();
     let (a, b) = (f.blob(b"a").await, f.blob(b"b").await);
     let lease = f.lease().await;
-    assert_eq!(f.store.stat(&a, Some(lease)).await.unwrap(), Some(1));
+    assert_eq!(f.store.stat(&a, Some(&lease)).await.unwrap(), Some(1));
     let both = [a.clone(), b.clone()];
     let generation = f.store.generation().unwrap();
     assert_eq!(
         f.store.delete(&both, generation).await.unwrap(),
         [(b.clone(), 1)]
     );
-    f.store.release_lease(lease);
-    f.store.release_lease(lease);
+    drop(lease);
     // Deletions do not conflict with each other.
     assert_eq!(
         f.store.delete(&both, generation).await.unwrap(),
@@ -110,11 +109,44 @@ async fn leased_blobs_are_not_deleted_until_released() {
     );
     assert!(f.store.generation().unwrap() > generation);
     assert_eq!(f.store.stat_all(&both, None).await.unwrap(), [None, None]);
-    let unknown = f.store.stat(&a, Some(lease)).await;
-    assert!(
-        matches!(unknown, Err(Error::Invalid(_))),
-        "a released lease protects nothing"
-    );
+}
+
+#[tokio::test]
+async fn a_lease_lives_as_long_as_any_of_its_clones() {
+    let f = Fixture::new();
+    let a = f.blob(b"a").await;
+    let lease = f.lease().await;
+    assert!(lease.lock("operation").await.unwrap());
+    f.store.stat(&a, Some(&lease)).await.unwrap();
+    let clone = lease.clone();
+    drop(lease);
+    let one = std::slice::from_ref(&a);
+    let generation = f.store.generation().unwrap();
+    assert_eq!(f.store.delete(one, generation).await.unwrap(), []);
+    let other = f.lease().await;
+    assert!(!other.lock("operation").await.unwrap());
+    drop(clone);
+    assert!(other.lock("operation").await.unwrap());
+    assert_eq!(f.store.delete(one, generation).await.unwrap(), [(a, 1)]);
+}
+
+#[tokio::test]
+async fn a_lease_of_another_store_is_refused() {
+    let (f, other) = (Fixture::new(), Fixture::new());
+    let (_own, lease) = (f.lease().await, other.lease().await);
+    let a = f.blob(b"a").await;
+    let refused = [
+        f.store.stat(&a, Some(&lease)).await.err(),
+        f.store
+            .put(&a, Bytes::from_static(b"a"), &lease)
+            .await
+            .err(),
+        f.store.open_ingest(&a, 1, &lease).await.err(),
+        f.store.stage(&lease, None).await.err(),
+    ];
+    for error in refused {
+        assert!(matches!(error, Some(Error::Invalid(_))), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -139,12 +171,12 @@ async fn stat_under_a_lease_races_with_delete_safely() {
         let generation = f.store.generation().unwrap();
         let (store, d) = (f.store.clone(), digest.clone());
         let deleting = tokio::spawn(async move { store.delete(&[d], generation).await });
-        let seen = f.store.stat(&digest, Some(lease)).await.unwrap();
+        let seen = f.store.stat(&digest, Some(&lease)).await.unwrap();
         let deleted = deleting.await.unwrap().unwrap();
         let there = f.store.stat(&digest, None).await.unwrap();
         assert_eq!(seen, there, "round {round}");
         assert_eq!(deleted.is_empty(), there.is_some(), "round {round}");
-        f.store.release_lease(lease);
+        drop(lease);
     }
 }
 
@@ -152,15 +184,12 @@ async fn stat_under_a_lease_races_with_delete_safely() {
 async fn locks_are_exclusive_and_end_with_their_lease() {
     let f = Fixture::new();
     let (one, two) = (f.lease().await, f.lease().await);
-    assert!(f.store.lock("prune", one).await.unwrap());
-    assert!(
-        f.store.lock("prune", one).await.unwrap(),
-        "it has it already"
-    );
-    assert!(!f.store.lock("prune", two).await.unwrap());
-    assert!(f.store.lock("other", two).await.unwrap());
-    f.store.release_lease(one);
-    assert!(f.store.lock("prune", two).await.unwrap());
+    assert!(one.lock("prune").await.unwrap());
+    assert!(one.lock("prune").await.unwrap(), "it has it already");
+    assert!(!two.lock("prune").await.unwrap());
+    assert!(two.lock("other").await.unwrap());
+    drop(one);
+    assert!(two.lock("prune").await.unwrap());
 }
 
 #[tokio::test]

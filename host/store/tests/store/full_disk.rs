@@ -44,7 +44,7 @@ async fn an_ingest_on_a_full_disk_keeps_what_was_written() {
     let bytes = Bytes::from(noise(6_000_000));
     let digest = Digest::of(&bytes);
     let lease = store.acquire_lease().await.unwrap();
-    let mut ingest = opened(store.open_ingest(&digest, 6_000_000, lease).await.unwrap());
+    let mut ingest = opened(store.open_ingest(&digest, 6_000_000, &lease).await.unwrap());
     let error = async {
         for chunk in bytes.chunks(100_000) {
             ingest.write(Bytes::copy_from_slice(chunk)).await?;
@@ -70,7 +70,7 @@ async fn an_ingest_on_a_full_disk_keeps_what_was_written() {
         .await
         .unwrap();
     assert_eq!(gone, [(old, 3_000_000)]);
-    let mut ingest = opened(store.open_ingest(&digest, 6_000_000, lease).await.unwrap());
+    let mut ingest = opened(store.open_ingest(&digest, 6_000_000, &lease).await.unwrap());
     assert_eq!(ingest.offset(), kept as u64);
     ingest.write(bytes.slice(kept..)).await.unwrap();
     ingest.commit().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_stage_on_a_full_disk_leaves_nothing() {
     let store = Store::open(&disk.0, Options::default()).unwrap();
     let bytes = Bytes::from(noise(12_000_000));
     let lease = store.acquire_lease().await.unwrap();
-    let mut stage = store.stage(lease, None).await.unwrap();
+    let mut stage = store.stage(&lease, None).await.unwrap();
     let error = stage.write(bytes.clone()).await;
     assert!(matches!(error, Err(Error::NoSpace(_))), "{error:?}");
     let again = stage.write(bytes.slice(..1)).await;
@@ -96,7 +96,7 @@ async fn a_stage_on_a_full_disk_leaves_nothing() {
     assert!(store.blobs().await.unwrap().is_empty());
 
     // A failed finish has given the room back already.
-    let mut stage = store.stage(lease, None).await.unwrap();
+    let mut stage = store.stage(&lease, None).await.unwrap();
     stage.write(bytes.slice(..5_000_000)).await.unwrap();
     assert_eq!(stage.finish().await.unwrap().1, 5_000_000);
 }
@@ -114,7 +114,7 @@ async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
     let bytes = Bytes::from(noise(50_000));
-    let put = store.put(&Digest::of(&bytes), bytes.clone(), lease).await;
+    let put = store.put(&Digest::of(&bytes), bytes.clone(), &lease).await;
     assert!(matches!(put, Err(Error::NoSpace(_))), "{put:?}");
     let mut full = None;
     for i in 0..2000 {
@@ -139,7 +139,7 @@ async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
     let names = super::images(&store).await;
     assert_eq!(names.len(), full.map_or(2000, |(count, _)| count));
     let lease = store.acquire_lease().await.unwrap();
-    store.put(&Digest::of(&bytes), bytes, lease).await.unwrap();
+    store.put(&Digest::of(&bytes), bytes, &lease).await.unwrap();
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_full_disk_can_be_freed() {
         }
     }
     let lease = store.acquire_lease().await.unwrap();
-    assert!(store.lock("prune", lease).await.unwrap());
+    assert!(lease.lock("prune").await.unwrap());
     let names: Vec<_> = super::images(&store).await;
     let removals = names.iter().map(|(name, _)| strata_store::Change::Remove {
         namespace: strata_store::IMAGES.to_owned(),

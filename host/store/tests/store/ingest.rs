@@ -17,7 +17,7 @@ async fn a_streamed_blob_is_visible_only_after_commit() {
     let digest = Digest::of(&bytes);
     let mut ingest = opened(
         f.store
-            .open_ingest(&digest, 5_000_000, lease)
+            .open_ingest(&digest, 5_000_000, &lease)
             .await
             .unwrap(),
     );
@@ -30,7 +30,7 @@ async fn a_streamed_blob_is_visible_only_after_commit() {
     assert_eq!(f.store.get(&digest, 5_000_000).await.unwrap(), bytes);
     let state = f
         .store
-        .open_ingest(&digest, 5_000_000, lease)
+        .open_ingest(&digest, 5_000_000, &lease)
         .await
         .unwrap();
     assert!(matches!(state, IngestState::Present));
@@ -47,7 +47,7 @@ async fn an_empty_blob_can_be_ingested() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let digest = Digest::of(b"");
-    let ingest = opened(f.store.open_ingest(&digest, 0, lease).await.unwrap());
+    let ingest = opened(f.store.open_ingest(&digest, 0, &lease).await.unwrap());
     ingest.commit().await.unwrap();
     assert_eq!(f.store.get(&digest, 0).await.unwrap(), "");
 }
@@ -60,7 +60,7 @@ async fn a_dropped_ingest_resumes_where_it_was() {
     let digest = Digest::of(&bytes);
     let mut ingest = opened(
         f.store
-            .open_ingest(&digest, 3_000_000, lease)
+            .open_ingest(&digest, 3_000_000, &lease)
             .await
             .unwrap(),
     );
@@ -68,7 +68,7 @@ async fn a_dropped_ingest_resumes_where_it_was() {
     drop(ingest);
     let mut ingest = opened(
         f.store
-            .open_ingest(&digest, 3_000_000, lease)
+            .open_ingest(&digest, 3_000_000, &lease)
             .await
             .unwrap(),
     );
@@ -89,7 +89,7 @@ async fn a_dropped_ingest_resumes_where_it_was() {
     let lease = f.lease().await;
     let mut ingest = opened(
         f.store
-            .open_ingest(&digest, 3_000_000, lease)
+            .open_ingest(&digest, 3_000_000, &lease)
             .await
             .unwrap(),
     );
@@ -103,10 +103,10 @@ async fn a_second_ingest_of_a_blob_is_busy() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let digest = Digest::of(b"hello");
-    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"hel")).await.unwrap();
     ingest.sink().flush().await.unwrap();
-    let other = f.store.open_ingest(&digest, 5, lease).await.unwrap();
+    let other = f.store.open_ingest(&digest, 5, &lease).await.unwrap();
     assert!(matches!(other, IngestState::Busy(3)), "{other:?}");
 }
 
@@ -115,7 +115,7 @@ async fn too_many_bytes_are_refused_and_the_rest_stays_good() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let digest = Digest::of(b"hello");
-    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"hell")).await.unwrap();
     let long = ingest.write(Bytes::from_static(b"o world")).await;
     assert!(matches!(long, Err(Error::TooLong { expected: 5 })));
@@ -129,12 +129,12 @@ async fn bytes_with_another_digest_are_discarded() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let digest = Digest::of(b"hello");
-    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"hallo")).await.unwrap();
     let lie = ingest.commit().await;
     assert!(matches!(lie, Err(Error::DigestMismatch { .. })), "{lie:?}");
     assert_eq!(f.store.stat(&digest, None).await.unwrap(), None);
-    let ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     assert_eq!(ingest.offset(), 0);
 }
 
@@ -148,7 +148,7 @@ async fn a_resumed_file_torn_by_a_power_cut_is_discarded() {
         .path()
         .join(format!(".strata/ingest/sha256-{}", digest.hex()));
     fs::write(&path, b"\0\0\0").unwrap();
-    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     assert_eq!(ingest.offset(), 3);
     ingest.write(Bytes::from_static(b"lo")).await.unwrap();
     assert!(matches!(
@@ -158,7 +158,7 @@ async fn a_resumed_file_torn_by_a_power_cut_is_discarded() {
     assert!(!path.exists());
     // Longer than the blob: nothing to resume either.
     fs::write(&path, b"hello world").unwrap();
-    let ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     assert_eq!(ingest.offset(), 0);
 }
 
@@ -167,7 +167,7 @@ async fn reset_starts_over() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let digest = Digest::of(b"hello");
-    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"xyz")).await.unwrap();
     ingest.reset().await.unwrap();
     assert_eq!(ingest.offset(), 0);
@@ -180,7 +180,7 @@ async fn a_wrong_size_of_a_present_blob_is_told() {
     let f = Fixture::new();
     let digest = f.blob(b"hello").await;
     let lease = f.lease().await;
-    let state = f.store.open_ingest(&digest, 6, lease).await;
+    let state = f.store.open_ingest(&digest, 6, &lease).await;
     assert!(matches!(state, Err(Error::Invalid(_))), "{state:?}");
 }
 
@@ -190,7 +190,12 @@ async fn a_sink_bounds_what_is_queued() {
     let lease = f.lease().await;
     let bytes = Bytes::from(noise(64 << 20));
     let digest = Digest::of(&bytes);
-    let mut ingest = opened(f.store.open_ingest(&digest, 64 << 20, lease).await.unwrap());
+    let mut ingest = opened(
+        f.store
+            .open_ingest(&digest, 64 << 20, &lease)
+            .await
+            .unwrap(),
+    );
     let mut sink = ingest.sink();
     let file = f
         .directory
@@ -226,7 +231,7 @@ async fn a_slow_download_gets_to_the_file() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let digest = Digest::of(b"hello");
-    let mut ingest = opened(f.store.open_ingest(&digest, 5, lease).await.unwrap());
+    let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"he")).await.unwrap();
     let file = f
         .directory
@@ -247,14 +252,14 @@ async fn discarding_leaves_open_ingests_alone() {
     let lease = f.lease().await;
     let (kept, dropped) = (Digest::of(b"hello"), Digest::of(b"world"));
     for digest in [&kept, &dropped] {
-        let mut ingest = opened(f.store.open_ingest(digest, 5, lease).await.unwrap());
+        let mut ingest = opened(f.store.open_ingest(digest, 5, &lease).await.unwrap());
         ingest.write(Bytes::from_static(b"he")).await.unwrap();
         ingest.sink().flush().await.unwrap();
     }
-    let ingest = opened(f.store.open_ingest(&kept, 5, lease).await.unwrap());
+    let ingest = opened(f.store.open_ingest(&kept, 5, &lease).await.unwrap());
     // The other one's worker may still be on its way out.
     drop(opened(
-        f.store.open_ingest(&dropped, 5, lease).await.unwrap(),
+        f.store.open_ingest(&dropped, 5, &lease).await.unwrap(),
     ));
     let mut discarded = 0;
     for _ in 0..100 {

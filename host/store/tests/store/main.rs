@@ -19,7 +19,9 @@ mod processes;
 mod stage;
 
 use bytes::Bytes;
-use strata_store::{Change, Descriptor, Digest, Expectation, Ingest, IngestState, Options, Store};
+use strata_store::{
+    Change, Descriptor, Digest, Expectation, Ingest, IngestState, Lease, Options, Store,
+};
 use tempfile::TempDir;
 
 /// A store in a directory of its own, which goes with it.
@@ -52,7 +54,7 @@ impl Fixture {
         blob(&self.store, bytes).await
     }
 
-    async fn lease(&self) -> u64 {
+    async fn lease(&self) -> Lease {
         self.store.acquire_lease().await.unwrap()
     }
 
@@ -78,10 +80,10 @@ async fn blob(store: &Store, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
     let lease = store.acquire_lease().await.unwrap();
     store
-        .put(&digest, Bytes::copy_from_slice(bytes), lease)
+        .put(&digest, Bytes::copy_from_slice(bytes), &lease)
         .await
         .unwrap();
-    store.release_lease(lease);
+    drop(lease);
     digest
 }
 

@@ -52,14 +52,14 @@ async fn check_read_only(store: &Store) {
     assert_eq!(store.get(&digest, 1).await.unwrap(), "a");
     let generation = store.generation().unwrap();
     let lease = store.acquire_lease().await.unwrap();
-    assert_eq!(store.stat(&digest, Some(lease)).await.unwrap(), Some(1));
+    assert_eq!(store.stat(&digest, Some(&lease)).await.unwrap(), Some(1));
     assert_eq!(store.layer_facts(&digest).await.unwrap().size, 1);
     let refused = [
         store
-            .put(&digest, Bytes::from_static(b"a"), lease)
+            .put(&digest, Bytes::from_static(b"a"), &lease)
             .await
             .err(),
-        store.open_ingest(&Digest::of(b"b"), 1, lease).await.err(),
+        store.open_ingest(&Digest::of(b"b"), 1, &lease).await.err(),
         store.apply(vec![remove("x")], None).await.err(),
         store
             .delete(std::slice::from_ref(&digest), generation)
@@ -70,13 +70,13 @@ async fn check_read_only(store: &Store) {
             .expect_diff_ids(&[(digest.clone(), digest.clone())])
             .await
             .err(),
-        store.lock("x", lease).await.err(),
+        lease.lock("x").await.err(),
     ];
     for error in refused {
         assert!(matches!(error, Some(Error::ReadOnly(_))), "{error:?}");
     }
     store.flush().await.unwrap();
-    store.release_lease(lease);
+    drop(lease);
 }
 
 #[tokio::test]

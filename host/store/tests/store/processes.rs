@@ -41,17 +41,17 @@ async fn hold(store: &Store) {
     let digest = Digest::of(&bytes);
     let mut ingest = opened(
         store
-            .open_ingest(&digest, SIZE as u64, lease)
+            .open_ingest(&digest, SIZE as u64, &lease)
             .await
             .unwrap(),
     );
     ingest.write(bytes.slice(..SIZE / 2)).await.unwrap();
     ingest.sink().flush().await.unwrap();
     store
-        .stat(&Digest::of(b"leased"), Some(lease))
+        .stat(&Digest::of(b"leased"), Some(&lease))
         .await
         .unwrap();
-    assert!(store.lock("operation", lease).await.unwrap());
+    assert!(lease.lock("operation").await.unwrap());
     println!("ready");
     std::thread::sleep(Duration::from_secs(60));
 }
@@ -59,7 +59,7 @@ async fn hold(store: &Store) {
 /// Holds a stage until it is killed.
 async fn stage(store: &Store) {
     let lease = store.acquire_lease().await.unwrap();
-    let mut stage = store.stage(lease, None).await.unwrap();
+    let mut stage = store.stage(&lease, None).await.unwrap();
     stage.write(Bytes::from(noise(SIZE))).await.unwrap();
     stage.sink().flush().await.unwrap();
     println!("ready");
@@ -71,7 +71,7 @@ async fn finish(store: &Store) {
     let lease = store.acquire_lease().await.unwrap();
     println!("ready");
     for i in 0..u32::MAX {
-        let mut stage = store.stage(lease, None).await.unwrap();
+        let mut stage = store.stage(&lease, None).await.unwrap();
         stage.write(Bytes::from(noise(300_000))).await.unwrap();
         let last = format!("{} {i}", std::process::id());
         stage.write(last.into()).await.unwrap();
@@ -160,14 +160,14 @@ async fn a_killed_process_leaves_its_download_and_nothing_else() {
 
     let state = f
         .store
-        .open_ingest(&digest, SIZE as u64, lease)
+        .open_ingest(&digest, SIZE as u64, &lease)
         .await
         .unwrap();
     assert!(
         matches!(state, IngestState::Busy(n) if n == SIZE as u64 / 2),
         "{state:?}"
     );
-    assert!(!f.store.lock("operation", lease).await.unwrap());
+    assert!(!lease.lock("operation").await.unwrap());
     let generation = f.store.generation().unwrap();
     let kept = f
         .store
@@ -178,7 +178,7 @@ async fn a_killed_process_leaves_its_download_and_nothing_else() {
     assert_eq!(f.store.discard_ingests().await.unwrap(), 0);
 
     other.kill();
-    assert!(f.store.lock("operation", lease).await.unwrap());
+    assert!(lease.lock("operation").await.unwrap());
     let gone = f
         .store
         .delete(std::slice::from_ref(&leased), generation)
@@ -187,7 +187,7 @@ async fn a_killed_process_leaves_its_download_and_nothing_else() {
     assert_eq!(gone, [(leased, 6)]);
     let mut ingest = opened(
         f.store
-            .open_ingest(&digest, SIZE as u64, lease)
+            .open_ingest(&digest, SIZE as u64, &lease)
             .await
             .unwrap(),
     );

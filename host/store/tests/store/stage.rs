@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use strata_store::{Digest, Error, Options, Stage, Store};
+use strata_store::{Digest, Error, Lease, Options, Stage, Store};
 
 use super::{Fixture, noise, opened};
 
@@ -29,7 +29,7 @@ async fn wait_for_no_files(f: &Fixture) {
     panic!("still there: {:?}", files(f));
 }
 
-async fn staged(store: &Store, lease: u64, bytes: &[u8]) -> Stage {
+async fn staged(store: &Store, lease: &Lease, bytes: &[u8]) -> Stage {
     let mut stage = store.stage(lease, None).await.unwrap();
     for chunk in bytes.chunks(10_000) {
         stage.write(Bytes::copy_from_slice(chunk)).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_staged_blob_is_visible_only_when_finished() {
     for length in [0, 1, 5_000_000] {
         let bytes = noise(length);
         let digest = Digest::of(&bytes);
-        let mut stage = staged(&f.store, lease, &bytes).await;
+        let mut stage = staged(&f.store, &lease, &bytes).await;
         stage.write(Bytes::new()).await.unwrap();
         stage.sink().flush().await.unwrap();
         assert_eq!(stage.offset(), length as u64);
@@ -63,11 +63,11 @@ async fn a_dropped_stage_leaves_nothing_to_resume() {
     let lease = f.lease().await;
     let bytes = noise(2_000_000);
     let digest = Digest::of(&bytes);
-    drop(staged(&f.store, lease, &bytes).await);
+    drop(staged(&f.store, &lease, &bytes).await);
     wait_for_no_files(&f).await;
     assert!(f.store.blobs().await.unwrap().is_empty());
-    assert_eq!(f.store.stage(lease, None).await.unwrap().offset(), 0);
-    let ingest = f.store.open_ingest(&digest, 2_000_000, lease).await;
+    assert_eq!(f.store.stage(&lease, None).await.unwrap().offset(), 0);
+    let ingest = f.store.open_ingest(&digest, 2_000_000, &lease).await;
     assert_eq!(opened(ingest.unwrap()).offset(), 0);
 }
 
@@ -75,7 +75,7 @@ async fn a_dropped_stage_leaves_nothing_to_resume() {
 async fn finishing_goes_on_when_nobody_waits() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let stage = staged(&f.store, lease, b"hello").await;
+    let stage = staged(&f.store, &lease, b"hello").await;
     let mut finish = Box::pin(stage.finish());
     let first = std::future::poll_fn(|cx| std::task::Poll::Ready(finish.as_mut().poll(cx))).await;
     drop((first, finish));
@@ -92,7 +92,7 @@ async fn finishing_goes_on_when_nobody_waits() {
 async fn a_finished_blob_is_protected_until_its_lease_ends() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let (digest, _) = staged(&f.store, lease, b"hello")
+    let (digest, _) = staged(&f.store, &lease, b"hello")
         .await
         .finish()
         .await
@@ -100,7 +100,7 @@ async fn a_finished_blob_is_protected_until_its_lease_ends() {
     let generation = f.store.generation().unwrap();
     let one = std::slice::from_ref(&digest);
     assert!(f.store.delete(one, generation).await.unwrap().is_empty());
-    f.store.release_lease(lease);
+    drop(lease);
     assert_eq!(
         f.store.delete(one, generation).await.unwrap(),
         [(digest, 5)]
@@ -117,7 +117,7 @@ async fn finish_races_with_delete_safely() {
             f.blob(&bytes).await;
         }
         let lease = f.lease().await;
-        let stage = staged(&f.store, lease, &bytes).await;
+        let stage = staged(&f.store, &lease, &bytes).await;
         let generation = f.store.generation().unwrap();
         let (store, digest) = (f.store.clone(), Digest::of(&bytes));
         let deleting = tokio::spawn(async move { store.delete(&[digest], generation).await });
@@ -125,23 +125,35 @@ async fn finish_races_with_delete_safely() {
         deleting.await.unwrap().unwrap();
         assert_eq!(f.store.stat(&digest, None).await.unwrap(), Some(4));
         assert_eq!(f.store.get(&digest, 4).await.unwrap(), &bytes[..]);
-        f.store.release_lease(lease);
+        drop(lease);
     }
     assert_eq!(files(&f), [] as [PathBuf; 0]);
 }
 
 #[tokio::test]
-async fn without_a_live_lease_nothing_is_staged() {
+async fn a_stage_keeps_its_lease_until_it_is_finished() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let stage = staged(&f.store, lease, b"hello").await;
-    f.store.release_lease(lease);
-    let refused = f.store.stage(lease, None).await;
-    assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
-    let late = stage.finish().await;
-    assert!(matches!(late, Err(Error::Invalid(_))), "{late:?}");
+    let stage = staged(&f.store, &lease, b"hello").await;
+    assert!(lease.lock("operation").await.unwrap());
+    drop(lease);
+    let other = f.lease().await;
+    assert!(!other.lock("operation").await.unwrap());
+    let (digest, _) = stage.finish().await.unwrap();
+    assert!(other.lock("operation").await.unwrap());
+    let generation = f.store.generation().unwrap();
+    let one = std::slice::from_ref(&digest);
+    assert_eq!(f.store.delete(one, generation).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_discarded_when_its_lease_ends() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let stage = staged(&f.store, &lease, b"hello").await;
+    drop((lease, stage.finish()));
+    wait_for_no_files(&f).await;
     assert!(f.store.blobs().await.unwrap().is_empty());
-    assert_eq!(files(&f), [] as [PathBuf; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,8 +162,8 @@ async fn stages_of_the_same_content_become_one_blob() {
     let lease = f.lease().await;
     let bytes = noise(3_000_000);
     let (one, two) = tokio::join!(
-        staged(&f.store, lease, &bytes),
-        staged(&f.store, lease, &bytes)
+        staged(&f.store, &lease, &bytes),
+        staged(&f.store, &lease, &bytes)
     );
     assert_eq!(files(&f).len(), 2);
     let (one, two) = tokio::join!(one.finish(), two.finish());
@@ -163,7 +175,7 @@ async fn stages_of_the_same_content_become_one_blob() {
     );
     let path = f.directory.path().join("blobs/sha256").join(digest.hex());
     let before = fs::metadata(&path).unwrap();
-    let third = staged(&f.store, lease, &bytes).await.finish().await;
+    let third = staged(&f.store, &lease, &bytes).await.finish().await;
     assert_eq!(third.unwrap(), (digest, 3_000_000));
     let after = fs::metadata(&path).unwrap();
     assert_eq!(
@@ -181,7 +193,7 @@ async fn a_torn_blob_is_replaced() {
     let digest = Digest::of(b"hello");
     let path = f.directory.path().join("blobs/sha256").join(digest.hex());
     fs::write(&path, b"hel").unwrap();
-    staged(&f.store, lease, b"hello")
+    staged(&f.store, &lease, b"hello")
         .await
         .finish()
         .await
@@ -193,7 +205,7 @@ async fn a_torn_blob_is_replaced() {
 async fn a_stage_bounds_what_is_queued() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let mut stage = f.store.stage(lease, None).await.unwrap();
+    let mut stage = f.store.stage(&lease, None).await.unwrap();
     let [file] = files(&f).try_into().unwrap();
     let mut rest = Bytes::from(noise(16 << 20));
     while !rest.is_empty() {
@@ -211,7 +223,7 @@ async fn a_stage_bounds_what_is_queued() {
 async fn open_stages_are_not_cleared_away() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let stage = staged(&f.store, lease, b"hello").await;
+    let stage = staged(&f.store, &lease, b"hello").await;
     assert_eq!(f.store.discard_ingests().await.unwrap(), 0);
     drop(super::open(&f.directory));
     assert_eq!(files(&f).len(), 1);
@@ -222,7 +234,7 @@ async fn open_stages_are_not_cleared_away() {
     };
     let store = Store::open(f.directory.path(), read_only).unwrap();
     let lease = store.acquire_lease().await.unwrap();
-    let refused = store.stage(lease, None).await;
+    let refused = store.stage(&lease, None).await;
     assert!(matches!(refused, Err(Error::ReadOnly(_))), "{refused:?}");
 }
 
@@ -233,7 +245,7 @@ async fn bytes_like_a_blobs_are_compared_and_written_only_where_they_differ() {
     let known = noise(700_000);
     let like = Digest::of(&known);
     f.store
-        .put(&like, Bytes::from(known.clone()), lease)
+        .put(&like, Bytes::from(known.clone()), &lease)
         .await
         .unwrap();
     let mut longer = known.clone();
@@ -254,7 +266,7 @@ async fn bytes_like_a_blobs_are_compared_and_written_only_where_they_differ() {
         (other, 300_000),
         (Vec::new(), 0),
     ] {
-        let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
+        let mut stage = f.store.stage(&lease, Some(like.clone())).await.unwrap();
         for chunk in bytes.chunks(10_000) {
             stage.write(Bytes::copy_from_slice(chunk)).await.unwrap();
         }
@@ -272,7 +284,7 @@ async fn a_blob_that_is_not_here_is_nothing_to_compare_with() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let like = Digest::of(b"absent");
-    let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
+    let mut stage = f.store.stage(&lease, Some(like.clone())).await.unwrap();
     stage.write(Bytes::from_static(b"absent")).await.unwrap();
     assert_eq!(stage.finish().await.unwrap(), (like.clone(), 6));
     assert_eq!(f.store.stat(&like, None).await.unwrap(), Some(6));
@@ -285,11 +297,11 @@ async fn what_is_compared_with_is_not_deleted_meanwhile() {
     let known = noise(500_000);
     let like = Digest::of(&known);
     f.store
-        .put(&like, Bytes::from(known.clone()), first)
+        .put(&like, Bytes::from(known.clone()), &first)
         .await
         .unwrap();
-    f.store.release_lease(first);
-    let mut stage = f.store.stage(lease, Some(like.clone())).await.unwrap();
+    drop(first);
+    let mut stage = f.store.stage(&lease, Some(like.clone())).await.unwrap();
     let generation = f.store.generation().unwrap();
     let gone = f
         .store

@@ -11,4 +11,4 @@ pub(crate) use settings::configuration;
     unreachable_pub,
     reason = "the generated bindings re-export it, so it must be pub"
 )]
-pub use store::{Ingest, Stage};
+pub use store::{Ingest, Lease, Stage};

@@ -28,7 +28,8 @@ use crate::{
 pub struct Ingest {
     digest: Digest,
     size: u64,
-    lease: u64,
+    /// Kept, as the guest's own may be dropped first and `reset` needs one.
+    lease: strata_store::Lease,
     /// `None` once committed or failed.
     open: Option<strata_store::Ingest>,
 }
@@ -42,6 +43,14 @@ pub struct Stage(
     /// `None` while a write is under way, and once finished.
     Option<strata_store::Stage>,
 );
+
+/// Content kept and locks held, behind the guest's `store.lease`: given back when the guest
+/// drops it, or when its instance is gone.
+#[allow(
+    unreachable_pub,
+    reason = "the generated bindings re-export it, so it must be pub"
+)]
+pub struct Lease(strata_store::Lease);
 
 type Outcome<R> = wasmtime::Result<Result<R, types::Error>>;
 
@@ -57,6 +66,22 @@ fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
 
 fn native<T: 'static>(accessor: &Accessor<T, HasLent>) -> Store {
     accessor.with(|mut access| access.get().shared.store.clone())
+}
+
+/// The lease behind a handle. A clone, as nothing in the table may be held across an await.
+fn held<T: 'static>(
+    accessor: &Accessor<T, HasLent>,
+    lease: &Resource<Lease>,
+) -> wasmtime::Result<strata_store::Lease> {
+    accessor.with(|mut access| Ok(access.get().table.get(lease)?.0.clone()))
+}
+
+/// [`held`], if there is a handle.
+fn held_by<T: 'static>(
+    accessor: &Accessor<T, HasLent>,
+    lease: Option<&Resource<Lease>>,
+) -> wasmtime::Result<Option<strata_store::Lease>> {
+    lease.map(|lease| held(accessor, lease)).transpose()
 }
 
 /// Parses, then asks the store: the shape of almost every function here. The
@@ -155,14 +180,14 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
                 ingest.open.take(),
                 ingest.digest.clone(),
                 ingest.size,
-                ingest.lease,
+                ingest.lease.clone(),
             ))
         })?;
         let outcome = async {
             let mut open = match open {
                 Some(open) => open,
                 // A failed commit spent it: open it once more.
-                None => match store.open_ingest(&digest, size, lease).await? {
+                None => match store.open_ingest(&digest, size, &lease).await? {
                     IngestState::Open(open) => open,
                     IngestState::Present | IngestState::Busy(_) => {
                         return Err(types::Error::Conflict(format!(
@@ -232,6 +257,24 @@ impl<T: 'static> wit::HostStageWithStore<T> for HasLent {
     }
 }
 
+impl wit::HostLease for Lent<'_> {}
+
+impl<T: 'static> wit::HostLeaseWithStore<T> for HasLent {
+    async fn lock(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Lease>,
+        name: String,
+    ) -> Outcome<bool> {
+        let lease = held(accessor, &this)?;
+        ask! { lease.lock(&name).await? }
+    }
+
+    fn drop(mut access: Access<'_, T, Self>, this: Resource<Lease>) -> wasmtime::Result<()> {
+        access.get().table.delete(this)?;
+        Ok(())
+    }
+}
+
 /// What a spent ingest or stage answers.
 fn spent() -> types::Error {
     types::Error::Conflict("this blob was finished or has failed, open it again".to_owned())
@@ -241,19 +284,19 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     async fn stat(
         accessor: &Accessor<T, Self>,
         name: String,
-        lease: Option<u64>,
+        lease: Option<Resource<Lease>>,
     ) -> Outcome<Option<u64>> {
-        let store = native(accessor);
-        ask! { store.stat(&digest(&name)?, lease).await? }
+        let (store, lease) = (native(accessor), held_by(accessor, lease.as_ref())?);
+        ask! { store.stat(&digest(&name)?, lease.as_ref()).await? }
     }
 
     async fn stat_all(
         accessor: &Accessor<T, Self>,
         names: Vec<String>,
-        lease: Option<u64>,
+        lease: Option<Resource<Lease>>,
     ) -> Outcome<Vec<Option<u64>>> {
-        let store = native(accessor);
-        ask! { store.stat_all(&digests(&names)?, lease).await? }
+        let (store, lease) = (native(accessor), held_by(accessor, lease.as_ref())?);
+        ask! { store.stat_all(&digests(&names)?, lease.as_ref()).await? }
     }
 
     async fn get(accessor: &Accessor<T, Self>, name: String, limit: u64) -> Outcome<Vec<u8>> {
@@ -296,24 +339,24 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         accessor: &Accessor<T, Self>,
         name: String,
         data: Vec<u8>,
-        lease: u64,
+        lease: Resource<Lease>,
     ) -> Outcome<()> {
-        let store = native(accessor);
-        ask! { store.put(&digest(&name)?, Bytes::from(data), lease).await? }
+        let (store, lease) = (native(accessor), held(accessor, &lease)?);
+        ask! { store.put(&digest(&name)?, Bytes::from(data), &lease).await? }
     }
 
     async fn open_ingest(
         accessor: &Accessor<T, Self>,
         name: String,
         size: u64,
-        lease: u64,
+        lease: Resource<Lease>,
     ) -> Outcome<wit::IngestState> {
-        let store = native(accessor);
+        let (store, lease) = (native(accessor), held(accessor, &lease)?);
         let digest = match digest(&name) {
             Ok(digest) => digest,
             Err(error) => return Ok(Err(error)),
         };
-        match store.open_ingest(&digest, size, lease).await {
+        match store.open_ingest(&digest, size, &lease).await {
             Ok(IngestState::Present) => Ok(Ok(wit::IngestState::Present)),
             Ok(IngestState::Busy(current)) => Ok(Ok(wit::IngestState::Busy(current))),
             Ok(IngestState::Open(open)) => accessor.with(|mut access| {
@@ -331,15 +374,15 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
 
     async fn open_stage(
         accessor: &Accessor<T, Self>,
-        lease: u64,
+        lease: Resource<Lease>,
         like: Option<String>,
     ) -> Outcome<Resource<Stage>> {
-        let store = native(accessor);
+        let (store, lease) = (native(accessor), held(accessor, &lease)?);
         let like = match like.as_deref().map(digest).transpose() {
             Ok(like) => like,
             Err(error) => return Ok(Err(error)),
         };
-        match store.stage(lease, like).await {
+        match store.stage(&lease, like).await {
             Ok(stage) => {
                 accessor.with(|mut access| Ok(Ok(access.get().table.push(Stage(Some(stage)))?)))
             }
@@ -418,19 +461,13 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         }
     }
 
-    async fn acquire_lease(accessor: &Accessor<T, Self>) -> Outcome<u64> {
-        let store = native(accessor);
-        ask! { store.acquire_lease().await? }
-    }
-
-    fn release_lease(mut access: Access<'_, T, Self>, lease: u64) -> wasmtime::Result<()> {
-        access.get().shared.store.release_lease(lease);
-        Ok(())
-    }
-
-    async fn lock(accessor: &Accessor<T, Self>, name: String, lease: u64) -> Outcome<bool> {
-        let store = native(accessor);
-        ask! { store.lock(&name, lease).await? }
+    async fn acquire_lease(accessor: &Accessor<T, Self>) -> Outcome<Resource<Lease>> {
+        match native(accessor).acquire_lease().await {
+            Ok(lease) => {
+                accessor.with(|mut access| Ok(Ok(access.get().table.push(Lease(lease))?)))
+            }
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 }
 

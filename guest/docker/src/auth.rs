@@ -53,7 +53,7 @@ pub(crate) fn meta_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 
 fn decode(header: &[u8]) -> Option<AuthConfig> {
     let json = BASE64_URL_SAFE.decode(header).ok()?;
-    serde_json::from_slice(&json).ok()
+    strata_oci::json::from_slice(&json).ok()
 }
 
 /// Whether `address`, a host or the URL of one, is the registry references call `domain`.

@@ -46,16 +46,9 @@ pub(crate) fn refused(error: ArchiveError) -> Error {
     }
 }
 
-/// Content that breaks its specification or is not what its digest says. What readers of
-/// JSON say may quote it, so that only the start is passed on.
+/// Content that breaks its specification or is not what its digest says.
 fn invalid(error: impl std::fmt::Display) -> Error {
-    const SHOWN: usize = 1000;
-    let mut message = error.to_string();
-    if let Some((end, _)) = message.char_indices().nth(SHOWN) {
-        message.truncate(end);
-        message.push('\u{2026}');
-    }
-    Error::ManifestInvalid(message)
+    Error::invalid(error)
 }
 
 /// Text of an archive in an error: quoted, and not more of it than helps.

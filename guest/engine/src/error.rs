@@ -4,7 +4,7 @@
 //! happened, to which reference or digest, and what to do next. They never hold
 //! credentials or query strings.
 
-use strata_oci::Digest;
+use strata_oci::{Digest, config::ConfigError, document::DocumentError};
 
 /// `Result` with the engine's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -76,4 +76,49 @@ pub enum Error {
     /// A fault of strata or its host.
     #[error("{0}")]
     Internal(String),
+}
+
+/// The most characters of a reason that are passed on: what strangers wrote may be quoted in it.
+const MAX_REASON_CHARS: usize = 1000;
+
+impl Error {
+    /// Content that breaks its specification or is not what its digest says.
+    pub(crate) fn invalid(reason: impl std::fmt::Display) -> Self {
+        Self::ManifestInvalid(shortened(reason))
+    }
+
+    /// Content that is sound but more than is taken.
+    pub(crate) fn over(reason: impl std::fmt::Display) -> Self {
+        Self::QuotaExceeded(shortened(reason))
+    }
+
+    /// A manifest or index that cannot be read, and where it is.
+    pub(crate) fn document(digest: &Digest, error: &DocumentError) -> Self {
+        let reason = format_args!("{digest}: {error}");
+        match error {
+            DocumentError::Schema1 | DocumentError::UnsupportedMediaType(_) => {
+                Self::Unsupported(shortened(reason))
+            }
+            error if error.is_over_limit() => Self::over(reason),
+            _ => Self::invalid(reason),
+        }
+    }
+
+    /// An image config that cannot be read, and where it is.
+    pub(crate) fn config(digest: &Digest, error: &ConfigError) -> Self {
+        let reason = format_args!("{digest}: {error}");
+        match error.is_over_limit() {
+            true => Self::over(reason),
+            false => Self::invalid(reason),
+        }
+    }
+}
+
+fn shortened(reason: impl std::fmt::Display) -> String {
+    let mut reason = reason.to_string();
+    if let Some((end, _)) = reason.char_indices().nth(MAX_REASON_CHARS) {
+        reason.truncate(end);
+        reason.push('\u{2026}');
+    }
+    reason
 }

@@ -66,7 +66,7 @@ pub enum ArchiveError {
     /// There was nothing at all.
     #[error("the archive is empty")]
     Empty,
-    /// It stops where more must come: at least the two blocks of zeros at the end are missing.
+    /// It stops where more must come: in a header, or in what one announces.
     #[error("unexpected end of archive after {offset} bytes, it was cut off")]
     Truncated {
         /// Bytes that came.

@@ -7,7 +7,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{digest::Digest, nullable, object::Object, platform::Platform, timestamp};
+use crate::{
+    digest::Digest,
+    json::{self, limits},
+    nullable,
+    platform::Platform,
+    timestamp,
+};
 
 mod container;
 
@@ -28,7 +34,17 @@ pub enum ConfigError {
     },
     /// Not JSON, or a member has the wrong type.
     #[error("invalid image config: {0}")]
-    Json(#[source] serde_json::Error),
+    Json(#[from] json::Error),
+}
+
+impl ConfigError {
+    /// Whether the config is sound but more than is taken here.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } => true,
+            Self::Json(error) => error.is_over_limit(),
+        }
+    }
 }
 
 /// An image config.
@@ -67,7 +83,7 @@ pub struct ImageConfig {
         rename = "os.features",
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::features"
     )]
     pub os_features: Vec<String>,
     /// The kind of processor, as in [`Platform::variant`].
@@ -81,13 +97,13 @@ pub struct ImageConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ContainerConfig>,
     /// The layers.
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default)]
     pub rootfs: RootFs,
     /// How each layer came to be, oldest first; also steps that made none.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::history"
     )]
     pub history: Vec<History>,
     /// Docker: the commit message.
@@ -130,7 +146,7 @@ pub struct RootFs {
     #[serde(rename = "type", default, deserialize_with = "nullable::or_default")]
     pub type_: String,
     /// The digest of each layer's uncompressed tar, lowest first.
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default, deserialize_with = "limits::diff_ids")]
     pub diff_ids: Vec<Digest>,
 }
 
@@ -183,8 +199,7 @@ impl ImageConfig {
         if bytes.len() > MAX_CONFIG_BYTES {
             return Err(ConfigError::TooLarge { size: bytes.len() });
         }
-        let Object(config) = serde_json::from_slice(bytes).map_err(ConfigError::Json)?;
-        Ok(config)
+        Ok(json::from_slice(bytes)?)
     }
 
     /// The platform the image is for, as written (not normalised).

@@ -4,15 +4,12 @@
 //! accepts. It never writes a document back: digests cover the bytes, which the caller keeps. `Serialize` is
 //! for documents made here from parts.
 
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
+    json,
     media_type::{self, Kind},
     nullable,
-    object::Object,
 };
 
 mod descriptor;
@@ -53,7 +50,7 @@ pub enum DocumentError {
     },
     /// Not JSON, or a member has the wrong type.
     #[error("invalid manifest: {0}")]
-    Json(#[source] serde_json::Error),
+    Json(#[from] json::Error),
     /// The media type inside is not the one it was announced under.
     #[error(
         "manifest says its media type is {found:?} but it was sent as {expected:?}; the registry must send one type"
@@ -87,6 +84,17 @@ pub enum DocumentError {
         /// How many it has.
         count: usize,
     },
+}
+
+impl DocumentError {
+    /// Whether the document is sound but more than is taken here.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::TooManyChildren { .. } => true,
+            Self::Json(error) => error.is_over_limit(),
+            _ => false,
+        }
+    }
 }
 
 fn stated(media_type: &str) -> &str {
@@ -129,7 +137,7 @@ impl Document {
         if !generic {
             document_kind(announced)?;
         }
-        let head: Head = read(bytes)?;
+        let head: Head = json::from_slice(bytes)?;
         let is_index = match (&head.media_type, generic) {
             (Some(found), false) if found != announced => {
                 return Err(DocumentError::MediaTypeMismatch {
@@ -160,11 +168,11 @@ impl Document {
             return Err(DocumentError::SchemaVersion(head.schema_version));
         }
         let document = if is_index {
-            Self::Index(read::<image::IndexJson>(bytes)?.into())
+            Self::Index(json::from_slice::<image::IndexJson>(bytes)?.into())
         } else if head.config.is_none() {
             return Err(DocumentError::MissingConfig);
         } else {
-            Self::Manifest(read::<image::ManifestJson>(bytes)?.into())
+            Self::Manifest(json::from_slice::<image::ManifestJson>(bytes)?.into())
         };
         let count = document.children().len();
         if count > MAX_CHILDREN {
@@ -193,11 +201,6 @@ fn document_kind(essence: &str) -> Result<Kind, DocumentError> {
         Kind::Schema1 => Err(DocumentError::Schema1),
         _ => Err(DocumentError::UnsupportedMediaType(essence.to_owned())),
     }
-}
-
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
-    let Object(members) = serde_json::from_slice(bytes).map_err(DocumentError::Json)?;
-    Ok(members)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod document;
 pub mod filter;
 pub mod glob;
 pub mod instruction;
+pub mod json;
 pub mod layer;
 pub mod media_type;
 pub mod platform;
@@ -31,7 +32,6 @@ pub mod reference;
 pub mod timestamp;
 
 mod nullable;
-mod object;
 mod quote;
 
 pub use config::ImageConfig;

@@ -1,7 +1,14 @@
 //! Deserialisers that read JSON `null` as "absent", as Go's decoder does: images written by Go tools
 //! carry `null` wherever a list, map or string was empty.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+
+use crate::json::limits;
 
 /// Reads `null` as the type's default.
 pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -20,21 +27,51 @@ where
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
-/// Reads one string as a list of one: Docker's `Cmd` and `Entrypoint` were once written so.
-pub(crate) fn string_or_list<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
+/// Reads `Cmd`, which was once written as one string.
+pub(crate) fn cmd<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Words {
-        One(String),
-        Many(Vec<String>),
+    let words: Option<Words> = limits::cmd(deserializer)?;
+    Ok(words.map(|Words(words)| words))
+}
+
+/// The same for `Entrypoint`.
+pub(crate) fn entrypoint<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let words: Option<Words> = limits::entrypoint(deserializer)?;
+    Ok(words.map(|Words(words)| words))
+}
+
+/// A list of strings, or one string as a list of one.
+struct Words(Vec<String>);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordsVisitor)
     }
-    Ok(
-        Option::<Words>::deserialize(deserializer)?.map(|words| match words {
-            Words::One(word) => vec![word],
-            Words::Many(words) => words,
-        }),
-    )
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Words;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strings or a string")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Words, E> {
+        Ok(Words(vec![word.to_owned()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = list.next_element()? {
+            words.push(word);
+        }
+        Ok(Words(words))
+    }
 }

@@ -6,7 +6,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{nullable, object::Object, quote::quote};
+use crate::{
+    json::{self, limits},
+    nullable,
+    quote::quote,
+};
 
 mod rank;
 mod words;
@@ -35,7 +39,7 @@ pub struct Platform {
         rename = "os.features",
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::features"
     )]
     pub os_features: Vec<String>,
     /// The kind of processor: `v7`, `v8`, …
@@ -82,8 +86,8 @@ pub enum PlatformError {
     #[error("{}: wildcards not yet supported: invalid argument", quote(.0))]
     Wildcard(String),
     /// Not the JSON of a platform.
-    #[error("failed to parse platform: {}", json_reason(.0))]
-    Json(#[source] serde_json::Error),
+    #[error("failed to parse platform: {0}")]
+    Json(#[from] json::Error),
     /// One of the two members every platform has is missing.
     #[error("both OS and Architecture must be provided")]
     Incomplete,
@@ -157,11 +161,7 @@ impl Platform {
     /// # Errors
     /// [`PlatformError::Json`], [`PlatformError::Incomplete`] or [`PlatformError::OnlyOptional`].
     pub fn parse_json(json: &str) -> Result<Self, PlatformError> {
-        let platform: Option<Object<Self>> =
-            serde_json::from_str(json).map_err(PlatformError::Json)?;
-        let platform = platform
-            .map(|Object(platform)| platform)
-            .unwrap_or_default();
+        let platform: Self = json::from_slice(json.as_bytes())?;
         let any_optional = platform.variant.is_some()
             || platform.os_version.is_some()
             || !platform.os_features.is_empty();
@@ -249,14 +249,6 @@ impl fmt::Display for Platform {
         }
         Ok(())
     }
-}
-
-/// Go's words for what clients meet most, a text cut short; else the JSON reader's own.
-fn json_reason(error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "unexpected end of JSON input".to_owned();
-    }
-    error.to_string()
 }
 
 /// Whether two Windows versions have the same major, minor and build number, or one does not say.

@@ -106,7 +106,7 @@ impl<B: Body> Reader<B> {
         Ok(None)
     }
 
-    /// One step, and the bytes of the chunk it used; `None` if a layer ends without end.
+    /// One step, and the bytes of the chunk it used; `None` if it ends without end.
     async fn advance(&mut self) -> Result<Option<(Range<usize>, Step)>> {
         loop {
             let rest = self.chunk.get(self.used..).unwrap_or_default();
@@ -132,6 +132,7 @@ impl<B: Body> Reader<B> {
                         return Ok(None);
                     }
                     self.parser.finish().map_err(|error| self.refused(error))?;
+                    return Ok(None);
                 }
             }
         }

@@ -61,7 +61,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
                 Err(ReadError::TooLong) => return Err(unusable("is too long")),
             };
             let page: Page =
-                serde_json::from_slice(&bytes).map_err(|_| unusable("is not a tag list"))?;
+                strata_oci::json::from_slice(&bytes).map_err(|_| unusable("is not a tag list"))?;
             tags.extend(page.tags.unwrap_or_default());
             if tags.len() > MAX_TAGS {
                 return Err(unusable("is too long"));

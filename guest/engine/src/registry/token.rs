@@ -192,7 +192,7 @@ async fn finish<T: Transport, C: Clock>(
         Err(ReadError::TooLong) => return Err(no_token(&shown)),
     };
     // Parse errors quote the text, so they are not passed on: it may hold a token.
-    let token: TokenAnswer = serde_json::from_slice(&bytes).map_err(|_| no_token(&shown))?;
+    let token: TokenAnswer = strata_oci::json::from_slice(&bytes).map_err(|_| no_token(&shown))?;
     let value = [token.token, token.access_token]
         .into_iter()
         .flatten()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{nullable, object::Object};
+use crate::{json, nullable};
 
 /// The file that lists the images.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -41,9 +41,8 @@ pub struct Row {
 ///
 /// # Errors
 /// If it is no list of objects.
-pub fn parse_manifest(bytes: &[u8]) -> Result<Option<Vec<Row>>, serde_json::Error> {
-    let rows: Option<Vec<Object<Row>>> = serde_json::from_slice(bytes)?;
-    Ok(rows.map(|rows| rows.into_iter().map(|Object(row)| row).collect()))
+pub fn parse_manifest(bytes: &[u8]) -> Result<Option<Vec<Row>>, json::Error> {
+    json::from_slice(bytes)
 }
 
 /// Writes an empty list as Go writes one that was never made.

@@ -145,16 +145,25 @@ impl Frames {
         Ok((input.len() - rest.len(), frame))
     }
 
-    /// Tells whether the archive was whole, when no more input comes.
+    /// Tells whether the archive was whole, when no more input comes. The blocks of zeros at the end may be missing, and
+    /// so may the padding before them: no common reader asks for them, and some tools do not write them.
     ///
     /// # Errors
     /// [`ArchiveError::Empty`] or [`ArchiveError::Truncated`].
     pub(crate) fn finish(&self) -> Result<(), ArchiveError> {
         match (&self.state, self.offset) {
-            (State::End, _) => Ok(()),
             (_, 0) => Err(ArchiveError::Empty),
+            (State::End | State::Zeros | State::Padding { .. }, _)
+            | (State::Content { remaining: 0, .. }, _) => Ok(()),
+            // Nothing more, or part of the first block of zeros.
+            (State::Header, _) if self.next.is_empty() && self.is_zero() => Ok(()),
             (_, offset) => Err(ArchiveError::Truncated { offset }),
         }
+    }
+
+    /// Whether what has been gathered of a block is zeros.
+    fn is_zero(&self) -> bool {
+        self.block.iter().take(self.filled).all(|byte| *byte == 0)
     }
 
     /// What is wrong with the header that was just found.

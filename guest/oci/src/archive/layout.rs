@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Descriptor, Digest, nullable, object::Object};
+use crate::{Descriptor, Digest, json, nullable};
 
 /// The file that says it is an OCI layout.
 pub const LAYOUT_FILE: &str = "oci-layout";
@@ -51,9 +51,8 @@ impl Layout {
     ///
     /// # Errors
     /// If it is no JSON object, or the version no string.
-    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let Object(layout) = serde_json::from_slice(bytes)?;
-        Ok(layout)
+    pub fn parse(bytes: &[u8]) -> Result<Self, json::Error> {
+        json::from_slice(bytes)
     }
 }
 
@@ -69,7 +68,7 @@ struct Images {
 ///
 /// # Errors
 /// If it is no JSON object or an entry no descriptor.
-pub fn parse_index(bytes: &[u8]) -> Result<Vec<Descriptor>, serde_json::Error> {
-    let Object(Images { manifests }) = serde_json::from_slice(bytes)?;
+pub fn parse_index(bytes: &[u8]) -> Result<Vec<Descriptor>, json::Error> {
+    let Images { manifests } = json::from_slice(bytes)?;
     Ok(manifests)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
-use crate::nullable;
+use crate::{json::limits, nullable};
 
 /// How to run a container. Serialising leaves out what is empty, as engines do from API 1.52 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,10 @@ pub struct ContainerConfig {
     )]
     pub attach_stderr: bool,
     /// Ports by `number/protocol`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limits::ports"
+    )]
     pub exposed_ports: Option<BTreeMap<String, Empty>>,
     /// Whether there is a terminal.
     #[serde(
@@ -68,12 +71,15 @@ pub struct ContainerConfig {
     )]
     pub stdin_once: bool,
     /// The environment, `NAME=value` each.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limits::env"
+    )]
     pub env: Option<Vec<String>>,
     /// The command, or the default arguments of the entrypoint.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::string_or_list"
+        deserialize_with = "nullable::cmd"
     )]
     pub cmd: Option<Vec<String>>,
     /// How to see whether the container is well.
@@ -92,7 +98,10 @@ pub struct ContainerConfig {
     )]
     pub image: String,
     /// Mount points, by path.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limits::volumes"
+    )]
     pub volumes: Option<BTreeMap<String, Empty>>,
     /// The working directory; empty is `/`.
     #[serde(
@@ -103,14 +112,20 @@ pub struct ContainerConfig {
     /// The program to run.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::string_or_list"
+        deserialize_with = "nullable::entrypoint"
     )]
     pub entrypoint: Option<Vec<String>>,
     /// Instructions for builds on top of this image.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limits::on_build"
+    )]
     pub on_build: Option<Vec<String>>,
     /// Labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limits::labels"
+    )]
     pub labels: Option<BTreeMap<String, String>>,
     /// The signal that stops the container, by name or number.
     #[serde(
@@ -122,7 +137,10 @@ pub struct ContainerConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<i64>,
     /// The shell of the shell form of commands.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "limits::shell"
+    )]
     pub shell: Option<Vec<String>>,
 }
 
@@ -219,7 +237,7 @@ pub struct Healthcheck {
     /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", command]`; empty inherits.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::test"
     )]
     pub test: Vec<String>,
     /// Time between two checks.

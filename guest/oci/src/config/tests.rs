@@ -89,12 +89,12 @@ fn a_container_config_of_nulls_is_an_empty_one() {
         .map(|name| format!("\"{name}\":null"))
         .collect();
     let config: ContainerConfig =
-        serde_json::from_str(&format!("{{{}}}", nulls.join(","))).unwrap();
+        json::from_slice(format!("{{{}}}", nulls.join(",")).as_bytes()).unwrap();
     assert_eq!(config, ContainerConfig::default());
     assert_eq!(serde_json::to_string(&config).unwrap(), "{}");
 
     let health = r#"{"Test":null,"Interval":null,"Timeout":null,"StartPeriod":null,"StartInterval":null,"Retries":null}"#;
-    let health: Healthcheck = serde_json::from_str(health).unwrap();
+    let health: Healthcheck = json::from_slice(health.as_bytes()).unwrap();
     assert_eq!(health, Healthcheck::default());
 }
 
@@ -151,7 +151,7 @@ fn wrong_types_and_digests_are_refused() {
         r#"{"config":{"Env":"A=b"}}"#,
         r#"{"config":{"Labels":{"k":1}}}"#,
         r#"{"config":{"Healthcheck":{"Interval":1.5}}}"#,
-        r#"{"os":"linux","os":"windows"}"#,
+        r#"{"os":"linux","os":1}"#,
     ] {
         let error = ImageConfig::parse(json.as_bytes()).unwrap_err();
         assert!(
@@ -159,7 +159,82 @@ fn wrong_types_and_digests_are_refused() {
             "{json}"
         );
     }
-    assert!(ImageConfig::parse(b"{\"os\":\"\xff\"}").is_err());
+}
+
+#[test]
+fn members_are_read_as_go_reads_them() {
+    let json = r#"{"Architecture":"arm64","OS":"x","os":"linux","rootfS":{"Type":"layers"},"rootfs":{"diff_ids":["DIFF_ID"]},
+        "config":{"cmd":["a"],"User":"u"},"Config":{"Cmd":["b"],"env":["A=b"],"labels":{"a":null,"b":"\ud800"}}}"#;
+    let expected = "{\"architecture\":\"arm64\",\"os\":\"linux\",\"config\":{\"User\":\"u\",\"Env\":[\"A=b\"],\"Cmd\":[\"b\"],\
+        \"Labels\":{\"a\":\"\",\"b\":\"\u{fffd}\"}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"DIFF_ID\"]}}";
+    let read = parse(&json.replace("DIFF_ID", DIFF_ID));
+    assert_eq!(
+        serde_json::to_string(&read).unwrap(),
+        expected.replace("DIFF_ID", DIFF_ID)
+    );
+    let invalid = ImageConfig::parse(b"{\"os\":\"\xff\"}").unwrap();
+    assert_eq!(invalid.os, "\u{fffd}");
+}
+
+#[test]
+fn what_may_be_many_is_bounded() {
+    let list = |value: &str, count| format!("[{}]", vec![value; count].join(","));
+    let map = |value: &str, count: usize| {
+        let members: Vec<String> = (0..count).map(|it| format!("\"{it:x}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let config = |name: &str, value: String| format!(r#"{{"config":{{"{name}":{value}}}}}"#);
+    let words = |name: &str, count| config(name, list("\"\"", count));
+    type Made<'a> = &'a dyn Fn(usize) -> String;
+    let cases: [(&str, usize, Made<'_>); 12] = [
+        ("history entries", json::MAX_HISTORY, &|count| {
+            format!(r#"{{"history":{}}}"#, list("{}", count))
+        }),
+        ("os.features", json::MAX_FEATURES, &|count| {
+            format!(r#"{{"os.features":{}}}"#, list("\"\"", count))
+        }),
+        ("diff-ids", crate::document::MAX_CHILDREN, &|count| {
+            let diff_ids = list(&format!("\"{DIFF_ID}\""), count);
+            format!(r#"{{"rootfs":{{"diff_ids":{diff_ids}}}}}"#)
+        }),
+        ("labels", json::MAX_LABELS, &|count| {
+            config("Labels", map("\"\"", count))
+        }),
+        ("volumes", json::MAX_VOLUMES, &|count| {
+            config("Volumes", map("{}", count))
+        }),
+        ("exposed ports", json::MAX_PORTS, &|count| {
+            config("ExposedPorts", map("{}", count))
+        }),
+        ("environment variables", json::MAX_WORDS, &|count| {
+            words("Env", count)
+        }),
+        ("words of the command", json::MAX_WORDS, &|count| {
+            words("Cmd", count)
+        }),
+        ("words of the entrypoint", json::MAX_WORDS, &|count| {
+            words("Entrypoint", count)
+        }),
+        ("words of the shell", json::MAX_WORDS, &|count| {
+            words("Shell", count)
+        }),
+        ("triggers", json::MAX_WORDS, &|count| {
+            words("OnBuild", count)
+        }),
+        ("words of the health check", json::MAX_WORDS, &|count| {
+            let test = list("\"\"", count);
+            config("Healthcheck", format!(r#"{{"Test":{test}}}"#))
+        }),
+    ];
+    for (what, most, made) in cases {
+        assert!(ImageConfig::parse(made(most).as_bytes()).is_ok(), "{what}");
+        let error = ImageConfig::parse(made(most + 1).as_bytes()).unwrap_err();
+        assert!(error.is_over_limit(), "{what}");
+        assert_eq!(
+            error.to_string(),
+            format!("invalid image config: too many {what}, the limit is {most}")
+        );
+    }
 }
 
 #[test]
@@ -186,7 +261,7 @@ fn deep_nesting_is_an_error_or_ignored_but_never_fatal() {
 
 /// A config from JSON.
 fn container(json: &str) -> ContainerConfig {
-    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
+    json::from_slice(json.as_bytes()).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::{digest::Digest, nullable, platform::Platform};
+use crate::{digest::Digest, json::limits, nullable, platform::Platform};
 
 /// The annotation that says what a manifest in an index is for; `attestation-manifest` marks attestations.
 pub const ATTESTATION_TYPE: &str = "vnd.docker.reference.type";
@@ -28,14 +28,14 @@ pub struct Descriptor {
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::urls"
     )]
     pub urls: Vec<String>,
     /// Annotations of the pointer (the content has its own).
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::annotations"
     )]
     pub annotations: BTreeMap<String, String>,
     /// The content itself in base64, unchecked: read it with [`Descriptor::inline`].
@@ -93,19 +93,25 @@ impl Descriptor {
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let size = i64::deserialize(deserializer)?;
+    let size = Option::<i64>::deserialize(deserializer)?;
+    let size = size.ok_or_else(|| de::Error::missing_field("size"))?;
     u64::try_from(size).map_err(|_| de::Error::custom("size must not be negative"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
 
     /// The empty descriptor of registry §8.
     const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"data":"e30="}"#;
 
-    fn with(member: &str) -> serde_json::Result<Descriptor> {
-        serde_json::from_str(&EMPTY.replace(r#""size":2,"data":"e30=""#, member))
+    fn with(member: &str) -> Result<Descriptor, json::Error> {
+        json::from_slice(
+            EMPTY
+                .replace(r#""size":2,"data":"e30=""#, member)
+                .as_bytes(),
+        )
     }
 
     #[test]

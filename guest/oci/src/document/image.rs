@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Descriptor;
-use crate::{media_type, nullable};
+use crate::{json::limits, media_type, nullable};
 
 /// An image index, or Docker manifest list. It serialises in OCI member order with `schemaVersion` 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -73,7 +73,7 @@ pub(super) struct IndexJson {
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::annotations"
     )]
     annotations: BTreeMap<String, String>,
 }
@@ -103,7 +103,7 @@ pub(super) struct ManifestJson {
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "nullable::or_default"
+        deserialize_with = "limits::annotations"
     )]
     annotations: BTreeMap<String, String>,
 }

@@ -101,6 +101,7 @@ impl<B: Body> Reader<B> {
                 None => {
                     self.chunk.clear();
                     self.parser.finish().map_err(refused)?;
+                    return Ok((0..0, Step::End));
                 }
             }
         }
@@ -177,6 +178,21 @@ mod tests {
                     assert!(piece.len() <= 1 << 20);
                 }
                 assert!(pieces <= most, "{pieces} of {size}");
+            });
+        }
+    }
+
+    #[test]
+    fn an_archive_without_its_end_ends() {
+        let whole = archive(&[b"a", b"b"]);
+        for missing in [0, 1, 512, 513, 1024, 1025, 1535] {
+            let mut reader = reader(&whole[..whole.len() - missing], 700);
+            block_on(async {
+                for _ in 0..2 {
+                    reader.next().await.unwrap();
+                    assert_eq!(reader.whole().await.unwrap().len(), 1, "{missing}");
+                }
+                assert_eq!(reader.next().await, Ok(None), "{missing}");
             });
         }
     }

@@ -218,7 +218,7 @@ fn what_is_missing_or_lies_is_refused() {
         ),
         (
             with(0, entry("oci-layout", "[]")),
-            "untar oci layout \"oci-layout\": invalid type: sequence, expected an object at line 1 column 0"
+            "untar oci layout \"oci-layout\": invalid type: sequence, expected an object"
                 .to_owned(),
         ),
         (
@@ -248,7 +248,7 @@ fn what_is_missing_or_lies_is_refused() {
         (
             described(&|it| it["digest"] = json!(small)),
             format!(
-                "{small}: invalid manifest: expected value at line 1 column 1"
+                "{small}: invalid manifest: invalid character 's' looking for beginning of value (byte 0)"
             ),
         ),
         (
@@ -280,7 +280,6 @@ fn what_is_missing_or_lies_is_refused() {
     for (entries, expected) in rows {
         let engine = engine();
         let found = refusal(&engine, &archive(&entries));
-        let found = found.replace("expected ident", "expected value");
         assert_eq!(found, expected);
         assert_eq!(engine.store.leases(), 0);
     }

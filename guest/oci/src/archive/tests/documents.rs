@@ -43,7 +43,14 @@ fn manifest_rows_read_and_write_as_go_does() {
     };
     assert_eq!(parse_manifest(more).unwrap(), Some(vec![row]));
     assert_eq!(parse_manifest(b"null").unwrap(), None);
-    for bad in ["", "{}", "[[]]", r#"[{"Layers":"l"}]"#, "[null]", "[1]"] {
+    let cased = br#"[{"config":"x","repotags":["a:1"],"LAYERS":["l"],"Config":"c"}]"#;
+    let row = Row {
+        config: "c".to_owned(),
+        repo_tags: vec!["a:1".to_owned()],
+        layers: vec!["l".to_owned()],
+    };
+    assert_eq!(parse_manifest(cased).unwrap(), Some(vec![row]));
+    for bad in ["", "{}", "[[]]", r#"[{"Layers":"l"}]"#, "[1]"] {
         assert!(parse_manifest(bad.as_bytes()).is_err(), "{bad}");
     }
 }

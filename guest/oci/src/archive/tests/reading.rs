@@ -67,14 +67,51 @@ fn pieces_of_every_size_read_the_same() {
 }
 
 #[test]
-fn cut_anywhere_is_an_error() {
-    let bytes = assorted();
+fn cut_in_an_entry_is_an_error_and_a_missing_end_is_none() {
     assert_eq!(read(&[], 1), Err(ArchiveError::Empty));
+    let files = [
+        with_content("a", &[7; 600]),
+        with_content("b", b""),
+        with_content("c", b"c"),
+    ];
+    let bytes = archive(&files);
+    let whole = read(&bytes, 4096).unwrap();
     for length in 1..bytes.len() {
-        // The `tar` crate ends with exactly the two blocks.
-        let error = read(&bytes[..length], 4096).unwrap_err();
-        let offset = length as u64;
-        assert_eq!(error, ArchiveError::Truncated { offset }, "{length}");
+        // After the content of a, before b, after the content of c, and in the end.
+        let complete = match length {
+            1112..=1536 => 1,
+            2048 => 2,
+            2561.. => 3,
+            _ => 0,
+        };
+        let expected = match complete {
+            0 => Err(ArchiveError::Truncated {
+                offset: length as u64,
+            }),
+            complete => Ok(whole[..complete].to_vec()),
+        };
+        assert_eq!(read(&bytes[..length], 4096), expected, "{length}");
+    }
+    // What announces an entry is none.
+    let bytes = assorted();
+    let whole = read(&bytes, 4096).unwrap();
+    for length in 1..bytes.len() {
+        match read(&bytes[..length], 4096) {
+            Ok(entries) => assert!(whole.starts_with(&entries), "{length}"),
+            Err(error) => {
+                let offset = length as u64;
+                assert_eq!(error, ArchiveError::Truncated { offset }, "{length}");
+            }
+        }
+    }
+    let long = with_content("././@LongLink", b"x");
+    let announced = raw("x", b'x', 9, |_| {});
+    for cut in [
+        announced.clone(),
+        [announced, b"9 size=2\n".to_vec()].concat(),
+    ] {
+        let bytes = [long.clone(), cut].concat();
+        assert!(read(&bytes, 4096).is_err());
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn error_to_wit(error: Error) -> types::Error {
                 actual: actual.to_string(),
             })
         }
+        Error::Damaged(text) => types::Error::Damaged(text),
         Error::PlatformMismatch(text) => types::Error::PlatformMismatch(text),
         Error::Unsupported(text) => types::Error::Unsupported(text),
         Error::NoSpace(text) => types::Error::NoSpace(text),
@@ -75,6 +76,7 @@ pub(crate) fn error_from_wit(error: types::Error) -> Error {
                 _ => Error::Internal("the store reported a mismatch of malformed digests".into()),
             }
         }
+        types::Error::Damaged(text) => Error::Damaged(text),
         types::Error::PlatformMismatch(text) => Error::PlatformMismatch(text),
         types::Error::Unsupported(text) => Error::Unsupported(text),
         types::Error::NoSpace(text) => Error::NoSpace(text),

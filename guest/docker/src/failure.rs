@@ -113,6 +113,7 @@ impl From<Error> for Failure {
             Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::ManifestInvalid(_)
             | Error::DigestMismatch { .. }
+            | Error::Damaged(_)
             | Error::NoSpace(_)
             | Error::Cancelled
             | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -154,6 +155,7 @@ mod tests {
             (limited, 429),
             (Error::ManifestInvalid(text()), 500),
             (mismatch, 500),
+            (Error::Damaged(text()), 500),
             (Error::PlatformMismatch(text()), 404),
             (Error::Unsupported(text()), 400),
             (Error::NoSpace(text()), 500),

@@ -54,6 +54,10 @@ pub enum Error {
         /// Received.
         actual: Digest,
     },
+    /// Content in the store is not what it was; a pull or load of its image replaces
+    /// it.
+    #[error("{0}")]
+    Damaged(String),
     /// No manifest for the platform asked for.
     #[error("{0}")]
     PlatformMismatch(String),

@@ -45,6 +45,7 @@ pub use progress::{
 pub use settings::{Mirror, Settings};
 pub use store::{
     Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Stage, Store, Target,
+    Verdict,
 };
 pub use transport::{Body, Reach, Request, RequestBody, Response, Transport};
 

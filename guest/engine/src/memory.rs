@@ -4,6 +4,7 @@
 //! process that changes names meanwhile.
 
 pub(crate) mod codec;
+mod known;
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,7 +17,7 @@ use strata_oci::Digest;
 
 use crate::{
     Body, Change, Clock, Error, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Request,
-    Response, Result, Stage, Store, Target, Transport,
+    Response, Result, Stage, Store, Target, Transport, Verdict,
 };
 
 /// What a test does just before a call goes on.
@@ -39,6 +40,7 @@ struct State {
     milliseconds: Cell<i64>,
     calls: RefCell<Vec<&'static str>>,
     hooks: RefCell<Vec<(&'static str, Hook)>>,
+    known: known::Known,
 }
 
 impl Memory {
@@ -46,6 +48,7 @@ impl Memory {
     pub(crate) fn insert(&self, bytes: impl Into<Vec<u8>>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
+        self.0.known.lift(&digest);
         self.0.blobs.borrow_mut().insert(digest.clone(), bytes);
         digest
     }
@@ -179,7 +182,7 @@ impl Store for Memory {
 
     async fn stat(&self, digest: &Digest, lease: Option<&Held>) -> Result<Option<u64>> {
         self.enter("stat");
-        let size = self.0.blobs.borrow().get(digest).map(|it| it.len() as u64);
+        let size = self.present(digest);
         if let Some(lease) = lease {
             lease.protect(digest);
         }
@@ -188,14 +191,12 @@ impl Store for Memory {
 
     async fn stat_all(&self, digests: &[Digest], lease: Option<&Held>) -> Result<Vec<Option<u64>>> {
         self.enter("stat_all");
-        let blobs = self.0.blobs.borrow();
         for digest in digests {
             if let Some(lease) = lease {
                 lease.protect(digest);
             }
         }
-        let size = |digest| blobs.get(digest).map(|it| it.len() as u64);
-        Ok(digests.iter().map(size).collect())
+        Ok(digests.iter().map(|it| self.present(it)).collect())
     }
 
     async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
@@ -204,12 +205,16 @@ impl Store for Memory {
         let bytes = bytes.ok_or_else(|| not_found(digest))?;
         match bytes.len() as u64 > limit {
             true => Err(Error::QuotaExceeded(format!("blob {digest} is too large"))),
-            false => Ok(bytes),
+            false => self.believe(digest, bytes),
         }
     }
 
     async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<Bytes> {
-        let bytes = self.get(digest, u64::MAX).await?;
+        if let Some(reason) = self.0.known.reason(digest) {
+            return Err(known::error(digest, &reason));
+        }
+        self.enter("get");
+        let bytes = self.bytes(digest).ok_or_else(|| not_found(digest))?;
         let from = usize::try_from(offset).unwrap();
         let to = length.map_or(bytes.len(), |length| {
             bytes.len().min(from + usize::try_from(length).unwrap())
@@ -225,6 +230,7 @@ impl Store for Memory {
             return Err(Error::DigestMismatch { expected, actual });
         }
         lease.protect(digest);
+        self.0.known.lift(digest);
         self.0.blobs.borrow_mut().insert(digest.clone(), data);
         Ok(())
     }
@@ -237,7 +243,7 @@ impl Store for Memory {
     ) -> Result<IngestState<Partial>> {
         self.enter("open_ingest");
         lease.protect(digest);
-        if self.has(digest) {
+        if self.is_whole(digest, size)? {
             return Ok(IngestState::Present);
         }
         let mut ingests = self.0.ingests.borrow_mut();
@@ -320,11 +326,71 @@ impl Store for Memory {
                 continue;
             }
             if let Some(bytes) = self.0.blobs.borrow_mut().remove(digest) {
+                self.0.known.forget(digest);
                 gone.push((digest.clone(), bytes.len() as u64));
             }
         }
         self.0.generation.update(|generation| generation + 1);
         Ok(gone)
+    }
+
+    async fn verify(&self, digest: &Digest) -> Result<Verdict> {
+        self.enter("verify");
+        Ok(self.examine(digest))
+    }
+
+    async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<()> {
+        self.enter("mark_damaged");
+        self.mark(digest, reason);
+        Ok(())
+    }
+
+    async fn damaged(&self) -> Result<Vec<(Digest, String)>> {
+        self.enter("damaged");
+        Ok(self.0.known.damaged())
+    }
+
+    async fn quarantine(&self, digest: &Digest) -> Result<()> {
+        self.enter("quarantine");
+        if self.0.known.reason(digest).is_none() {
+            let text = format!("blob {digest} is not known to be damaged");
+            return Err(Error::Conflict(text));
+        }
+        self.lose(digest);
+        self.0.known.lift(digest);
+        Ok(())
+    }
+
+    async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<()> {
+        self.enter("note_source");
+        self.0.known.note_source(digests, repository);
+        Ok(())
+    }
+
+    async fn sources(&self, digest: &Digest) -> Result<Vec<String>> {
+        self.enter("sources");
+        Ok(self.0.known.sources(digest))
+    }
+
+    async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>> {
+        self.enter("recall");
+        Ok(self.0.known.recall(subject, kind))
+    }
+
+    async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<()> {
+        self.enter("remember");
+        if self.has(subject) {
+            self.0.known.remember(subject, kind, data)?;
+        }
+        Ok(())
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>> {
+        self.enter("namespaces");
+        let names = self.0.names.borrow();
+        let mut spaces: Vec<String> = names.keys().map(|(space, _)| space.clone()).collect();
+        spaces.dedup();
+        Ok(spaces)
     }
 
     fn generation(&self) -> Result<u64> {

@@ -78,6 +78,17 @@ pub struct LayerFacts {
     pub size: u64,
 }
 
+/// What hashing a blob again found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes are those of the digest; so many.
+    Intact(u64),
+    /// It is not here.
+    Absent,
+    /// The bytes are others: why. It is marked.
+    Damaged(String),
+}
+
 /// What opening an ingest found.
 pub enum IngestState<I> {
     /// The blob is here and protected by the lease.
@@ -179,7 +190,18 @@ pub trait Store {
     async fn discard_ingests(&self) -> Result<u64>;
     async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>>;
 
+    async fn verify(&self, digest: &Digest) -> Result<Verdict>;
+    async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<()>;
+    async fn damaged(&self) -> Result<Vec<(Digest, String)>>;
+    async fn quarantine(&self, digest: &Digest) -> Result<()>;
+    async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<()>;
+    async fn sources(&self, digest: &Digest) -> Result<Vec<String>>;
+
+    async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>>;
+    async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<()>;
+
     fn generation(&self) -> Result<u64>;
+    async fn namespaces(&self) -> Result<Vec<String>>;
     async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)>;
     async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64>;
 

@@ -1,7 +1,8 @@
 //! The host's store.
 
 use strata_engine::{
-    Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Result, Stage, Store, Target,
+    Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Result, Stage, Store,
+    Target, Verdict,
 };
 use strata_oci::Digest;
 
@@ -192,6 +193,63 @@ impl Store for HostStore {
                 .await
                 .map_err(error_from_wit)?,
         )
+    }
+
+    async fn verify(&self, digest: &Digest) -> Result<Verdict> {
+        let verdict = lent::verify(digest.to_string()).await;
+        Ok(match verdict.map_err(error_from_wit)? {
+            lent::Verdict::Intact(size) => Verdict::Intact(size),
+            lent::Verdict::Absent => Verdict::Absent,
+            lent::Verdict::Damaged(reason) => Verdict::Damaged(reason),
+        })
+    }
+
+    async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<()> {
+        lent::mark_damaged(digest.to_string(), reason.to_owned())
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn damaged(&self) -> Result<Vec<(Digest, String)>> {
+        let damaged = lent::damaged().await.map_err(error_from_wit)?;
+        let damaged = damaged.into_iter();
+        damaged
+            .map(|(digest, reason)| Ok((digest_from_wit(&digest)?, reason)))
+            .collect()
+    }
+
+    async fn quarantine(&self, digest: &Digest) -> Result<()> {
+        lent::quarantine(digest.to_string())
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<()> {
+        lent::note_source(strings(digests), repository.to_owned())
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn sources(&self, digest: &Digest) -> Result<Vec<String>> {
+        lent::sources(digest.to_string())
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>> {
+        lent::recall(subject.to_string(), kind.to_owned())
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<()> {
+        lent::remember(subject.to_string(), kind.to_owned(), data)
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>> {
+        lent::namespaces().await.map_err(error_from_wit)
     }
 
     fn generation(&self) -> Result<u64> {

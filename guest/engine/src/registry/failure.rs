@@ -75,7 +75,8 @@ impl Failure {
             | Error::QuotaExceeded(text)
             | Error::Unavailable(text)
             | Error::Internal(text) => *text = format!("{doing}: {text}"),
-            Error::DigestMismatch { .. } | Error::Cancelled => {}
+            // The store's own words: no registry is to blame.
+            Error::Damaged(_) | Error::DigestMismatch { .. } | Error::Cancelled => {}
         }
         self
     }

@@ -11,7 +11,7 @@ use strata_oci::Digest;
 use super::{VirtualClock, web::Pieces};
 use crate::{
     Body, Change, Error, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Result, Stage,
-    Store, Target,
+    Store, Target, Verdict,
 };
 
 #[derive(Default)]
@@ -284,6 +284,42 @@ impl Store for Rc<MemoryStore> {
 
     async fn delete(&self, _digests: &[Digest], _generation: u64) -> Result<Vec<(Digest, u64)>> {
         unimplemented!("a pull deletes nothing")
+    }
+
+    async fn verify(&self, _digest: &Digest) -> Result<Verdict> {
+        unimplemented!("a pull leaves that to the ingest")
+    }
+
+    async fn mark_damaged(&self, _digest: &Digest, _reason: &str) -> Result<()> {
+        unimplemented!("a pull marks nothing")
+    }
+
+    async fn damaged(&self) -> Result<Vec<(Digest, String)>> {
+        Ok(Vec::new())
+    }
+
+    async fn quarantine(&self, _digest: &Digest) -> Result<()> {
+        unimplemented!("a pull moves nothing away")
+    }
+
+    async fn note_source(&self, _digests: &[Digest], _repository: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn sources(&self, _digest: &Digest) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn recall(&self, _subject: &Digest, _kind: &str) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    async fn remember(&self, _subject: &Digest, _kind: &str, _data: Vec<u8>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>> {
+        unimplemented!("a pull knows its name space")
     }
 
     fn generation(&self) -> Result<u64> {

@@ -7,23 +7,54 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use crate::damage::{self, Stamp};
 use crate::error::Doing as _;
-use crate::layout::Layout;
 use crate::open::Inner;
-use crate::{Algorithm, Digest, Error, database, digest, owner, trash};
+use crate::{Algorithm, Digest, Error, database, derived, digest, owner, source, trash, verify};
 
 /// Prefix of temporary files of [`put`], which cannot be the name of an ingest.
 pub(crate) const PUT_PREFIX: &str = "put-";
 
+/// Why a blob was not read.
+pub(crate) enum Unread {
+    Failed(Error),
+    /// The bytes of this file have another digest. It is not marked yet: that may wait for the disk.
+    Damaged {
+        stamp: Stamp,
+        actual: Digest,
+    },
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Unread {
+        Unread::Failed(error)
+    }
+}
+
+impl Unread {
+    /// As an error; a damaged blob is marked first.
+    pub(crate) fn settle(self, inner: &Inner, digest: &Digest) -> Error {
+        match self {
+            Unread::Failed(error) => error,
+            Unread::Damaged { stamp, actual } => Error::Damaged {
+                digest: digest.clone(),
+                reason: verify::found(inner, digest, stamp, &actual),
+            },
+        }
+    }
+}
+
 /// Reads a blob of at most `limit` bytes and checks its digest.
-pub(crate) fn get(layout: &Layout, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
-    let (mut file, size) = layout.open_blob(digest)?;
+pub(crate) fn get(inner: &Inner, digest: &Digest, limit: u64) -> Result<Bytes, Unread> {
+    let (mut file, stamp) = inner.layout.open_blob(digest)?;
+    let size = stamp.size;
     if size > limit {
         return Err(Error::TooLarge {
             digest: digest.clone(),
             size,
             limit,
-        });
+        }
+        .into());
     }
     let length = usize::try_from(size).map_err(|_| Error::TooLarge {
         digest: digest.clone(),
@@ -34,26 +65,55 @@ pub(crate) fn get(layout: &Layout, digest: &Digest, limit: u64) -> Result<Bytes,
     file.read_exact(&mut bytes)
         .doing(|| format!("reading {digest}"))?;
     // Hashing a manifest costs microseconds, and other tools write into this layout, too.
-    digest::verify(digest, &bytes)?;
-    Ok(bytes.into())
+    match digest::verify(digest, &bytes) {
+        Err(Error::DigestMismatch { actual, .. }) => Err(Unread::Damaged { stamp, actual }),
+        other => {
+            other?;
+            damage::lift_if_marked(inner, digest, stamp);
+            Ok(bytes.into())
+        }
+    }
+}
+
+/// Whether a blob is here with exactly these bytes.
+fn is_here(inner: &Inner, digest: &Digest, bytes: &[u8]) -> Result<bool, Error> {
+    if damage::present(inner, digest)? != Some(bytes.len() as u64) {
+        return Ok(false);
+    }
+    // Reading a small blob costs less than writing one. What cannot be read is replaced as well.
+    match get(inner, digest, bytes.len() as u64) {
+        Ok(_) => Ok(true),
+        Err(unread) => {
+            let error = unread.settle(inner, digest);
+            tracing::info!(%digest, %error, "a blob is replaced");
+            Ok(false)
+        }
+    }
+}
+
+/// Makes a complete, synced file visible as a blob, durably, in place of a damaged one.
+pub(crate) fn publish(inner: &Inner, file: &Path, digest: &Digest) -> Result<(), Error> {
+    inner.layout.publish(file, digest)?;
+    damage::lift(inner, digest);
+    Ok(())
 }
 
 /// Stores a small blob that is protected already.
 pub(crate) fn put(inner: &Inner, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
     digest::verify(digest, bytes)?;
-    if inner.layout.blob_size(digest)?.is_some() {
+    if is_here(inner, digest, bytes)? {
         return Ok(());
     }
     let path = inner
         .layout
         .ingests()
         .join(format!("{PUT_PREFIX}{}", inner.unique()));
-    let stored = inner.trash.make_room(|| {
+    let stored = inner.make_room(|| {
         // Nobody's but this call's: what a full disk left of it goes first.
         let _ = fs::remove_file(&path);
         write_locked(&path, bytes)
             .doing(|| format!("writing {digest}"))
-            .and_then(|_locked| inner.layout.publish(&path, digest))
+            .and_then(|_locked| publish(inner, &path, digest))
     });
     if stored.is_err() {
         let _ = fs::remove_file(&path);
@@ -96,6 +156,7 @@ pub(crate) fn delete(
     });
     inner.trash.close(held);
     let (removed, failure) = result?;
+    derived::forget(&inner.layout, &removed);
     if digests.len() > trash::FEW {
         inner.trash.empty(&inner.layout);
     }
@@ -148,13 +209,15 @@ fn remove_unleased(
     (removed, failure)
 }
 
-/// Drops what was known about removed layers.
+/// Drops what was known about removed blobs.
 fn forget(transaction: &rusqlite::Transaction<'_>, removed: &[(Digest, u64)]) -> Result<(), Error> {
     let mut facts = transaction.prepare_cached("DELETE FROM facts WHERE digest = ?")?;
     let mut checks = transaction.prepare_cached("DELETE FROM checks WHERE digest = ?")?;
     for (digest, _) in removed {
         facts.execute([digest.as_str()])?;
         checks.execute([digest.as_str()])?;
+        damage::forget(transaction, digest)?;
+        source::forget(transaction, digest)?;
     }
     Ok(())
 }

@@ -55,6 +55,23 @@ CREATE TABLE checks (
 CREATE INDEX checks_pending ON checks (digest) WHERE state = 'pending';
 ";
 
+// What came later. Version 1 still: an older program does not miss what it does not know, and may
+// use the store at the same time. What it leaves of deleted blobs in here does no harm.
+const ADDITIONS: &str = "
+CREATE TABLE IF NOT EXISTS damaged (
+    digest TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sources (
+    digest TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    noted INTEGER NOT NULL,
+    PRIMARY KEY (digest, repository)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Where the store stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -83,6 +100,7 @@ impl Database {
         let mut writer = Connection::open(path)?;
         configure(&writer, busy_timeout, "FULL")?;
         create(&mut writer, SCHEMA, SCHEMA_VERSION)?;
+        writer.execute_batch(ADDITIONS)?;
         let reader = Connection::open(path)?;
         configure(&reader, busy_timeout, "FULL")?;
         reader.pragma_update(None, "query_only", true)?;
@@ -138,6 +156,7 @@ impl Database {
     ) -> Result<Database, Error> {
         let mut connection = Connection::open_in_memory()?;
         create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
+        connection.execute_batch(ADDITIONS)?;
         let transaction = connection.transaction()?;
         fill(&transaction)?;
         transaction.commit()?;

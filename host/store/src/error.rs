@@ -37,6 +37,20 @@ pub enum Error {
         /// The digest of the bytes.
         actual: Digest,
     },
+    /// A blob in the store is not what it was.
+    #[error(
+        "blob {digest} is damaged: {reason}; pull or load its image again, or repair the store \
+         with `strata check --repair`"
+    )]
+    Damaged {
+        /// The blob.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More data than is kept.
+    #[error("{0}")]
+    TooMuch(String),
     /// More bytes came than the blob has. Those beyond its end were not accepted.
     #[error("more bytes came than the {expected} the blob has; check the size in its descriptor")]
     TooLong {
@@ -112,6 +126,11 @@ impl Error {
                 expected: expected.clone(),
                 actual: actual.clone(),
             },
+            Error::Damaged { digest, reason } => Error::Damaged {
+                digest: digest.clone(),
+                reason: reason.clone(),
+            },
+            Error::TooMuch(text) => Error::TooMuch(text.clone()),
             Error::TooLong { expected } => Error::TooLong {
                 expected: *expected,
             },

@@ -230,7 +230,8 @@ fn believe(layout: &Layout, name: &str, entry: &Entry) -> Result<Change, Error> 
         size: entry.size,
     };
     name::check(layout, IMAGES, name, &target)?;
-    let (mut file, size) = layout.open_blob(&target.digest)?;
+    let (mut file, stamp) = layout.open_blob(&target.digest)?;
+    let size = stamp.size;
     if size > MAX_TARGET {
         return Err(Error::TooLarge {
             digest: target.digest,

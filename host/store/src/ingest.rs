@@ -24,7 +24,8 @@ use crate::layout::Layout;
 use crate::open::Inner;
 use crate::owner::{is_still, try_lock};
 use crate::sync::lock;
-use crate::{Digest, Error};
+use crate::verify::{self, Verdict};
+use crate::{Digest, Error, damage};
 
 use queue::{Queue, Request};
 use worker::{Goal, Worker};
@@ -209,14 +210,19 @@ impl Ingests {
 /// Opens the one ingest of a digest that is protected already.
 pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<IngestState, Error> {
     loop {
-        if let Some(found) = inner.layout.blob_size(digest)? {
-            return if found == size {
-                Ok(IngestState::Present)
-            } else {
-                Err(Error::Invalid(format!(
-                    "blob {digest} has {found} bytes, the descriptor asked for says {size}"
-                )))
-            };
+        if let Some(found) = damage::present(inner, digest)? {
+            if found == size {
+                return Ok(IngestState::Present);
+            }
+            // Either the file is damaged, or the descriptor is wrong.
+            match verify::examine(inner, digest, &|| true)? {
+                Verdict::Intact(found) => {
+                    return Err(Error::Invalid(format!(
+                        "blob {digest} has {found} bytes, the descriptor asked for says {size}"
+                    )));
+                }
+                Verdict::Absent | Verdict::Damaged(_) => {}
+            }
         }
         let path = path(&inner.layout, digest);
         let doing = || format!("opening the ingest of {digest}");

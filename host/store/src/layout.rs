@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::damage::Stamp;
 use crate::error::Doing as _;
 use crate::{Algorithm, Digest, Error, trash};
 
@@ -162,6 +163,16 @@ impl Layout {
         self.private("trash")
     }
 
+    /// What was derived from blobs.
+    pub(crate) fn derived(&self) -> PathBuf {
+        self.private("derived")
+    }
+
+    /// Damaged blobs that were moved away.
+    pub(crate) fn quarantine(&self) -> PathBuf {
+        self.private("quarantine")
+    }
+
     /// One locked file per process that uses the store.
     pub(crate) fn owners(&self) -> PathBuf {
         self.private("owners")
@@ -204,22 +215,33 @@ impl Layout {
         }
     }
 
-    /// Size of a blob in bytes, `None` if it is not here.
+    /// Size of a blob in bytes, `None` if it is not here. It may be damaged.
     pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(self.stamp(digest)?.map(|stamp| stamp.size))
+    }
+
+    /// What tells the file of a blob from its successor, `None` if it is not here.
+    pub(crate) fn stamp(&self, digest: &Digest) -> Result<Option<Stamp>, Error> {
         let Some(directory) = self.directory(digest.algorithm())? else {
             return Ok(None);
         };
         match rustix::fs::statat(directory, digest.hex(), AtFlags::empty()) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok(Some(stat.st_size.cast_unsigned()))
+                // The widths of these differ between processors.
+                #[allow(clippy::unnecessary_cast, reason = "not everywhere the same type")]
+                Ok(Some(Stamp::new(
+                    stat.st_size.cast_unsigned(),
+                    stat.st_mtime as i64,
+                    stat.st_mtime_nsec as i64,
+                )))
             }
             Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(Error::io(format!("looking for {digest}"), error.into())),
         }
     }
 
-    /// Opens a blob for reading, with its size in bytes.
-    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<(File, u64), Error> {
+    /// Opens a blob for reading. It may be damaged.
+    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<(File, Stamp), Error> {
         let doing = || format!("opening {digest}");
         let absent = || Error::NotFound(format!("blob {digest} is not in the store"));
         let directory = self.directory(digest.algorithm())?.ok_or_else(absent)?;
@@ -234,7 +256,7 @@ impl Layout {
         if !metadata.is_file() {
             return Err(absent());
         }
-        Ok((file, metadata.len()))
+        Ok((file, Stamp::of(&metadata)))
     }
 
     /// Makes a complete, synced file visible as a blob, durably.
@@ -286,6 +308,19 @@ impl Layout {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(Error::io(format!("removing {digest}"), error.into())),
         }
+    }
+
+    /// Moves a blob's file to `target`. Durable after [`sync`](Layout::sync).
+    pub(crate) fn move_blob(&self, digest: &Digest, target: &Path) -> Result<(), Error> {
+        let parent = self.root.join("blobs").join(digest.algorithm().name());
+        fs::rename(parent.join(digest.hex()), target).doing(|| format!("moving {digest}"))
+    }
+
+    /// Makes creations and removals in a directory durable.
+    pub(crate) fn sync_directory(&self, directory: &Path) -> Result<(), Error> {
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .doing(|| format!("syncing {}", directory.display()))
     }
 
     /// Makes creations and removals of blobs durable.

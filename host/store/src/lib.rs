@@ -2,8 +2,8 @@
 //!
 //! On disk a store *is* an OCI image layout (`oci-layout`, `index.json`, `blobs/<alg>/<hex>`), so
 //! skopeo, crane or umoci read it while strata serves. Everything a layout has no place for lives
-//! beside it in `.strata/`: partial downloads, and SQLite databases with names, labels, layer facts
-//! and leases. SQLite is the truth for names; `index.json` is a projection of name space
+//! beside it in `.strata/`: partial downloads, derived data, and SQLite databases with names,
+//! labels, layer facts, damage and leases. SQLite is the truth for names; `index.json` is a projection of name space
 //! [`IMAGES`] written shortly after each change.
 //!
 //! What it promises:
@@ -37,8 +37,10 @@
 
 mod buffer;
 mod content;
+mod damage;
 mod database;
 mod decompress;
+mod derived;
 mod digest;
 mod error;
 mod facts;
@@ -49,10 +51,13 @@ mod lease;
 mod name;
 mod open;
 mod owner;
+mod quarantine;
 mod reserve;
+mod source;
 mod store;
 mod sync;
 mod trash;
+mod verify;
 
 pub use buffer::buffer;
 pub use decompress::decompress;
@@ -65,3 +70,4 @@ pub use lease::Lease;
 pub use name::{Change, Descriptor, Expectation, Name};
 pub use open::Options;
 pub use store::Store;
+pub use verify::Verdict;

@@ -126,6 +126,22 @@ impl Snapshots {
     }
 }
 
+/// Every name space that has a name, in order.
+pub(crate) fn spaces(connection: &Connection) -> Result<Vec<String>, Error> {
+    // From one to the next by the index: there are few, of very many names.
+    let mut query = connection.prepare_cached(
+        "SELECT namespace FROM names WHERE namespace > ? ORDER BY namespace LIMIT 1",
+    )?;
+    let mut spaces: Vec<String> = Vec::new();
+    loop {
+        let after = spaces.last().map_or("", String::as_str);
+        match query.query_row([after], |row| row.get(0)).optional()? {
+            Some(space) => spaces.push(space),
+            None => return Ok(spaces),
+        }
+    }
+}
+
 /// Every name of a name space in name order.
 pub(crate) fn list(connection: &Connection, namespace: &str) -> Result<Vec<Name>, Error> {
     let mut query = connection.prepare_cached(

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::damage::Damage;
 use crate::database::Database;
+use crate::derived::Derived;
 use crate::error::Doing as _;
 use crate::facts::{self, Facts};
 use crate::ingest::{self, Ingests};
@@ -16,7 +18,7 @@ use crate::name::Snapshots;
 use crate::owner::Owner;
 use crate::sync::lock;
 use crate::trash::Trash;
-use crate::{Error, content, index, reserve};
+use crate::{Error, content, derived, index, reserve, verify};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -53,6 +55,9 @@ pub(crate) struct Inner {
     pub(crate) index: index::Signal,
     pub(crate) facts: Facts,
     pub(crate) trash: Trash,
+    pub(crate) damage: Damage,
+    pub(crate) verifying: verify::Permits,
+    pub(crate) derived: Derived,
     pub(crate) writable: bool,
     owner_id: String,
     counter: AtomicU64,
@@ -66,6 +71,11 @@ impl Inner {
             self.owner_id,
             self.counter.fetch_add(1, Ordering::Relaxed)
         )
+    }
+
+    /// Does `work`, and once more if the disk was full, with all room made that costs nothing.
+    pub(crate) fn make_room<T>(&self, work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        self.trash.make_room(|| derived::clear(&self.layout), work)
     }
 
     /// Fails in a read-only store; `what` was to be written.
@@ -141,6 +151,9 @@ fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inne
         index: index::Signal::default(),
         facts: Facts::default(),
         trash: Trash::default(),
+        damage: Damage::default(),
+        verifying: verify::Permits::default(),
+        derived: Derived::default(),
         writable: true,
         owner_id,
         counter: AtomicU64::new(0),
@@ -179,6 +192,9 @@ fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
         index: index::Signal::default(),
         facts: Facts::default(),
         trash: Trash::default(),
+        damage: Damage::default(),
+        verifying: verify::Permits::default(),
+        derived: Derived::default(),
         writable: false,
         owner_id: String::new(),
         counter: AtomicU64::new(0),

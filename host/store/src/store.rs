@@ -3,18 +3,22 @@
 //! Each method checks its arguments, moves what may wait for the disk off the caller's thread, and
 //! leaves the rest to the module that knows.
 
+mod damaged;
+mod derive;
+
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::content::Unread;
 use crate::ingest::{self, IngestState, Stage};
 use crate::lease::Lease;
 use crate::name::{self, Change, Name};
 use crate::open::{self, Background, Inner};
 use crate::sync::blocking;
-use crate::{Digest, Error, LayerFacts, Options, content, database, facts, index, reserve};
+use crate::{Digest, Error, LayerFacts, Options, content, damage, database, facts, index, reserve};
 
 /// Blobs up to this many bytes are read on the caller's thread: handing the work over costs more.
 const INLINE_READ: u64 = 256 * 1024;
@@ -67,8 +71,8 @@ impl Store {
 
     // ---- content ----
 
-    /// Size of a blob in bytes, `None` if it is not here. Under a lease it is protected from then
-    /// on, whether it is here or not.
+    /// Size of a blob in bytes, `None` if it is not here; one known to be damaged is not here. Under
+    /// a lease it is protected from then on, whether it is here or not.
     ///
     /// # Errors
     ///
@@ -76,7 +80,7 @@ impl Store {
     /// [`Error::Io`], [`Error::Database`].
     pub async fn stat(&self, digest: &Digest, lease: Option<&Lease>) -> Result<Option<u64>, Error> {
         self.protect(std::slice::from_ref(digest), lease).await?;
-        self.inner.layout.blob_size(digest)
+        damage::present(&self.inner, digest)
     }
 
     /// [`stat`](Store::stat) for many, in the order asked.
@@ -90,10 +94,7 @@ impl Store {
         lease: Option<&Lease>,
     ) -> Result<Vec<Option<u64>>, Error> {
         self.protect(digests, lease).await?;
-        digests
-            .iter()
-            .map(|digest| self.inner.layout.blob_size(digest))
-            .collect()
+        damage::present_all(&self.inner, digests)
     }
 
     /// Protects first, so that a deletion either sees the lease or its result is seen.
@@ -118,19 +119,29 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::NotFound`]; [`Error::TooLarge`] if it has more than `limit` bytes;
-    /// [`Error::DigestMismatch`] if it is damaged.
+    /// [`Error::Damaged`] if its bytes have another digest, and then it is marked.
     pub async fn get(&self, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
-        match content::get(&self.inner.layout, digest, limit.min(INLINE_READ)) {
-            Err(Error::TooLarge { size, .. }) if size <= limit => {
-                let (inner, digest) = (self.inner.clone(), digest.clone());
-                blocking(move || content::get(&inner.layout, &digest, limit)).await
+        let unread = match content::get(&self.inner, digest, limit.min(INLINE_READ)) {
+            Ok(bytes) => return Ok(bytes),
+            Err(unread) => unread,
+        };
+        let (inner, digest) = (self.inner.clone(), digest.clone());
+        match unread {
+            Unread::Failed(Error::TooLarge { size, .. }) if size <= limit => {
+                blocking(move || {
+                    content::get(&inner, &digest, limit).map_err(|it| it.settle(&inner, &digest))
+                })
+                .await
             }
-            Err(Error::TooLarge { digest, size, .. }) => Err(Error::TooLarge {
+            Unread::Failed(Error::TooLarge { size, .. }) => Err(Error::TooLarge {
                 digest,
                 size,
                 limit,
             }),
-            other => other,
+            Unread::Failed(error) => Err(error),
+            damaged @ Unread::Damaged { .. } => {
+                blocking(move || Err(damaged.settle(&inner, &digest))).await
+            }
         }
     }
 
@@ -138,13 +149,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`], [`Error::Io`].
+    /// [`Error::NotFound`], [`Error::Io`]; [`Error::Damaged`] if it is known to be.
     pub fn open_blob(&self, digest: &Digest) -> Result<(File, u64), Error> {
-        self.inner.layout.open_blob(digest)
+        let (file, stamp) = self.inner.layout.open_blob(digest)?;
+        damage::check(&self.inner, digest, stamp)?;
+        Ok((file, stamp.size))
     }
 
     /// Stores a small blob whose bytes are at hand, durably. Does nothing but protect it if it is
-    /// here.
+    /// here; if other bytes are, they are replaced.
     ///
     /// # Errors
     ///
@@ -161,11 +174,12 @@ impl Store {
         .await
     }
 
-    /// Opens the one ingest of a blob of `size` bytes, at what is there of it already.
+    /// Opens the one ingest of a blob of `size` bytes, at what is there of it already. What it
+    /// publishes replaces a damaged blob.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the blob is here and has another size; [`Error::NoSpace`],
+    /// [`Error::Invalid`] if the blob is here, intact, and has another size; [`Error::NoSpace`],
     /// [`Error::ReadOnly`]; those of [`stat`](Store::stat).
     pub async fn open_ingest(
         &self,
@@ -271,7 +285,23 @@ impl Store {
 
     // ---- names ----
 
-    /// A number that grows with every change of names or deletion of content, by any process.
+    /// Every name space that has a name, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn namespaces(&self) -> Result<Vec<String>, Error> {
+        let inner = self.inner.clone();
+        blocking(move || {
+            inner
+                .database
+                .read(|connection, _| name::spaces(connection))
+        })
+        .await
+    }
+
+    /// A number that grows with every change of names, deletion of content or news of damage, by any
+    /// process.
     /// Costs microseconds.
     ///
     /// # Errors

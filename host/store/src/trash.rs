@@ -74,16 +74,20 @@ impl Trash {
         }
     }
 
-    /// Does `work`, and once more if the disk was full: what was removed may still be on its way out.
+    /// Does `work`, and again if the disk was full: what was removed may still be on its way out.
+    /// If that is not enough, `give_up` may give up what nobody needs; true if there was any.
     pub(crate) fn make_room<T>(
         &self,
+        give_up: impl FnOnce() -> bool,
         mut work: impl FnMut() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match work() {
-            Err(Error::NoSpace(_)) => {
-                self.wait();
-                work()
-            }
+        let mut result = work();
+        if let Err(Error::NoSpace(_)) = result {
+            self.wait();
+            result = work();
+        }
+        match result {
+            Err(Error::NoSpace(_)) if give_up() => work(),
             result => result,
         }
     }
@@ -116,7 +120,8 @@ mod tests {
         };
         lock(&trash.reapers).push(reaper);
         let mut tries = 0;
-        let done = trash.make_room(|| {
+        let give_up = || panic!("that was enough");
+        let done = trash.make_room(give_up, || {
             tries += 1;
             if is_gone.load(Ordering::SeqCst) {
                 return Ok(());
@@ -132,12 +137,19 @@ mod tests {
     fn a_disk_that_stays_full_is_said_to_be_and_other_errors_are_not_tried_again() {
         let trash = Trash::default();
         let other = || Error::Conflict("other".into());
-        for (error, tries) in [(full as fn() -> Error, 2), (other, 1)] {
+        for (error, gives, tries) in [
+            (full as fn() -> Error, false, 2),
+            (full, true, 3),
+            (other, true, 1),
+        ] {
             let mut tried = 0;
-            let failed = trash.make_room(|| {
-                tried += 1;
-                Err::<(), _>(error())
-            });
+            let failed = trash.make_room(
+                || gives,
+                || {
+                    tried += 1;
+                    Err::<(), _>(error())
+                },
+            );
             assert_eq!(failed.unwrap_err().to_string(), error().to_string());
             assert_eq!(tried, tries);
         }

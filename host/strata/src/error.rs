@@ -79,6 +79,7 @@ fn text(error: &types::Error) -> String {
         | E::Unauthorized(text)
         | E::Denied(text)
         | E::ManifestInvalid(text)
+        | E::Damaged(text)
         | E::PlatformMismatch(text)
         | E::Unsupported(text)
         | E::NoSpace(text)
@@ -107,13 +108,14 @@ impl From<strata_store::Error> for types::Error {
             E::Conflict(_) => Self::Conflict(text),
             E::Invalid(_) => Self::ManifestInvalid(text),
             E::TooLong { .. } | E::TooShort { .. } => Self::InvalidArgument(text),
-            E::TooLarge { .. } => Self::QuotaExceeded(text),
+            E::TooLarge { .. } | E::TooMuch(_) => Self::QuotaExceeded(text),
             E::DigestMismatch { expected, actual } => Self::DigestMismatch(types::DigestMismatch {
                 expected: expected.to_string(),
                 actual: actual.to_string(),
             }),
             E::NoSpace(_) => Self::NoSpace(text),
             E::ReadOnly(_) => Self::Denied(text),
+            E::Damaged { .. } => Self::Damaged(text),
             E::Unsupported(_) => Self::Unsupported(text),
             _ => Self::Unavailable(text),
         }

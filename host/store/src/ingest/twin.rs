@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::buffer::buffer;
 use crate::open::Inner;
-use crate::{Digest, Error};
+use crate::{Digest, Error, damage};
 
 /// Bytes compared at once.
 const PART: usize = 256 * 1024;
@@ -31,16 +31,16 @@ impl Twin {
     pub(super) fn open(inner: &Inner, digest: &Digest, lease: u64) -> Result<Option<Twin>, Error> {
         // First protected, then looked for: see the rule in `lease`.
         inner.leases.protect(lease, std::slice::from_ref(digest))?;
-        if inner.layout.blob_size(digest)?.is_none() {
+        if damage::present(inner, digest)?.is_none() {
             return Ok(None);
         }
-        let (file, size) = inner.layout.open_blob(digest)?;
+        let (file, stamp) = inner.layout.open_blob(digest)?;
         let (mut buffer, start) = buffer(PART);
         buffer.resize(start + PART, 0);
         Ok(Some(Twin {
             digest: digest.clone(),
             file,
-            size,
+            size: stamp.size,
             position: 0,
             buffer,
             start,

@@ -16,7 +16,7 @@ use super::twin::Twin;
 use crate::digest::Hasher;
 use crate::error::Doing as _;
 use crate::open::Inner;
-use crate::{Algorithm, Digest, Error};
+use crate::{Algorithm, Digest, Error, content, damage};
 
 /// After this many bytes the kernel is asked to start writing, so that little is left for the sync
 /// at the end.
@@ -62,6 +62,8 @@ pub(super) struct Worker {
     hasher: Hasher,
     /// What all bytes so far are equal to: none of them was written or hashed yet.
     twin: Option<Twin>,
+    /// The blob of a twin whose bytes turned out to be others.
+    parted: Option<Digest>,
     /// Bytes in the file, all of them hashed; or equal to the twin's.
     length: u64,
     /// Bytes the kernel was asked to write.
@@ -86,6 +88,7 @@ impl Worker {
             path,
             hasher,
             twin,
+            parted: None,
             length: 0,
             written_back: 0,
         }
@@ -178,9 +181,7 @@ impl Worker {
         }
         // Hashed after writing, from a second handle on the same memory.
         let inner = self.inner.clone();
-        inner
-            .trash
-            .make_room(|| self.write_pieces(pieces.clone()))?;
+        inner.make_room(|| self.write_pieces(pieces.clone()))?;
         for piece in pieces {
             self.hasher.update(&piece);
             self.length += piece.len() as u64;
@@ -215,6 +216,7 @@ impl Worker {
         let Some(twin) = self.twin.take() else {
             return Ok(());
         };
+        self.parted = Some(twin.digest().clone());
         let length = std::mem::take(&mut self.length);
         while self.length < length {
             let bytes = twin.read(self.length, length - self.length);
@@ -269,8 +271,13 @@ impl Worker {
                 // First protected, then looked for: see the rule in `lease`.
                 let leases = &self.inner.leases;
                 leases.protect(*lease, std::slice::from_ref(&actual))?;
-                // One of another size is damaged, and replaced.
-                self.inner.layout.blob_size(&actual)? == Some(self.length)
+                // One of another size is damaged, and so is one with this digest that turned out
+                // to have other bytes: it is replaced.
+                let is_other = self.parted.as_ref() == Some(&actual);
+                if is_other {
+                    tracing::warn!(digest = %actual, "a damaged blob is replaced");
+                }
+                !is_other && damage::present(&self.inner, &actual)? == Some(self.length)
             }
         };
         if !is_here {
@@ -279,7 +286,7 @@ impl Worker {
                 let _ = self.truncate();
                 return Err(Error::io(format!("syncing {actual}"), error));
             }
-            self.inner.layout.publish(&self.path, &actual)?;
+            content::publish(&self.inner, &self.path, &actual)?;
         }
         Ok((actual, self.length))
     }

@@ -8,7 +8,9 @@
 )]
 
 mod content;
+mod damage;
 mod decompress;
+mod derived;
 mod facts;
 mod full_disk;
 mod index;
@@ -52,6 +54,12 @@ impl Fixture {
     /// Stores a blob without lasting protection.
     async fn blob(&self, bytes: &[u8]) -> Digest {
         blob(&self.store, bytes).await
+    }
+
+    /// The file of a blob.
+    fn file(&self, digest: &Digest) -> std::path::PathBuf {
+        let folder = self.directory.path().join("blobs/sha256");
+        folder.join(digest.hex())
     }
 
     async fn lease(&self) -> Lease {

@@ -166,3 +166,24 @@ async fn setting_again_keeps_the_creation_time() {
     assert_eq!(second.created, first.created);
     assert!(second.updated > first.updated);
 }
+
+#[tokio::test]
+async fn every_name_space_with_a_name_is_told() {
+    let f = Fixture::new();
+    f.blob(b"a").await;
+    assert!(f.store.namespaces().await.unwrap().is_empty());
+    for space in ["unknown", "build-cache", "images", "unknown"] {
+        for name in ["x", "y"] {
+            let change = Change::Set {
+                namespace: space.into(),
+                name: name.into(),
+                target: super::descriptor(b"a"),
+                labels: vec![],
+                expected: Expectation::Any,
+            };
+            f.store.apply(vec![change], None).await.unwrap();
+        }
+    }
+    let spaces = f.store.namespaces().await.unwrap();
+    assert_eq!(spaces, ["build-cache", "images", "unknown"]);
+}

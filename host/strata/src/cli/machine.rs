@@ -90,6 +90,7 @@ pub(crate) fn error(error: &Error) -> Value {
             "expected": mismatch.expected,
             "actual": mismatch.actual,
         }}),
+        Error::Damaged(text) => json!({ "damaged": text }),
         Error::PlatformMismatch(text) => json!({ "platform-mismatch": text }),
         Error::Unsupported(text) => json!({ "unsupported": text }),
         Error::NoSpace(text) => json!({ "no-space": text }),

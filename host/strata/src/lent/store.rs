@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Name, Store};
+use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Name, Store, Verdict};
 use tokio::sync::oneshot;
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 
@@ -314,7 +314,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         let opened = digest(&name).and_then(|digest| {
             let (mut file, size) = store.open_blob(&digest)?;
             let failed = move |error: std::io::Error| {
-                types::Error::Unavailable(format!("cannot read {digest}: {error}"))
+                types::Error::Internal(format!("cannot read {digest}: {error}"))
             };
             file.seek(SeekFrom::Start(offset.min(size)))
                 .map_err(&failed)?;
@@ -429,6 +429,77 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     ) -> Outcome<Vec<(String, u64)>> {
         let store = native(accessor);
         ask! { sized(store.delete(&digests(&names)?, generation).await?) }
+    }
+
+    async fn verify(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::Verdict> {
+        let store = native(accessor);
+        ask! {
+            match store.verify(&digest(&name)?).await? {
+                Verdict::Intact(size) => wit::Verdict::Intact(size),
+                Verdict::Absent => wit::Verdict::Absent,
+                Verdict::Damaged(reason) => wit::Verdict::Damaged(reason),
+            }
+        }
+    }
+
+    async fn mark_damaged(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        reason: String,
+    ) -> Outcome<()> {
+        let store = native(accessor);
+        ask! { store.mark_damaged(&digest(&name)?, &reason).await? }
+    }
+
+    async fn damaged(accessor: &Accessor<T, Self>) -> Outcome<Vec<(String, String)>> {
+        let store = native(accessor);
+        ask! {
+            let damaged = store.damaged().await?.into_iter();
+            damaged.map(|(digest, reason)| (digest.to_string(), reason)).collect()
+        }
+    }
+
+    async fn quarantine(accessor: &Accessor<T, Self>, name: String) -> Outcome<()> {
+        let store = native(accessor);
+        ask! { store.quarantine(&digest(&name)?).await? }
+    }
+
+    async fn note_source(
+        accessor: &Accessor<T, Self>,
+        names: Vec<String>,
+        repository: String,
+    ) -> Outcome<()> {
+        let store = native(accessor);
+        ask! { store.note_source(&digests(&names)?, &repository).await? }
+    }
+
+    async fn sources(accessor: &Accessor<T, Self>, name: String) -> Outcome<Vec<String>> {
+        let store = native(accessor);
+        ask! { store.sources(&digest(&name)?).await? }
+    }
+
+    async fn recall(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        kind: String,
+    ) -> Outcome<Option<Vec<u8>>> {
+        let store = native(accessor);
+        ask! { store.recall(&digest(&name)?, &kind).await? }
+    }
+
+    async fn remember(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        kind: String,
+        data: Vec<u8>,
+    ) -> Outcome<()> {
+        let store = native(accessor);
+        ask! { store.remember(&digest(&name)?, &kind, data).await? }
+    }
+
+    async fn namespaces(accessor: &Accessor<T, Self>) -> Outcome<Vec<String>> {
+        let store = native(accessor);
+        ask! { store.namespaces().await? }
     }
 
     fn generation(mut access: Access<'_, T, Self>) -> Outcome<u64> {

@@ -1,0 +1,276 @@
+//! Blobs known to be bad: their bytes are not those of their digest.
+//!
+//! A mark is about one file, told by its size and the time it was last written: whoever replaces
+//! the file, another tool included, lifts the mark with it. So publishing over a damaged blob and
+//! lifting its mark need not happen at once.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::open::Inner;
+use crate::sync::lock;
+use crate::{Digest, Error, database};
+
+/// Longest reason kept, in bytes: a sentence.
+const MAX_REASON: usize = 1024;
+
+/// Which file a mark is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Size in bytes.
+    pub(crate) size: u64,
+    /// When its bytes were last changed, in nanoseconds since 1970.
+    pub(crate) modified: i64,
+}
+
+impl Stamp {
+    pub(crate) fn new(size: u64, seconds: i64, nanoseconds: i64) -> Stamp {
+        Stamp {
+            size,
+            modified: seconds
+                .saturating_mul(1_000_000_000)
+                .saturating_add(nanoseconds),
+        }
+    }
+
+    pub(crate) fn of(metadata: &Metadata) -> Stamp {
+        Stamp::new(metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+    }
+}
+
+#[derive(Clone)]
+struct Mark {
+    stamp: Stamp,
+    reason: String,
+}
+
+/// The marks, as last read: asking about a blob costs no SQL.
+#[derive(Default)]
+pub(crate) struct Damage {
+    /// Whether there is any mark at all, so that a store without damage pays nothing.
+    any: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The generation `stored` was read at; marks and their lifting count as one.
+    at: Option<u64>,
+    stored: HashMap<Digest, Mark>,
+    /// Marks that could not be written: of a read-only store, or on a full disk.
+    own: HashMap<Digest, Mark>,
+}
+
+impl State {
+    fn find(&self, digest: &Digest, stamp: Stamp) -> Option<&Mark> {
+        [&self.own, &self.stored]
+            .into_iter()
+            .filter_map(|marks| marks.get(digest))
+            .find(|mark| mark.stamp == stamp)
+    }
+}
+
+/// Size of a blob in bytes, `None` if it is not here or known to be damaged.
+pub(crate) fn present(inner: &Inner, digest: &Digest) -> Result<Option<u64>, Error> {
+    refresh(inner);
+    present_as_known(inner, digest)
+}
+
+/// [`present`] for many.
+pub(crate) fn present_all(inner: &Inner, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
+    refresh(inner);
+    let sizes = digests.iter();
+    sizes.map(|it| present_as_known(inner, it)).collect()
+}
+
+fn present_as_known(inner: &Inner, digest: &Digest) -> Result<Option<u64>, Error> {
+    let Some(stamp) = inner.layout.stamp(digest)? else {
+        return Ok(None);
+    };
+    let is_marked = inner.damage.any.load(Ordering::Acquire)
+        && lock(&inner.damage.state).find(digest, stamp).is_some();
+    Ok((!is_marked).then_some(stamp.size))
+}
+
+/// Fails if the file of `stamp` is known to be damaged.
+pub(crate) fn check(inner: &Inner, digest: &Digest, stamp: Stamp) -> Result<(), Error> {
+    refresh(inner);
+    if !inner.damage.any.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    match lock(&inner.damage.state).find(digest, stamp) {
+        Some(mark) => Err(Error::Damaged {
+            digest: digest.clone(),
+            reason: mark.reason.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Every damaged blob that is still here, in digest order.
+pub(crate) fn all(inner: &Inner) -> Result<Vec<(Digest, String)>, Error> {
+    refresh(inner);
+    let marks = {
+        let state = lock(&inner.damage.state);
+        let mut marks = state.stored.clone();
+        marks.extend(state.own.clone());
+        marks
+    };
+    let mut damaged = Vec::new();
+    for (digest, mark) in marks {
+        if inner.layout.stamp(&digest)? == Some(mark.stamp) {
+            damaged.push((digest, mark.reason));
+        }
+    }
+    damaged.sort();
+    Ok(damaged)
+}
+
+/// Marks the file of `stamp` as damaged. Logs it if that is news. A mark that cannot be written
+/// holds in this process.
+pub(crate) fn mark(inner: &Inner, digest: &Digest, stamp: Stamp, reason: &str) {
+    refresh(inner);
+    let reason: String = reason
+        .char_indices()
+        .take_while(|(at, _)| *at < MAX_REASON)
+        .map(|(_, character)| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect();
+    {
+        let mut state = lock(&inner.damage.state);
+        if state.find(digest, stamp).is_some() {
+            return;
+        }
+        let mark = Mark {
+            stamp,
+            reason: reason.clone(),
+        };
+        state.own.insert(digest.clone(), mark);
+        inner.damage.any.store(true, Ordering::Release);
+    }
+    tracing::warn!(
+        %digest, reason,
+        "a blob is damaged; a pull or load of its image replaces it"
+    );
+    if !inner.writable {
+        return;
+    }
+    let written = inner.database.write(|transaction, _| {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO damaged VALUES (?, ?, ?, ?)")?
+            .execute((
+                digest.as_str(),
+                stamp.size.cast_signed(),
+                stamp.modified,
+                &reason,
+            ))?;
+        database::advance(transaction, false)
+    });
+    match written {
+        Ok(_) => {
+            refresh(inner);
+            lock(&inner.damage.state).own.remove(digest);
+        }
+        Err(error) => tracing::debug!(%digest, %error, "the mark of a damaged blob is not kept"),
+    }
+}
+
+/// Drops the mark of a blob that is good, or gone.
+pub(crate) fn lift(inner: &Inner, digest: &Digest) {
+    refresh(inner);
+    if !inner.damage.any.load(Ordering::Acquire) {
+        return;
+    }
+    let is_stored = {
+        let mut state = lock(&inner.damage.state);
+        state.own.remove(digest);
+        state.stored.contains_key(digest)
+    };
+    if !is_stored || !inner.writable {
+        return;
+    }
+    let lifted = inner.database.write(|transaction, _| {
+        forget(transaction, digest)?;
+        database::advance(transaction, false)
+    });
+    match lifted {
+        Ok(_) => refresh(inner),
+        // Its file is another one now, or verified once more next time.
+        Err(error) => tracing::debug!(%digest, %error, "the mark of a repaired blob stays"),
+    }
+}
+
+/// [`lift`], if the file of `stamp` is marked as far as is known. Costs nothing in a store without
+/// damage.
+pub(crate) fn lift_if_marked(inner: &Inner, digest: &Digest, stamp: Stamp) {
+    if inner.damage.any.load(Ordering::Acquire)
+        && lock(&inner.damage.state).find(digest, stamp).is_some()
+    {
+        lift(inner, digest);
+    }
+}
+
+/// Drops a mark within a change of the database.
+pub(crate) fn forget(connection: &Connection, digest: &Digest) -> Result<(), Error> {
+    connection
+        .prepare_cached("DELETE FROM damaged WHERE digest = ?")?
+        .execute([digest.as_str()])?;
+    Ok(())
+}
+
+/// Reads the marks again if the store has changed. Without an answer from the database what was
+/// known holds.
+fn refresh(inner: &Inner) {
+    let result = inner.database.head().and_then(|head| {
+        if lock(&inner.damage.state).at == Some(head.generation) {
+            return Ok(());
+        }
+        let (generation, stored) = inner
+            .database
+            .read(|connection, head| Ok((head.generation, load(connection)?)))?;
+        let mut state = lock(&inner.damage.state);
+        let any = !stored.is_empty() || !state.own.is_empty();
+        state.at = Some(generation);
+        state.stored = stored;
+        inner.damage.any.store(any, Ordering::Release);
+        Ok(())
+    });
+    if let Err(error) = result {
+        tracing::debug!(%error, "damaged blobs cannot be looked up");
+    }
+}
+
+fn load(connection: &Connection) -> Result<HashMap<Digest, Mark>, Error> {
+    // A store that an older version wrote and that cannot be written has no such table.
+    let exists: Option<i64> = connection
+        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'damaged'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if exists.is_none() {
+        return Ok(HashMap::new());
+    }
+    let mut query =
+        connection.prepare_cached("SELECT digest, size, modified, reason FROM damaged")?;
+    let mut rows = query.query([])?;
+    let mut marks = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let digest = Digest::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let stamp = Stamp {
+            size: row.get::<_, i64>(1)?.cast_unsigned(),
+            modified: row.get(2)?,
+        };
+        let reason = row.get(3)?;
+        marks.insert(digest, Mark { stamp, reason });
+    }
+    Ok(marks)
+}

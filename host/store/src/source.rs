@@ -1,0 +1,73 @@
+//! Where blobs are known to come from, so that a damaged one can be fetched again.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::open::Inner;
+use crate::{Digest, Error};
+
+/// Repositories kept of one blob: base layers are in very many, and a few that answer suffice.
+const MOST: i64 = 8;
+/// Longest repository in bytes: a host name of 255, a path of 255, and what is between them.
+const MAX_REPOSITORY: usize = 1024;
+
+/// Notes that blobs are in a repository.
+pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Result<(), Error> {
+    if repository.is_empty()
+        || repository.len() > MAX_REPOSITORY
+        || repository.chars().any(char::is_control)
+    {
+        return Err(Error::Invalid(format!(
+            "a repository must have 1 to {MAX_REPOSITORY} bytes and no control characters, this \
+             has {} bytes",
+            repository.len()
+        )));
+    }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        });
+    inner.database.write(|transaction, _| {
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)")?;
+        let mut bound = transaction.prepare_cached(
+            "DELETE FROM sources WHERE digest = ?1 AND repository NOT IN
+                 (SELECT repository FROM sources WHERE digest = ?1
+                  ORDER BY noted DESC, repository = ?2 DESC LIMIT ?3)",
+        )?;
+        for digest in digests {
+            insert.execute((digest.as_str(), repository, now))?;
+            bound.execute((digest.as_str(), repository, MOST))?;
+        }
+        Ok(())
+    })
+}
+
+/// Repositories of a blob, latest first.
+pub(crate) fn of(inner: &Inner, digest: &Digest) -> Result<Vec<String>, Error> {
+    inner.database.read(|connection, _| {
+        // A store that an older version wrote and that cannot be written has no such table.
+        let exists: Option<i64> = connection
+            .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'sources'")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        if exists.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut query = connection.prepare_cached(
+            "SELECT repository FROM sources WHERE digest = ? ORDER BY noted DESC, repository",
+        )?;
+        let rows = query.query_map([digest.as_str()], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })
+}
+
+/// Drops what is known about a deleted blob, within a change of the database.
+pub(crate) fn forget(connection: &Connection, digest: &Digest) -> Result<(), Error> {
+    connection
+        .prepare_cached("DELETE FROM sources WHERE digest = ?")?
+        .execute([digest.as_str()])?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Hashes blobs again, to find those that the disk, or somebody, changed.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::Advice;
+
+use crate::buffer::buffer;
+use crate::damage::{self, Stamp};
+use crate::digest::Hasher;
+use crate::open::Inner;
+use crate::sync::blocking;
+use crate::{Digest, Error};
+
+/// Bytes read at once: they are still in the processor's cache when they are hashed.
+const PART: usize = 256 * 1024;
+
+/// What [`verify`](crate::Store::verify) found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes are those of the digest; so many.
+    Intact(u64),
+    /// It is not here.
+    Absent,
+    /// The bytes are others: why. It is marked.
+    Damaged(String),
+}
+
+/// Blobs verified at the same time: more than there are processors only push each other out of the
+/// caches.
+pub(crate) struct Permits(tokio::sync::Semaphore);
+
+impl Default for Permits {
+    fn default() -> Permits {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Permits(tokio::sync::Semaphore::new(processors))
+    }
+}
+
+/// Verifies a blob. Stops soon after the future is dropped.
+pub(crate) async fn verify(inner: &Arc<Inner>, digest: &Digest) -> Result<Verdict, Error> {
+    struct StopOnDrop(Arc<AtomicBool>);
+    impl Drop for StopOnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let _permit = inner.verifying.0.acquire().await;
+    let stop = StopOnDrop(Arc::default());
+    let (inner, digest, stopped) = (inner.clone(), digest.clone(), stop.0.clone());
+    blocking(move || examine(&inner, &digest, &|| !stopped.load(Ordering::Relaxed))).await
+}
+
+/// Verifies a blob on this thread. `go_on` is asked often.
+pub(crate) fn examine(
+    inner: &Inner,
+    digest: &Digest,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Verdict, Error> {
+    let (file, size, stamp) = match inner.layout.open_blob(digest) {
+        Ok((file, stamp)) => (file, stamp.size, stamp),
+        Err(Error::NotFound(_)) => return Ok(Verdict::Absent),
+        Err(error) => return Err(error),
+    };
+    let actual = hash(digest, file, go_on)?;
+    if actual == *digest {
+        damage::lift(inner, digest);
+        return Ok(Verdict::Intact(size));
+    }
+    Ok(Verdict::Damaged(found(inner, digest, stamp, &actual)))
+}
+
+/// Marks a blob whose bytes have the digest `actual`, and says why.
+pub(crate) fn found(inner: &Inner, digest: &Digest, stamp: Stamp, actual: &Digest) -> String {
+    let reason = format!("its {} bytes have the digest {actual}", stamp.size);
+    damage::mark(inner, digest, stamp, &reason);
+    reason
+}
+
+fn hash(digest: &Digest, mut file: File, go_on: &dyn Fn() -> bool) -> Result<Digest, Error> {
+    // Only advice: no harm if it is refused.
+    let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
+    let (mut bytes, start) = buffer(PART);
+    bytes.resize(start + PART, 0);
+    let bytes = &mut bytes[start..];
+    let mut hasher = Hasher::new(digest.algorithm());
+    loop {
+        if !go_on() {
+            return Err(Error::Conflict(format!("verifying {digest} was stopped")));
+        }
+        match file.read(bytes) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => hasher.update(&bytes[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io(format!("reading {digest}"), error)),
+        }
+    }
+}

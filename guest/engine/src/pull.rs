@@ -121,7 +121,10 @@ where
         };
         let save = async {
             match top.unsaved {
-                Some(bytes) => self.store.put(&digest, bytes, &self.lease).await,
+                Some(bytes) => {
+                    self.store.put(&digest, bytes, &self.lease).await?;
+                    self.note_digests(std::slice::from_ref(&digest)).await
+                }
                 None => Ok(()),
             }
         };
@@ -158,5 +161,5 @@ where
 
 /// A document that breaks its specification.
 fn invalid(error: impl std::fmt::Display) -> Error {
-    Error::ManifestInvalid(error.to_string())
+    Error::invalid(error)
 }

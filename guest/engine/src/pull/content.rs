@@ -34,8 +34,11 @@ where
         let mut digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
         digests.push(config.digest.clone());
         let mut sizes = self.store.stat_all(&digests, Some(&self.lease)).await?;
-        let config_here = sizes.pop().flatten().is_some();
-        let here: Vec<bool> = sizes.iter().map(Option::is_some).collect();
+        // What has another size than it should was cut or changed; the ingest looks into it.
+        let config_here = sizes.pop().flatten() == Some(config.size);
+        let here = layers.iter().zip(&sizes);
+        let here = here.map(|(layer, size)| *size == Some(layer.size));
+        let here: Vec<bool> = here.collect();
         let was_all_here = config_here && here.iter().all(|here| *here);
 
         let mut missing = Vec::new();
@@ -51,19 +54,36 @@ where
                 }
             }
         }
-        let config = async {
-            match config_here {
-                true => Ok(()),
-                false => self.fetch_config(config).await,
-            }
-        };
         future::try_join3(
             self.fetch_blobs(missing, self.progress),
-            config,
+            self.fetch_config(config, config_here),
             self.fetch_attestations(&image.attestations),
         )
         .await?;
+        if !was_all_here {
+            self.note_source(distinct(image.manifest.layers.iter().chain([config])))
+                .await?;
+        }
         Ok(Arrival { was_all_here })
+    }
+
+    /// Remembers that blobs can be had from this repository, should they be damaged one day.
+    /// A pull does not depend on it.
+    pub(super) async fn note_source(&self, blobs: Vec<&Descriptor>) -> Result<()> {
+        let blobs = blobs.into_iter();
+        // Foreign layers came from elsewhere.
+        let own = blobs.filter(|it| media_type::kind(&it.media_type) != Kind::ForeignLayer);
+        let own: Vec<Digest> = own.map(|it| it.digest.clone()).collect();
+        self.note_digests(&own).await
+    }
+
+    /// The same for digests.
+    pub(super) async fn note_digests(&self, digests: &[Digest]) -> Result<()> {
+        let repository = self.reference.repository();
+        match self.store.note_source(digests, &repository).await {
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            _ => Ok(()),
+        }
     }
 
     /// Fetches blobs, several at a time. The largest go first, so that the last
@@ -95,17 +115,23 @@ where
             let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
             let sizes = self.store.stat_all(&digests, Some(&self.lease)).await?;
             let blobs = blobs.into_iter().zip(sizes);
-            let missing = blobs.filter_map(|(blob, size)| size.is_none().then_some(blob));
-            self.fetch_blobs(missing.collect(), &Silent).await?;
+            let missing = blobs.filter(|(blob, size)| *size != Some(blob.size));
+            let missing: Vec<&Descriptor> = missing.map(|(blob, _)| blob).collect();
+            if missing.is_empty() {
+                continue;
+            }
+            self.fetch_blobs(missing.clone(), &Silent).await?;
+            self.note_source(missing).await?;
         }
         Ok(())
     }
 
-    /// Image configs come whole; what an artifact has in their place may be of
-    /// any size.
-    async fn fetch_config(&self, config: &Descriptor) -> Result<()> {
+    /// Image configs come whole, and one that is here is read: that shows whether it is
+    /// damaged. What an artifact has in their place may be of any size.
+    async fn fetch_config(&self, config: &Descriptor, is_here: bool) -> Result<()> {
         match media_type::kind(&config.media_type) {
             Kind::Config => self.config(config).await.map(drop),
+            _ if is_here => Ok(()),
             _ => self.blob(config, &Silent).await,
         }
     }
@@ -114,15 +140,15 @@ where
     pub(super) async fn config(&self, config: &Descriptor) -> Result<Vec<u8>> {
         let Descriptor { digest, size, .. } = config;
         let limit = MAX_CONFIG_BYTES as u64;
-        let here = self.store.stat(digest, Some(&self.lease)).await?;
-        if here.unwrap_or(*size) > limit {
-            return Err(invalid(format_args!(
-                "image config {digest} has {} bytes, the limit is {limit}",
-                here.unwrap_or(*size)
+        if *size > limit {
+            return Err(Error::over(format_args!(
+                "image config {digest} has {size} bytes, the limit is {limit}"
             )));
         }
-        if here.is_some() {
-            return self.store.get(digest, limit).await;
+        if self.store.stat(digest, Some(&self.lease)).await? == Some(*size)
+            && let Some(stored) = self.intact(digest, limit).await?
+        {
+            return Ok(stored);
         }
         let bytes = match config.inline() {
             Some(inline) => inline,
@@ -160,7 +186,7 @@ where
         let bytes = self.config(&manifest.config).await?;
         let config = match ImageConfig::parse(&bytes) {
             Ok(config) => config,
-            Err(error) if strict => return Err(invalid(error)),
+            Err(error) if strict => return Err(Error::config(&manifest.config.digest, &error)),
             // A generic type promises nothing about what it holds.
             Err(_) => return Ok(Vec::new()),
         };

@@ -59,10 +59,17 @@ where
     pub(super) async fn child(&self, descriptor: &Descriptor) -> Result<Document> {
         let digest = &descriptor.digest;
         if let Some(stored) = self.stored_document(digest).await? {
+            if stored.len() as u64 != descriptor.size {
+                return Err(invalid(format_args!(
+                    "failed size validation: {digest} has {} bytes, its descriptor says {}",
+                    stored.len(),
+                    descriptor.size
+                )));
+            }
             return self.parse(&descriptor.media_type, &stored);
         }
         if descriptor.size > MAX_DOCUMENT_BYTES as u64 {
-            return Err(invalid(format_args!(
+            return Err(Error::over(format_args!(
                 "manifest {digest} has {} bytes, the limit is {MAX_DOCUMENT_BYTES}",
                 descriptor.size
             )));
@@ -73,6 +80,7 @@ where
         };
         let document = self.parse(&descriptor.media_type, &bytes)?;
         self.store.put(digest, bytes, &self.lease).await?;
+        self.note_digests(std::slice::from_ref(digest)).await?;
         Ok(document)
     }
 
@@ -80,10 +88,17 @@ where
     async fn stored_document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         match self.store.stat(digest, Some(&self.lease)).await? {
             None => Ok(None),
-            Some(_) => {
-                let limit = MAX_DOCUMENT_BYTES as u64;
-                self.store.get(digest, limit).await.map(Some)
-            }
+            Some(_) => self.intact(digest, MAX_DOCUMENT_BYTES as u64).await,
+        }
+    }
+
+    /// The bytes of a blob that is here, checked; `None` if they are damaged or were lost
+    /// meanwhile: then it is fetched again.
+    pub(super) async fn intact(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>> {
+        match self.store.get(digest, limit).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Damaged(_) | Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -104,6 +119,7 @@ where
         Document::parse(media_type, bytes).map_err(|error| match error {
             DocumentError::Schema1 => self.schema1(),
             DocumentError::UnsupportedMediaType(_) => Error::Unsupported(error.to_string()),
+            error if error.is_over_limit() => Error::over(error),
             other => invalid(other),
         })
     }

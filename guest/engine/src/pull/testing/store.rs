@@ -31,6 +31,10 @@ pub(crate) struct MemoryStore {
     pub(crate) expected: RefCell<Vec<(Digest, Digest)>>,
     /// Bytes an ingest takes before the disk is full.
     pub(crate) space: Cell<Option<usize>>,
+    /// Blobs known to have other bytes than they should.
+    damaged: RefCell<BTreeSet<Digest>>,
+    /// Where blobs came from, in the order it was noted.
+    pub(crate) sources: RefCell<Vec<(Digest, String)>>,
     /// How often `apply` has to lose against others first.
     pub(crate) conflicts: Cell<u32>,
 }
@@ -43,6 +47,27 @@ impl MemoryStore {
             .borrow_mut()
             .insert(digest.clone(), bytes.to_vec());
         digest
+    }
+
+    /// Gives a blob other bytes, as a bad disk would; whether that is known.
+    pub(crate) fn damage(&self, digest: &Digest, bytes: &[u8], is_known: bool) {
+        let mut blobs = self.blobs.borrow_mut();
+        blobs.insert(digest.clone(), bytes.to_vec());
+        if is_known {
+            self.damaged.borrow_mut().insert(digest.clone());
+        }
+    }
+
+    /// The bytes of a blob not known to be damaged.
+    fn present(&self, digest: &Digest) -> Option<Vec<u8>> {
+        let is_damaged = self.damaged.borrow().contains(digest);
+        let blobs = self.blobs.borrow();
+        blobs.get(digest).filter(|_| !is_damaged).cloned()
+    }
+
+    fn publish(&self, digest: &Digest, bytes: Vec<u8>) {
+        self.damaged.borrow_mut().remove(digest);
+        self.blobs.borrow_mut().insert(digest.clone(), bytes);
     }
 
     /// Leaves a download behind.
@@ -162,8 +187,7 @@ impl Ingest for MemoryIngest {
             });
         }
         self.store.partials.borrow_mut().remove(&self.digest);
-        let mut blobs = self.store.blobs.borrow_mut();
-        blobs.insert(self.digest.clone(), bytes);
+        self.store.publish(&self.digest, bytes);
         Ok(())
     }
 
@@ -193,8 +217,7 @@ impl Store for Rc<MemoryStore> {
     type Lease = Held;
 
     async fn stat(&self, digest: &Digest, _lease: Option<&Held>) -> Result<Option<u64>> {
-        let blobs = self.blobs.borrow();
-        Ok(blobs.get(digest).map(|bytes| bytes.len() as u64))
+        Ok(self.present(digest).map(|bytes| bytes.len() as u64))
     }
 
     async fn stat_all(&self, digests: &[Digest], lease: Option<&Held>) -> Result<Vec<Option<u64>>> {
@@ -210,6 +233,10 @@ impl Store for Rc<MemoryStore> {
             Some(bytes) if bytes.len() as u64 > limit => {
                 Err(Error::QuotaExceeded(format!("{digest} is too large")))
             }
+            Some(bytes) if !digest.verifies(bytes) => {
+                self.damaged.borrow_mut().insert(digest.clone());
+                Err(Error::Damaged(format!("{digest} is damaged")))
+            }
             Some(bytes) => Ok(bytes.clone()),
             None => Err(Error::NotFound(format!("no {digest}"))),
         }
@@ -223,7 +250,7 @@ impl Store for Rc<MemoryStore> {
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, _lease: &Held) -> Result<()> {
         assert!(digest.verifies(&data), "unverified bytes reached the store");
-        self.blobs.borrow_mut().insert(digest.clone(), data);
+        self.publish(digest, data);
         Ok(())
     }
 
@@ -233,8 +260,12 @@ impl Store for Rc<MemoryStore> {
         size: u64,
         _lease: &Held,
     ) -> Result<IngestState<MemoryIngest>> {
-        if self.has(digest) {
-            return Ok(IngestState::Present);
+        match self.present(digest) {
+            Some(bytes) if bytes.len() as u64 == size => return Ok(IngestState::Present),
+            Some(bytes) if digest.verifies(&bytes) => {
+                return Err(Error::ManifestInvalid(format!("{digest} has another size")));
+            }
+            _ => {}
         }
         let mut partials = self.partials.borrow_mut();
         let partial = partials.entry(digest.clone()).or_default();
@@ -302,7 +333,10 @@ impl Store for Rc<MemoryStore> {
         unimplemented!("a pull moves nothing away")
     }
 
-    async fn note_source(&self, _digests: &[Digest], _repository: &str) -> Result<()> {
+    async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<()> {
+        let noted = digests.iter();
+        let noted = noted.map(|digest| (digest.clone(), repository.to_owned()));
+        self.sources.borrow_mut().extend(noted);
         Ok(())
     }
 

@@ -223,3 +223,37 @@ fn warnings_are_shown_once_each() {
         .collect();
     assert_eq!(warnings, ["warning this registry \"retires\" soon"]);
 }
+
+#[test]
+fn what_is_damaged_here_is_fetched_again() {
+    let image = image();
+    let config = image.json()["config"]["digest"].as_str().map(str::to_owned);
+    let config = strata_oci::Digest::parse(&config.unwrap()).unwrap();
+    for digest in [image.layer(0), config, image.digest.clone()] {
+        for (bytes, is_known) in [(&b"other"[..], true), (b"other", false), (b"", false)] {
+            let bench = Bench::with(Origin::default().tagged("1", &image));
+            bench.pull("r.example/app:1").unwrap();
+            bench.store.damage(&digest, bytes, is_known);
+            bench.pull("r.example/app:1").unwrap();
+            bench.store.check();
+        }
+    }
+}
+
+#[test]
+fn where_content_came_from_is_noted() {
+    let image = image();
+    let bench = Bench::with(Origin::default().tagged("1", &image));
+    bench.pull("r.example/app:1").unwrap();
+    let sources = bench.store.sources.take();
+    assert_eq!(sources.len(), 3);
+    assert!(
+        sources
+            .iter()
+            .all(|(_, repository)| repository == "r.example/app")
+    );
+    assert!(sources.iter().any(|(digest, _)| *digest == image.digest));
+    assert!(sources.iter().any(|(digest, _)| *digest == image.layer(0)));
+    bench.pull("r.example/app:1").unwrap();
+    assert_eq!(bench.store.sources.take(), []);
+}

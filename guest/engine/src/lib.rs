@@ -20,6 +20,7 @@ mod import;
 mod memory;
 mod model;
 mod naming;
+mod pace;
 mod progress;
 mod pull;
 mod push;

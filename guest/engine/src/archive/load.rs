@@ -5,6 +5,7 @@
 //! at the end is it known what was loaded ([`layout`], [`docker`]), whether it is whole
 //! ([`examine`]), and what it is called ([`crate::naming`]).
 
+mod batches;
 mod diff_ids;
 mod docker;
 mod examine;
@@ -88,19 +89,20 @@ where
         let body = self.store.decompress(body).await?;
         let lease = self.store.acquire_lease().await?;
         let intake = Intake::new(&self.store, &self.clock, &lease, progress);
-        let arrived = intake.run(Reader::new(body)).await?;
-        let images = self.images(&arrived, &lease).await?;
-        let mut examined = self.examine(&images, &lease).await?;
-        find_companions(&images, &mut examined);
-        self.check(&images, &mut examined, &options.platforms)
+        let mut arrived = intake.run(Reader::new(body)).await?;
+        let images = self.images(&mut arrived, &lease).await?;
+        let mut examination = self.examine(&images, &lease).await?;
+        find_companions(&mut examination).await;
+        self.check(&images, &mut examination, &options.platforms)
             .await?;
-        let promised = self.promised(&examined, &arrived).await?;
+        let targets = &examination.targets;
+        let promised = self.promised(targets, &arrived).await?;
         if self.settings.verify_diff_ids_first {
             self.verify(&promised).await?;
         }
-        let companions = examined.iter().filter_map(|it| it.companion.clone());
+        let companions = targets.iter().filter_map(|it| it.companion.clone());
         let companions: Vec<_> = companions.collect();
-        let wanted = images.iter().zip(&examined);
+        let wanted = examination.pairs(&images);
         let wanted = wanted.filter(|(_, examined)| examined.companion.is_none());
         let wanted = wanted.map(|(image, examined)| (image, &examined.target));
         let wanted: Vec<_> = wanted.collect();
@@ -114,7 +116,7 @@ where
         }
         drop(lease);
         if !options.platforms.is_empty() {
-            self.remove_leftovers(&examined, arrived.new).await;
+            self.remove_leftovers(targets, arrived.new).await;
         }
         for ((image, target), changed) in wanted.iter().zip(changed) {
             if let Some(reference) = image.reference() {
@@ -133,19 +135,23 @@ where
         Ok(loaded.collect())
     }
 
-    /// What the documents of the archive say its images are.
-    async fn images(&self, arrived: &Arrived, lease: &S::Lease) -> Result<Vec<Image>> {
-        if let Some(images) = layout::images(arrived)? {
+    /// What the documents of the archive say its images are. They are not kept.
+    async fn images(&self, arrived: &mut Arrived, lease: &S::Lease) -> Result<Vec<Image>> {
+        let layout = layout::images(arrived)?;
+        arrived.layout = None;
+        arrived.index = None;
+        if let Some(images) = layout {
             return Ok(images);
         }
-        let rows = match &arrived.manifest {
-            Some(bytes) => parse_manifest(bytes).map_err(|error| {
+        let rows = match arrived.manifest.take() {
+            Some(bytes) => parse_manifest(&bytes).map_err(|error| {
                 invalid(format_args!("untar manifest \"manifest.json\": {error}"))
             })?,
             None => None,
         };
+        let files = std::mem::take(&mut arrived.files);
         match rows {
-            Some(rows) => self.docker_images(&rows, &arrived.files, lease).await,
+            Some(rows) => self.docker_images(&rows, &files, lease).await,
             None => Err(Error::InvalidArgument(
                 "unrecognized image format".to_owned(),
             )),

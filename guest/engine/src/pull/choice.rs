@@ -23,6 +23,10 @@ const MAX_INDEX_DEPTH: usize = 4;
 const MAX_DOCUMENTS_PROBED: usize = 64;
 
 /// What is pulled.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "large on 64-bit targets only; one is alive at a time"
+)]
 pub(super) enum Chosen {
     /// One image for each platform, each once.
     Images(Vec<Image>),

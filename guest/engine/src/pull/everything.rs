@@ -22,6 +22,10 @@ const MAX_DOCUMENTS: usize = 1000;
 const MAX_INDEX_DEPTH: usize = 4;
 
 /// What is met on the way through an index.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "large on 64-bit targets only; one is alive at a time"
+)]
 enum Met {
     Document(Descriptor, Document),
     Blob(Descriptor),

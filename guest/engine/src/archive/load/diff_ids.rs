@@ -3,17 +3,14 @@
 use std::collections::HashSet;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use strata_oci::{
-    Digest, ImageConfig, Manifest,
-    config::MAX_CONFIG_BYTES,
-    media_type::{self, Kind},
+use strata_oci::{Digest, ImageConfig, config::MAX_CONFIG_BYTES};
+
+use super::{
+    batches::batches,
+    examine::{Examined, MadeOf},
+    intake::Arrived,
 };
-
-use super::{examine::Examined, intake::Arrived};
-use crate::{Engine, Error, Result, Store, archive::invalid};
-
-/// Configs read at the same time.
-const PARALLEL_READS: usize = 16;
+use crate::{Engine, Error, Result, Store, archive::invalid, pace::Pace};
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Layers of what was loaded, each with the diff-id its config promises, except those
@@ -31,70 +28,72 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let named = snapshot.roots.iter().chain(companions);
             known.extend(named.map(|target| target.digest.clone()));
         }
+        let mut pace = Pace::default();
         let mut seen = HashSet::new();
-        let mut manifests = Vec::new();
+        let mut made_of: Vec<&MadeOf> = Vec::new();
         for image in examined {
             if known.contains(&image.target.digest) {
                 continue;
             }
             for part in &image.parts {
+                pace.steps(1).await;
                 let wanted = part.is_wanted && !part.is_attestation && part.missing.is_none();
-                if let Some(manifest) = part.manifest()
+                if let Some(content) = &part.made_of
                     && wanted
-                    && manifest.is_image()
                     && seen.insert(&part.digest)
                 {
-                    manifests.push(manifest);
+                    made_of.push(content);
                 }
             }
         }
-        let promised = stream::iter(manifests).map(|manifest| self.promised_by(manifest));
-        let promised = promised.buffered(PARALLEL_READS);
-        let promised: Vec<Vec<(Digest, Digest)>> = promised.try_collect().await?;
-        let mut promised = promised.concat();
+        let mut promised = HashSet::new();
+        for batch in batches(made_of, |it| it.config_size) {
+            let batch = stream::iter(batch).map(|content| self.promised_by(content));
+            let mut batch = batch.buffered(usize::MAX);
+            while let Some(pairs) = batch.next().await {
+                promised.extend(pairs?);
+            }
+        }
+        let mut promised: Vec<(Digest, Digest)> = promised.into_iter().collect();
         promised.sort();
-        promised.dedup();
         Ok(promised)
     }
 
-    async fn promised_by(&self, manifest: &Manifest) -> Result<Vec<(Digest, Digest)>> {
-        let config = &manifest.config;
-        let strict = media_type::kind(&config.media_type) == Kind::Config;
-        let bytes = match self
-            .store
-            .get(&config.digest, MAX_CONFIG_BYTES as u64)
-            .await
-        {
-            Ok(bytes) => bytes,
-            Err(Error::QuotaExceeded(_)) if !strict => return Ok(Vec::new()),
-            Err(Error::QuotaExceeded(_)) => {
-                return Err(invalid(format_args!(
-                    "image config {} has {} bytes, the limit is {MAX_CONFIG_BYTES}",
-                    config.digest, config.size
-                )));
-            }
-            Err(error) => return Err(error),
-        };
+    async fn promised_by(&self, content: &MadeOf) -> Result<Vec<(Digest, Digest)>> {
+        let MadeOf {
+            config,
+            config_size,
+            is_strict,
+            layers,
+        } = content;
+        let limit = MAX_CONFIG_BYTES as u64;
+        if *config_size > limit {
+            return match is_strict {
+                true => Err(Error::over(format_args!(
+                    "image config {config} has {config_size} bytes, the limit is {limit}"
+                ))),
+                false => Ok(Vec::new()),
+            };
+        }
+        let bytes = self.store.get(config, limit).await?;
         let diff_ids = match ImageConfig::parse(&bytes) {
             Ok(config) => config.rootfs.diff_ids,
-            Err(error) if strict => return Err(invalid(error)),
+            Err(error) if *is_strict => return Err(Error::config(config, &error)),
             // A generic type promises nothing about what it holds.
             Err(_) => return Ok(Vec::new()),
         };
-        if diff_ids.len() != manifest.layers.len() {
+        if diff_ids.len() != layers.len() {
             return Err(invalid(format_args!(
                 "mismatched image rootfs and manifest layers: {} diff-ids for {} layers",
                 diff_ids.len(),
-                manifest.layers.len()
+                layers.len()
             )));
         }
-        let layers = manifest.layers.iter().zip(diff_ids);
-        let to_check = layers.filter(|(layer, diff_id)| {
-            let kind = media_type::kind(&layer.media_type);
-            kind == Kind::Layer && layer.digest != *diff_id
-        });
+        let to_check = layers.iter().zip(diff_ids);
+        let to_check =
+            to_check.filter(|((layer, is_layer), diff_id)| *is_layer && layer != diff_id);
         Ok(to_check
-            .map(|(layer, diff_id)| (layer.digest.clone(), diff_id))
+            .map(|((layer, _), diff_id)| (layer.clone(), diff_id))
             .collect())
     }
 

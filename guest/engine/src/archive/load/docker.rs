@@ -4,6 +4,8 @@
 //! files. Layers stay as they came; if they are plain they are compressed only when they
 //! are pushed.
 
+use std::collections::HashMap;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use strata_oci::{
     Descriptor, Digest, ImageConfig, Manifest, Reference,
@@ -15,15 +17,13 @@ use strata_oci::{
 
 use super::{
     Image,
+    batches::batches,
     files::{Files, Found},
 };
 use crate::{
     Body as _, Engine, Error, Result, Store,
     archive::{invalid, quoted, refused},
 };
-
-/// Images made at the same time: each waits for a few small reads and a write.
-const PARALLEL_IMAGES: usize = 16;
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// The images of the rows, one for each name; their manifests are stored.
@@ -34,10 +34,33 @@ impl<S: Store, T, C> Engine<S, T, C> {
         lease: &S::Lease,
     ) -> Result<Vec<Image>> {
         let names: Vec<Vec<String>> = rows.iter().map(names).collect::<Result<_>>()?;
-        let made = stream::iter(rows).map(|row| self.docker_image(row, files, lease));
-        let made: Vec<Descriptor> = made.buffered(PARALLEL_IMAGES).try_collect().await?;
+        // Rows that list the same files are one image.
+        let mut known: HashMap<(&str, &[String]), usize> = HashMap::new();
+        let mut distinct = Vec::new();
+        let mut positions = Vec::with_capacity(rows.len());
+        for row in rows {
+            let position = *known.entry((&row.config, &row.layers)).or_insert_with(|| {
+                distinct.push(row);
+                distinct.len() - 1
+            });
+            positions.push(position);
+        }
+        let mut configs = Vec::with_capacity(distinct.len());
+        for row in distinct {
+            configs.push((row, self.docker_config(row, files, lease).await?));
+        }
+        let mut made: Vec<Descriptor> = Vec::with_capacity(configs.len());
+        for batch in batches(configs, |(_, config)| config.size) {
+            let batch = stream::iter(batch)
+                .map(|(row, config)| self.docker_image(row, config, files, lease));
+            let batch: Vec<Descriptor> = batch.buffered(usize::MAX).try_collect().await?;
+            made.extend(batch);
+        }
         let mut images = Vec::new();
-        for (descriptor, names) in made.into_iter().zip(names) {
+        for (position, names) in positions.into_iter().zip(names) {
+            let Some(descriptor) = made.get(position) else {
+                continue;
+            };
             if names.is_empty() {
                 images.push(Image {
                     name: None,
@@ -52,10 +75,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(images)
     }
 
-    /// Makes and stores the manifest of a row.
-    async fn docker_image(&self, row: &Row, files: &Files, lease: &S::Lease) -> Result<Descriptor> {
+    /// Where the config of a row is.
+    async fn docker_config(&self, row: &Row, files: &Files, lease: &S::Lease) -> Result<Located> {
         if row.layers.len() >= MAX_CHILDREN {
-            return Err(invalid(format_args!(
+            return Err(Error::over(format_args!(
                 "an image in manifest.json has {} layers, the limit is {}",
                 row.layers.len(),
                 MAX_CHILDREN - 1
@@ -66,15 +89,28 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let name = quoted(&row.config);
             invalid(format_args!("image config {name} not found"))
         })?;
-        if config.size > MAX_CONFIG_BYTES as u64 {
-            return Err(invalid(format_args!(
+        match config.size > MAX_CONFIG_BYTES as u64 {
+            true => Err(Error::over(format_args!(
                 "image config {} has {} bytes, the limit is {MAX_CONFIG_BYTES}",
                 quoted(&row.config),
                 config.size
-            )));
+            ))),
+            false => Ok(config),
         }
+    }
+
+    /// Makes and stores the manifest of a row.
+    async fn docker_image(
+        &self,
+        row: &Row,
+        config: Located,
+        files: &Files,
+        lease: &S::Lease,
+    ) -> Result<Descriptor> {
         let bytes = self.store.get(&config.digest, config.size).await?;
-        let image = ImageConfig::parse(&bytes).map_err(invalid)?;
+        let image =
+            ImageConfig::parse(&bytes).map_err(|error| Error::config(&config.digest, &error))?;
+        drop(bytes);
         let diff_ids = &image.rootfs.diff_ids;
         if diff_ids.len() != row.layers.len() {
             return Err(invalid(format_args!(

@@ -1,8 +1,7 @@
 //! Which digest a file of a Docker archive will turn out to have, known before it is read.
 //!
-//! A guess is only ever used to pass over content that is here already, and what is here
-//! has been verified; whether the file belongs to the image at all, the config's diff-ids
-//! decide.
+//! A guess only tells with which content that is here already the file is compared;
+//! whether the file belongs to the image at all, the config's diff-ids decide.
 
 use std::{collections::HashMap, rc::Rc};
 

@@ -211,13 +211,6 @@ fn is_legacy(path: &str) -> bool {
     path == REPOSITORIES_FILE || path.ends_with("/VERSION") || path.ends_with("/json")
 }
 
-/// What an entry claims to be here cannot be right.
-fn wrong_size(digest: &Digest, stored: u64, size: u64) -> Error {
-    invalid(format_args!(
-        "failed size validation: {digest} has {stored} bytes, the archive has {size} in its place"
-    ))
-}
-
 /// Content that is not what its name says; the registry's words do not fit here.
 fn wrong_content(error: Error) -> Error {
     match error {

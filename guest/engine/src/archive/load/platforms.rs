@@ -1,12 +1,14 @@
 //! Whether images are whole, and have what was asked for (docker §4.12).
 
-use strata_oci::{ImageConfig, Platform, config::MAX_CONFIG_BYTES};
+use std::collections::HashSet;
+
+use strata_oci::{Digest, ImageConfig, Platform, config::MAX_CONFIG_BYTES};
 
 use super::{
     Image,
-    examine::{Examined, Part},
+    examine::{Examination, Examined, Part},
 };
-use crate::{Engine, Error, Result, Store, archive::invalid};
+use crate::{Engine, Error, Result, Store, archive::invalid, pace::Pace};
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Checks that something of each image is whole: without `platforms` anything, with
@@ -17,33 +19,40 @@ impl<S: Store, T, C> Engine<S, T, C> {
     pub(super) async fn check(
         &self,
         images: &[Image],
-        examined: &mut [Examined],
+        examination: &mut Examination,
         platforms: &[Platform],
     ) -> Result<()> {
+        let mut pace = Pace::default();
+        for (image, target) in examination.pairs(images) {
+            pace.steps(1).await;
+            if platforms.is_empty() || target.companion.is_some() {
+                check_whole(image, target)?;
+            }
+        }
         if platforms.is_empty() {
-            let mut pairs = images.iter().zip(&*examined);
-            return pairs.try_for_each(|(image, it)| check_whole(image, it));
+            return Ok(());
         }
         let wanted = |offered: &Platform| platforms.iter().any(|it| it.matches(offered));
         let words: Vec<String> = platforms.iter().map(Platform::format).collect();
         let words = format!("[{}]", words.join(" "));
-        let stated = images.iter().zip(&*examined);
-        let stated = stated.filter(|(_, it)| it.companion.is_none());
-        let mut stated = stated.map(|(image, _)| &image.descriptor.platform);
-        if !stated.any(|stated| stated.as_ref().is_none_or(wanted)) {
+        let is_stated = examination.pairs(images).any(|(image, target)| {
+            let stated = &image.descriptor.platform;
+            target.companion.is_none() && stated.as_ref().is_none_or(wanted)
+        });
+        if !is_stated {
             return Err(Error::PlatformMismatch(format!(
                 "requested platform(s) ({words}) not found: image might be filtered out"
             )));
         }
-        let mut lacking = Vec::new();
-        for (image, examined) in images.iter().zip(examined) {
+        let mut without: HashSet<Digest> = HashSet::new();
+        for examined in &mut examination.targets {
             if examined.companion.is_some() {
-                check_whole(image, examined)?;
                 continue;
             }
             let is_index = examined.is_index;
             let mut provides = false;
             for part in &mut examined.parts {
+                pace.steps(1).await;
                 let platform = self.platform(part).await?;
                 part.is_wanted = platform.as_ref().is_some_and(wanted);
                 match &part.missing {
@@ -57,9 +66,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 }
             }
             if !provides {
-                lacking.push(image.title());
+                without.insert(examined.target.digest.clone());
             }
         }
+        let lacking = images.iter().map(|image| (image, &image.descriptor.digest));
+        let lacking = lacking.filter(|(_, digest)| without.contains(digest));
+        let lacking: Vec<String> = lacking.map(|(image, _)| image.title()).collect();
         Err(Error::PlatformMismatch(match lacking.as_slice() {
             [] => return Ok(()),
             [one] => format!(
@@ -77,12 +89,11 @@ impl<S: Store, T, C> Engine<S, T, C> {
         if part.platform.is_some() {
             return Ok(part.platform.clone());
         }
-        let manifest = part.manifest().filter(|manifest| manifest.is_image());
-        let Some(manifest) = manifest else {
+        let Some(image) = &part.made_of else {
             return Ok(None);
         };
         let limit = MAX_CONFIG_BYTES as u64;
-        match self.store.get(&manifest.config.digest, limit).await {
+        match self.store.get(&image.config, limit).await {
             // A config that is none has no platform.
             Ok(bytes) => Ok(ImageConfig::parse(&bytes).ok().map(|it| it.platform())),
             Err(Error::NotFound(_) | Error::QuotaExceeded(_)) => Ok(None),

@@ -1,6 +1,6 @@
 //! The documents of an archive that are not content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use strata_oci::{
     Descriptor, Digest, Index, Manifest,
@@ -23,6 +23,8 @@ pub(super) struct Documents {
     rows: Vec<(Digest, Row)>,
     /// Positions in `rows`.
     by_manifest: BTreeMap<Digest, usize>,
+    /// The names each row has.
+    tagged: HashSet<(usize, String)>,
     repositories: Repositories,
 }
 
@@ -63,7 +65,7 @@ impl Documents {
         let Some(reference) = reference else { return };
         if let Some((_, row)) = self.rows.get_mut(position) {
             let familiar = reference.familiar();
-            if !row.repo_tags.contains(&familiar) {
+            if self.tagged.insert((position, familiar.clone())) {
                 row.repo_tags.push(familiar);
             }
         }
@@ -91,11 +93,11 @@ impl Documents {
         self.entries.push(entry);
     }
 
-    /// `index.json`.
-    pub(super) fn index(&self) -> Result<Vec<u8>> {
+    /// `index.json`. Its entries are gone then.
+    pub(super) fn index(&mut self) -> Result<Vec<u8>> {
         json(&Index {
             media_type: Some(media_type::OCI_INDEX.to_owned()),
-            manifests: self.entries.clone(),
+            manifests: std::mem::take(&mut self.entries),
             ..Index::default()
         })
     }

@@ -8,7 +8,7 @@ use super::{
     Made, archive, entry, index_entry, large, layout_entry, load, named, refusal, special, titles,
 };
 use crate::{
-    Ingest as _, IngestState, Store as _,
+    Ingest as _, IngestState, Store as _, Verdict,
     catalog::fixture::{TestEngine, engine, pointer},
 };
 
@@ -312,9 +312,51 @@ fn what_is_here_already_has_the_size_it_is_given() {
     assert_eq!(
         refusal(&engine, &archive(&entries)),
         format!(
-            "failed size validation: {digest} has {} bytes, the archive has {} in its place",
+            "blob {digest} has {} bytes, not {}",
             large.len(),
             large.len() - 1
         )
     );
+}
+
+#[test]
+fn what_is_damaged_here_is_replaced() {
+    let (made, entries) = image();
+    let (target, manifest) = made.manifest();
+    let config = Digest::sha256(&made.config);
+    let layers = made.layers.iter().map(|layer| Digest::sha256(layer));
+    for digest in layers.chain([config, target.digest]) {
+        for (known, cut) in [(false, false), (true, false), (false, true)] {
+            let engine = engine();
+            load(&engine, &archive(&entries)).unwrap();
+            match cut {
+                true => engine.store.truncate(&digest, 3),
+                false => engine.store.damage(&digest),
+            }
+            if known {
+                let verdict = block_on(engine.store.verify(&digest)).unwrap();
+                assert!(matches!(verdict, Verdict::Damaged(_)));
+            }
+            assert_eq!(titles(load(&engine, &archive(&entries)).unwrap()), ["a:1"]);
+            let stored = engine.store.bytes(&digest).unwrap();
+            assert!(digest.verifies(&stored), "{digest} {known} {cut}");
+            assert_eq!(engine.store.damage_of(&digest), None);
+            check(&engine, &made, "docker.io/library/a:1");
+        }
+    }
+    assert!(!manifest.is_empty());
+}
+
+#[test]
+fn other_bytes_in_the_archive_than_here_damage_nothing() {
+    let (made, mut entries) = image();
+    let engine = engine();
+    load(&engine, &archive(&entries)).unwrap();
+    let large = Digest::sha256(&made.layers[1]);
+    let mut other = made.layers[1].clone();
+    other[1000] ^= 1;
+    entries[5] = entry(&blob_path(&large), &other);
+    let error = load(&engine, &archive(&entries)).unwrap_err().to_string();
+    assert!(error.starts_with("the archive is damaged"), "{error}");
+    check(&engine, &made, "docker.io/library/a:1");
 }

@@ -95,7 +95,8 @@ fn the_second_load_writes_nothing() {
     let loaded = load(&to, &archive).unwrap();
     assert_eq!(titles(loaded), ["a:1", "a:multi", "partial:1"]);
     assert_eq!(to.store.len(), blobs);
-    let writes = ["put", "open_ingest", "write", "stage", "apply", "get"];
+    // Small blobs are put, which does nothing, and large ones compared.
+    let writes = ["open_ingest", "write", "apply", "get"];
     let calls = to.store.calls();
     let written: Vec<_> = calls.iter().filter(|call| writes.contains(call)).collect();
     assert!(written.is_empty(), "{written:?}");

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use strata_oci::Digest;
 
-use super::{Intake, PROGRESS_BYTES, Reader, SMALL_BLOB, report, wrong_content, wrong_size};
+use super::{Intake, PROGRESS_BYTES, Reader, SMALL_BLOB, report, wrong_content};
 use crate::{
-    Body, Clock, Ingest as _, IngestState, Phase, Result, Store, archive::load::writes::Written,
+    Body, Clock, Error, Ingest as _, IngestState, Phase, Result, Stage as _, Store,
+    archive::load::writes::Written,
 };
 
 /// How often to look whether another operation has brought in a blob.
@@ -25,12 +26,9 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
             return self.put(digest, bytes).await;
         }
         let present = self.store.stat(&digest, Some(self.lease)).await?;
-        if let Some(stored) = present {
-            if stored != size {
-                return Err(wrong_size(&digest, stored, size));
-            }
+        if present == Some(size) {
             self.report(&digest, Phase::AlreadyExists, size, size);
-            return Ok(());
+            return self.compare(digest, reader).await;
         }
         let ingest = loop {
             let opened = self.store.open_ingest(&digest, size, self.lease);
@@ -72,22 +70,38 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
             .await
     }
 
-    /// Stores a small blob beside reading on.
+    /// Compares content with what is here under its digest, and replaces that where it is
+    /// damaged: what the archive has is verified, what is here may have been changed since.
+    async fn compare<B: Body>(&mut self, digest: Digest, reader: &mut Reader<B>) -> Result<()> {
+        let stage = self.store.stage_like(self.lease, &digest);
+        let stage = self.writes.beside(stage).await??;
+        while let Some(piece) = self.writes.beside(reader.content()).await?? {
+            self.writes.beside(stage.write(piece)).await??;
+        }
+        self.writes
+            .add(async move {
+                let (actual, _) = stage.finish().await?;
+                match actual == digest {
+                    true => Ok(Written::default()),
+                    false => Err(wrong_content(Error::DigestMismatch {
+                        expected: digest,
+                        actual,
+                    })),
+                }
+            })
+            .await
+    }
+
+    /// Stores a small blob beside reading on. The store looks whether it has the same bytes.
     pub(super) async fn put(&mut self, digest: Digest, bytes: Vec<u8>) -> Result<()> {
         let (store, lease) = (self.store, self.lease);
         self.writes
             .add(async move {
-                let size = bytes.len() as u64;
-                if let Some(stored) = store.stat(&digest, Some(lease)).await? {
-                    return match stored == size {
-                        true => Ok(Written::default()),
-                        false => Err(wrong_size(&digest, stored, size)),
-                    };
-                }
+                let is_here = store.stat(&digest, Some(lease)).await?.is_some();
                 let stored = store.put(&digest, bytes, lease).await;
                 stored.map_err(wrong_content)?;
                 Ok(Written {
-                    new: Some(digest),
+                    new: (!is_here).then_some(digest),
                     ..Written::default()
                 })
             })

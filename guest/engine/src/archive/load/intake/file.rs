@@ -6,7 +6,8 @@ use super::{
 use crate::{Body, Clock, Phase, Result, Stage as _, Store, archive::load::writes::Written};
 
 impl<S: Store, C: Clock> Intake<'_, S, C> {
-    /// Stores a file, unless it is known to be here, and remembers which blob it is.
+    /// Stores a file, compared with what is here if it is known to be, and remembers which
+    /// blob it is.
     pub(super) async fn file<B: Body>(
         &mut self,
         path: String,
@@ -29,20 +30,21 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
         let first = self.writes.beside(reader.content()).await??;
         let first = first.unwrap_or_default();
         let compression = Compression::of(&first);
-        if let Some(digest) = expected
-            && self.store.stat(&digest, Some(self.lease)).await? == Some(size)
-        {
-            self.report(&digest, Phase::AlreadyExists, size, size);
-            let file = File {
-                digest,
-                size,
-                compression,
-            };
-            return self.arrived.files.add_file(path, file);
-        }
+        let here = match expected {
+            Some(digest) if self.store.stat(&digest, Some(self.lease)).await? == Some(size) => {
+                self.report(&digest, Phase::AlreadyExists, size, size);
+                Some(digest)
+            }
+            _ => None,
+        };
+        let is_here = here.is_some();
         // Until the digest is known, progress goes by what the name suggests.
         let shown_as = named_digest(&path).unwrap_or_else(|| Digest::sha256(path.as_bytes()));
-        let stage = match self.twin(size).await? {
+        let twin = match here {
+            Some(digest) => Some(digest),
+            None => self.twin(size).await?,
+        };
+        let stage = match twin {
             Some(twin) => {
                 let stage = self.store.stage_like(self.lease, &twin);
                 self.writes.beside(stage).await??
@@ -50,12 +52,14 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
             None => self.writes.beside(self.store.stage(self.lease)).await??,
         };
         let (mut written, mut shown) = (0, 0);
-        self.report(&shown_as, Phase::Downloading, 0, size);
+        if !is_here {
+            self.report(&shown_as, Phase::Downloading, 0, size);
+        }
         let mut next = Some(first);
         while let Some(piece) = next {
             written += piece.len() as u64;
             self.writes.beside(stage.write(piece)).await??;
-            if written - shown >= PROGRESS_BYTES {
+            if !is_here && written - shown >= PROGRESS_BYTES {
                 shown = written;
                 self.report(&shown_as, Phase::Downloading, written, size);
             }
@@ -65,7 +69,9 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
         self.writes
             .add(async move {
                 let (digest, size) = stage.finish().await?;
-                report(progress, &shown_as, Phase::Downloaded, size, size);
+                if !is_here {
+                    report(progress, &shown_as, Phase::Downloaded, size, size);
+                }
                 let file = File {
                     digest: digest.clone(),
                     size,
@@ -73,7 +79,7 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
                 };
                 Ok(Written {
                     file: Some((path, file)),
-                    new: Some(digest),
+                    new: (!is_here).then_some(digest),
                 })
             })
             .await

@@ -287,6 +287,10 @@ where
 fn is_local(error: &Error) -> bool {
     matches!(
         error,
-        Error::NoSpace(_) | Error::QuotaExceeded(_) | Error::Internal(_) | Error::Cancelled
+        Error::NoSpace(_)
+            | Error::QuotaExceeded(_)
+            | Error::Damaged(_)
+            | Error::Internal(_)
+            | Error::Cancelled
     )
 }

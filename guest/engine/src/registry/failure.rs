@@ -71,12 +71,11 @@ impl Failure {
             | Error::ManifestInvalid(text)
             | Error::PlatformMismatch(text)
             | Error::Unsupported(text)
-            | Error::NoSpace(text)
             | Error::QuotaExceeded(text)
-            | Error::Unavailable(text)
-            | Error::Internal(text) => *text = format!("{doing}: {text}"),
+            | Error::Unavailable(text) => *text = format!("{doing}: {text}"),
             // The store's own words: no registry is to blame.
-            Error::Damaged(_) | Error::DigestMismatch { .. } | Error::Cancelled => {}
+            Error::NoSpace(_) | Error::Damaged(_) | Error::Internal(_) => {}
+            Error::DigestMismatch { .. } | Error::Cancelled => {}
         }
         self
     }
@@ -97,5 +96,26 @@ impl From<Error> for Failure {
             complete: false,
             code: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_store_says_blames_no_registry() {
+        let said = |error: fn(String) -> Error| {
+            let failure = Failure::from(error("reading: Input/output error".to_owned()));
+            failure.context("fetching x from registry.example").error
+        };
+        for error in [Error::Internal, Error::NoSpace, Error::Damaged] {
+            assert_eq!(said(error).to_string(), "reading: Input/output error");
+        }
+        let text = said(Error::Unavailable).to_string();
+        assert!(
+            text.starts_with("fetching x from registry.example: "),
+            "{text}"
+        );
     }
 }

@@ -4,13 +4,22 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::damage::{self, Stamp};
 use crate::error::Doing as _;
 use crate::open::Inner;
-use crate::{Algorithm, Digest, Error, database, derived, digest, owner, source, trash, verify};
+use crate::{
+    Algorithm, Digest, Error, database, derived, digest, owner, reserve, source, trash, verify,
+};
+
+/// How long one batch of a deletion unlinks, while nobody else can change names or take leases. With
+/// what making it durable takes, that is well below the 100 ms somebody may notice.
+const BATCH: Duration = Duration::from_millis(40);
+/// Pause between two batches: who waited comes first.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Prefix of temporary files of [`put`], which cannot be the name of an ingest.
 pub(crate) const PUT_PREFIX: &str = "put-";
@@ -129,84 +138,129 @@ fn write_locked(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Removes blobs that are neither leased nor were referred to at `generation`.
+/// Removes blobs that are neither leased nor were referred to at `generation`, in batches: between two
+/// of them others get at the databases, and names and leases are looked at again.
 pub(crate) fn delete(
     inner: &Inner,
     digests: &[Digest],
     generation: u64,
 ) -> Result<Vec<(Digest, u64)>, Error> {
-    let mut held = Vec::new();
-    let result = inner.database.write(|transaction, head| {
-        if generation < head.names || generation > head.generation {
-            return Err(Error::Conflict(format!(
-                "names changed since generation {generation}, it is {} now; \
-                 find out again what is unused",
-                head.generation
-            )));
+    let mut deletion = Deletion {
+        is_large: digests.len() > trash::FEW,
+        ..Deletion::default()
+    };
+    let mut rest = digests;
+    let result = loop {
+        let start = deletion.removed.len();
+        let batch = reserve::spend(&inner.layout, || {
+            deletion.batch(inner, rest, start, generation)
+        });
+        derived::forget(&inner.layout, &deletion.removed[start..]);
+        match batch {
+            Ok(done) => rest = rest.get(done..).unwrap_or_default(),
+            // What is left is to be found out again.
+            Err(Error::Conflict(_)) if start > 0 => break Ok(()),
+            Err(error) => break Err(error),
         }
-        let (removed, failure) = inner
-            .leases
-            .exclude(|leased| Ok(remove_unleased(inner, digests, leased, &mut held)))?;
-        if !removed.is_empty() {
-            // After unlinking, as on a full disk there is no room for a commit before.
-            database::advance(transaction, false)?;
-            forget(transaction, &removed)?;
+        if rest.is_empty() {
+            break Ok(());
         }
-        Ok((removed, failure))
-    });
-    inner.trash.close(held);
-    let (removed, failure) = result?;
-    derived::forget(&inner.layout, &removed);
-    if digests.len() > trash::FEW {
+        std::thread::sleep(PAUSE);
+    };
+    inner.trash.close(deletion.held);
+    if deletion.is_large {
         inner.trash.empty(&inner.layout);
     }
-    match failure {
-        Some(failure) => Err(failure),
-        None => Ok(removed),
-    }
+    result.map(|()| deletion.removed)
 }
 
-/// Removes what it can. What is gone is returned even after a failure: the other processes have to
-/// be told.
-fn remove_unleased(
-    inner: &Inner,
-    digests: &[Digest],
-    leased: &HashSet<String>,
-    held: &mut Vec<File>,
-) -> (Vec<(Digest, u64)>, Option<Error>) {
-    let small = if digests.len() > trash::FEW {
-        trash::LARGE
-    } else {
-        0
-    };
-    let mut removed = Vec::new();
-    let mut failure = None;
-    let mut algorithms = HashSet::new();
-    for digest in digests
-        .iter()
-        .filter(|digest| !leased.contains(digest.as_str()))
-    {
-        match inner.layout.remove_blob(digest, small, held) {
-            Ok(Some(size)) => {
-                algorithms.insert(digest.algorithm());
-                removed.push((digest.clone(), size));
+/// Blobs being deleted.
+#[derive(Default)]
+struct Deletion {
+    is_large: bool,
+    removed: Vec<(Digest, u64)>,
+    /// Removed blobs whose space is not given back yet.
+    held: Vec<File>,
+}
+
+impl Deletion {
+    /// Removes blobs for as long as others may wait, and returns how many of `digests` it looked at.
+    /// Those removed from `start` on are of this batch, in an earlier attempt at it too.
+    fn batch(
+        &mut self,
+        inner: &Inner,
+        digests: &[Digest],
+        start: usize,
+        generation: u64,
+    ) -> Result<usize, Error> {
+        let (done, failure) = inner.database.write(|transaction, head| {
+            if generation < head.names || generation > head.generation {
+                return Err(Error::Conflict(format!(
+                    "names changed since generation {generation}, it is {} now; \
+                     find out again what is unused",
+                    head.generation
+                )));
             }
-            Ok(None) => {}
-            Err(error) => {
-                failure = Some(error);
+            let outcome = inner
+                .leases
+                .exclude(|leased| Ok(self.remove_unleased(inner, digests, leased)))?;
+            let removed = self.removed.get(start..).unwrap_or_default();
+            if !removed.is_empty() {
+                // After unlinking, as on a full disk there is no room for a commit before.
+                database::advance(transaction, false)?;
+                forget(transaction, removed)?;
+            }
+            Ok(outcome)
+        })?;
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(done),
+        }
+    }
+
+    /// Removes what it can. What is gone is kept even after a failure: the other processes have to be
+    /// told.
+    fn remove_unleased(
+        &mut self,
+        inner: &Inner,
+        digests: &[Digest],
+        leased: &HashSet<String>,
+    ) -> (usize, Option<Error>) {
+        let small = if self.is_large { trash::LARGE } else { 0 };
+        let begin = Instant::now();
+        let mut done = 0;
+        let mut failure = None;
+        let mut algorithms = HashSet::new();
+        for digest in digests {
+            if done > 0 && begin.elapsed() >= BATCH {
                 break;
             }
+            done += 1;
+            if leased.contains(digest.as_str()) {
+                continue;
+            }
+            match inner.layout.remove_blob(digest, small, &mut self.held) {
+                Ok(Some(size)) => {
+                    algorithms.insert(digest.algorithm());
+                    self.removed.push((digest.clone(), size));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
         }
-    }
-    for algorithm in Algorithm::ALL
-        .into_iter()
-        .filter(|a| algorithms.contains(a))
-    {
-        if let Err(error) = inner.layout.sync(algorithm) {
-            failure.get_or_insert(error);
+        for algorithm in Algorithm::ALL
+            .into_iter()
+            .filter(|a| algorithms.contains(a))
+        {
+            if let Err(error) = inner.layout.sync(algorithm) {
+                failure.get_or_insert(error);
+            }
         }
+        (done, failure)
     }
-    (removed, failure)
 }
 
 /// Drops what was known about removed blobs.

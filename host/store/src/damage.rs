@@ -1,6 +1,6 @@
 //! Blobs known to be bad: their bytes are not those of their digest.
 //!
-//! A mark is about one file, told by its size and the time it was last written: whoever replaces
+//! A mark is about one file, told by its inode, its size and the time it was last written: whoever replaces
 //! the file, another tool included, lifts the mark with it. So publishing over a damaged blob and
 //! lifting its mark need not happen at once.
 
@@ -26,20 +26,28 @@ pub(crate) struct Stamp {
     pub(crate) size: u64,
     /// When its bytes were last changed, in nanoseconds since 1970.
     pub(crate) modified: i64,
+    /// Its inode: clocks of file systems are coarse.
+    pub(crate) inode: u64,
 }
 
 impl Stamp {
-    pub(crate) fn new(size: u64, seconds: i64, nanoseconds: i64) -> Stamp {
+    pub(crate) fn new(size: u64, seconds: i64, nanoseconds: i64, inode: u64) -> Stamp {
         Stamp {
             size,
             modified: seconds
                 .saturating_mul(1_000_000_000)
                 .saturating_add(nanoseconds),
+            inode,
         }
     }
 
     pub(crate) fn of(metadata: &Metadata) -> Stamp {
-        Stamp::new(metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+        Stamp::new(
+            metadata.len(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ino(),
+        )
     }
 }
 
@@ -167,11 +175,12 @@ pub(crate) fn mark(inner: &Inner, digest: &Digest, stamp: Stamp, reason: &str) {
     }
     let written = inner.database.write(|transaction, _| {
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO damaged VALUES (?, ?, ?, ?)")?
+            .prepare_cached("INSERT OR REPLACE INTO damage VALUES (?, ?, ?, ?, ?)")?
             .execute((
                 digest.as_str(),
                 stamp.size.cast_signed(),
                 stamp.modified,
+                stamp.inode.cast_signed(),
                 &reason,
             ))?;
         database::advance(transaction, false)
@@ -223,7 +232,7 @@ pub(crate) fn lift_if_marked(inner: &Inner, digest: &Digest, stamp: Stamp) {
 /// Drops a mark within a change of the database.
 pub(crate) fn forget(connection: &Connection, digest: &Digest) -> Result<(), Error> {
     connection
-        .prepare_cached("DELETE FROM damaged WHERE digest = ?")?
+        .prepare_cached("DELETE FROM damage WHERE digest = ?")?
         .execute([digest.as_str()])?;
     Ok(())
 }
@@ -253,14 +262,14 @@ fn refresh(inner: &Inner) {
 fn load(connection: &Connection) -> Result<HashMap<Digest, Mark>, Error> {
     // A store that an older version wrote and that cannot be written has no such table.
     let exists: Option<i64> = connection
-        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'damaged'")?
+        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'damage'")?
         .query_row([], |row| row.get(0))
         .optional()?;
     if exists.is_none() {
         return Ok(HashMap::new());
     }
     let mut query =
-        connection.prepare_cached("SELECT digest, size, modified, reason FROM damaged")?;
+        connection.prepare_cached("SELECT digest, size, modified, inode, reason FROM damage")?;
     let mut rows = query.query([])?;
     let mut marks = HashMap::new();
     while let Some(row) = rows.next()? {
@@ -268,8 +277,9 @@ fn load(connection: &Connection) -> Result<HashMap<Digest, Mark>, Error> {
         let stamp = Stamp {
             size: row.get::<_, i64>(1)?.cast_unsigned(),
             modified: row.get(2)?,
+            inode: row.get::<_, i64>(3)?.cast_unsigned(),
         };
-        let reason = row.get(3)?;
+        let reason = row.get(4)?;
         marks.insert(digest, Mark { stamp, reason });
     }
     Ok(marks)

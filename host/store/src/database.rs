@@ -3,14 +3,14 @@
 //! `store.db` holds what must survive a power cut (WAL, `synchronous=FULL`). What need not lives in
 //! `leases.db`, see [`crate::lease`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::Error;
 use crate::sync::lock;
+use crate::{Error, holder};
 
 const SCHEMA_VERSION: i64 = 1;
 
@@ -58,10 +58,11 @@ CREATE INDEX checks_pending ON checks (digest) WHERE state = 'pending';
 // What came later. Version 1 still: an older program does not miss what it does not know, and may
 // use the store at the same time. What it leaves of deleted blobs in here does no harm.
 const ADDITIONS: &str = "
-CREATE TABLE IF NOT EXISTS damaged (
+CREATE TABLE IF NOT EXISTS damage (
     digest TEXT PRIMARY KEY,
     size INTEGER NOT NULL,
     modified INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
     reason TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sources (
@@ -82,6 +83,7 @@ pub(crate) struct Head {
 }
 
 pub(crate) struct Database {
+    path: PathBuf,
     /// `None` in a read-only store.
     writer: Option<Mutex<Connection>>,
     reader: Mutex<Reader>,
@@ -105,6 +107,7 @@ impl Database {
         configure(&reader, busy_timeout, "FULL")?;
         reader.pragma_update(None, "query_only", true)?;
         Ok(Database {
+            path: path.to_owned(),
             writer: Some(Mutex::new(writer)),
             reader: Mutex::new(Reader::new(reader)?),
         })
@@ -140,6 +143,7 @@ impl Database {
         });
         match reader {
             Ok(reader) => Ok(Some(Database {
+                path: path.to_owned(),
                 writer: None,
                 reader: Mutex::new(reader),
             })),
@@ -161,6 +165,7 @@ impl Database {
         fill(&transaction)?;
         transaction.commit()?;
         Ok(Database {
+            path: PathBuf::new(),
             writer: None,
             reader: Mutex::new(Reader::new(connection)?),
         })
@@ -192,7 +197,7 @@ impl Database {
             return Err(Error::ReadOnly("names and facts cannot be changed".into()));
         };
         let mut writer = lock(writer);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = begin(&mut writer, &self.path)?;
         let head = read_head(&transaction)?;
         let result = work(&transaction, head)?;
         transaction.commit()?;
@@ -220,6 +225,28 @@ impl Reader {
         }
         Ok(self.head)
     }
+}
+
+/// Begins a change of the database at `path`. If another process does not let go of it, says which.
+pub(crate) fn begin<'a>(
+    connection: &'a mut Connection,
+    path: &Path,
+) -> Result<Transaction<'a>, Error> {
+    // Which byte of the shared index a writer locks: `WAL_WRITE_LOCK` of SQLite's file format.
+    const WRITER: u64 = 120;
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    begun.map_err(|error| match Error::from(error) {
+        Error::Locked(_) => {
+            let mut index = path.as_os_str().to_owned();
+            index.push("-shm");
+            Error::Locked(format!(
+                "{} is held by {} for longer than any change takes",
+                path.display(),
+                holder::of_byte(Path::new(&index), WRITER)
+            ))
+        }
+        other => other,
+    })
 }
 
 /// Counts a change and returns the new generation.

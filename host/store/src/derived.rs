@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first_and_enough_of_it() {
         let directory = tempfile::tempdir().unwrap();
-        let (layout, _) = Layout::open(directory.path(), false).unwrap();
+        let (layout, _) = Layout::open(directory.path(), &crate::Options::default()).unwrap();
         let folder = layout.derived().join("kind");
         fs::create_dir_all(&folder).unwrap();
         for age in 0..10 {

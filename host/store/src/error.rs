@@ -71,11 +71,11 @@ pub enum Error {
     /// The store cannot be written.
     #[error("the store is read-only: {0}")]
     ReadOnly(String),
-    /// Another process holds the store's database longer than the busy timeout.
-    #[error("the store is locked by another process: {0}; try again")]
+    /// Another process holds one of the store's locks longer than anybody should.
+    #[error("the store is locked: {0}; try again, or end that process")]
     Locked(String),
     /// The operating system refused a file operation.
-    #[error("{context}")]
+    #[error("{context}: {source}")]
     Io {
         /// What was being done, and to which file.
         context: String,
@@ -83,7 +83,7 @@ pub enum Error {
         source: io::Error,
     },
     /// SQLite refused an operation.
-    #[error("the store's database failed")]
+    #[error("the store's database failed: {0}")]
     Database(#[source] rusqlite::Error),
     /// A feature that is not implemented, or a store of another version.
     #[error("{0}")]

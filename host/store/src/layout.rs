@@ -9,13 +9,14 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::damage::Stamp;
 use crate::error::Doing as _;
-use crate::{Algorithm, Digest, Error, trash};
+use crate::{Algorithm, Digest, Error, Options, owner, trash};
 
 const VERSION: &str = "1.0.0";
 
@@ -25,6 +26,8 @@ pub(crate) const OPENING: &str = "open.lock";
 /// A layout on disk.
 pub(crate) struct Layout {
     root: PathBuf,
+    /// How long to wait for a lock.
+    lock_timeout: Duration,
     /// `blobs/<alg>`, opened at first use: lookups relative to it are short and quick.
     directories: [OnceLock<OwnedFd>; Algorithm::ALL.len()],
 }
@@ -33,14 +36,16 @@ impl Layout {
     /// Opens the layout at `root`, and creates it in a missing or empty directory.
     ///
     /// Returns whether it can be written, too.
-    pub(crate) fn open(root: &Path, read_only: bool) -> Result<(Layout, bool), Error> {
+    pub(crate) fn open(root: &Path, options: &Options) -> Result<(Layout, bool), Error> {
+        let read_only = options.read_only;
         let at = || format!("opening the store {}", root.display());
         if !read_only {
-            fs::create_dir_all(root).doing(at)?;
+            make(root)?;
         }
         let root = fs::canonicalize(root).doing(at)?;
         let layout = Layout {
             root,
+            lock_timeout: options.lock_timeout,
             directories: Default::default(),
         };
         let mut found = layout.check_version()?;
@@ -114,12 +119,9 @@ impl Layout {
 
     /// Makes the directories, and the marker before any that make a directory look foreign.
     fn create(&self, found: bool) -> Result<(), Error> {
-        let make = |directory: PathBuf| {
-            fs::create_dir_all(&directory).doing(|| format!("creating {}", directory.display()))
-        };
-        make(self.ingests())?;
-        make(self.owners())?;
-        make(self.trash())?;
+        for directory in [self.ingests(), self.owners(), self.trash()] {
+            make(&directory)?;
+        }
         if !found {
             let _locked = self.lock(OPENING)?;
             if !self.check_version()? {
@@ -127,10 +129,11 @@ impl Layout {
                 self.replace("oci-layout", text.as_bytes())?;
             }
         }
-        make(self.root.join("blobs/sha256"))
+        make(&self.root.join("blobs/sha256"))
     }
 
-    /// Waits for the lock `name` among all processes. It is held as long as the file is open.
+    /// Waits for the lock `name` among all processes, though not for ever. It is held as long as the
+    /// file is open.
     pub(crate) fn lock(&self, name: &str) -> Result<File, Error> {
         let path = self.private(name);
         let file = File::options()
@@ -138,8 +141,7 @@ impl Layout {
             .append(true)
             .open(&path)
             .doing(|| format!("opening {}", path.display()))?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)
-            .doing(|| format!("locking {}", path.display()))?;
+        owner::wait_lock(&file, &path, self.lock_timeout)?;
         Ok(file)
     }
 
@@ -233,6 +235,7 @@ impl Layout {
                     stat.st_size.cast_unsigned(),
                     stat.st_mtime as i64,
                     stat.st_mtime_nsec as i64,
+                    stat.st_ino,
                 )))
             }
             Ok(_) | Err(Errno::NOENT) => Ok(None),
@@ -264,10 +267,7 @@ impl Layout {
         let doing = || format!("publishing {digest}");
         let parent = self.root.join("blobs").join(digest.algorithm().name());
         if self.directory(digest.algorithm())?.is_none() {
-            fs::create_dir_all(&parent).doing(doing)?;
-            File::open(self.root.join("blobs"))
-                .and_then(|blobs| blobs.sync_all())
-                .doing(doing)?;
+            make(&parent)?;
         }
         fs::rename(file, parent.join(digest.hex())).doing(doing)?;
         self.sync(digest.algorithm())
@@ -316,13 +316,6 @@ impl Layout {
         fs::rename(parent.join(digest.hex()), target).doing(|| format!("moving {digest}"))
     }
 
-    /// Makes creations and removals in a directory durable.
-    pub(crate) fn sync_directory(&self, directory: &Path) -> Result<(), Error> {
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .doing(|| format!("syncing {}", directory.display()))
-    }
-
     /// Makes creations and removals of blobs durable.
     pub(crate) fn sync(&self, algorithm: Algorithm) -> Result<(), Error> {
         match self.directory(algorithm)? {
@@ -358,4 +351,35 @@ impl Layout {
         }
         Ok(blobs)
     }
+}
+
+/// Makes a directory with all above it, durably: content is not there if the way to it is not.
+pub(crate) fn make(directory: &Path) -> Result<(), Error> {
+    let doing = || format!("creating {}", directory.display());
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = match directory.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Some(Path::new(".")),
+        parent => parent,
+    };
+    if let Some(parent) = parent {
+        make(parent)?;
+    }
+    match fs::create_dir(directory) {
+        // Another process was quicker, and may not have synced it yet.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+        result => result.doing(doing)?,
+    }
+    match parent {
+        Some(parent) => sync_directory(parent),
+        None => Ok(()),
+    }
+}
+
+/// Makes creations and removals in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), Error> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .doing(|| format!("syncing {}", directory.display()))
 }

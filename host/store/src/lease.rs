@@ -16,16 +16,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rustix::fs::FallocateFlags;
 
 pub use handle::Lease;
 
+use crate::error::Doing as _;
+use crate::layout::Layout;
 use crate::owner::{Dead, Owner, find_dead};
 use crate::sync::lock;
-use crate::{Digest, Error, database};
+use crate::{Digest, Error, database, reserve};
 
 /// Longest name of a lock in bytes; as long as the names of images they are made from.
 const MAX_LOCK_NAME: usize = 4096;
+
+/// Bytes kept for leases in the database, and in its log: a prune takes some 50 KiB of them.
+const ROOM: u64 = 256 * 1024;
+/// Pages of a database that has that room, of 4 KiB each.
+const ROOM_PAGES: i64 = 64;
 
 const SCHEMA: &str = "
 CREATE TABLE leases (id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL) STRICT;
@@ -46,6 +54,7 @@ pub(crate) struct Leases {
 }
 
 struct Shared {
+    path: PathBuf,
     connection: Mutex<Connection>,
     owner: Owner,
     owners: PathBuf,
@@ -64,20 +73,28 @@ struct Own {
 }
 
 impl Leases {
-    /// Opens or creates the database at `path`. Callers hold the store's opening lock.
+    /// Opens or creates the database. Callers hold the store's opening lock.
     pub(crate) fn open(
-        path: &Path,
-        owners: PathBuf,
+        layout: &Layout,
         owner: Owner,
         busy_timeout: Duration,
     ) -> Result<Leases, Error> {
-        let mut connection = Connection::open(path)?;
-        database::configure(&connection, busy_timeout, "NORMAL")?;
-        database::create(&mut connection, SCHEMA, 1)?;
+        let path = layout.private("leases.db");
+        // Without a lease nothing is pruned.
+        let connection = reserve::spend(layout, || {
+            let mut connection = Connection::open(&path)?;
+            database::configure(&connection, busy_timeout, "NORMAL")?;
+            database::create(&mut connection, SCHEMA, 1)?;
+            Ok(connection)
+        })?;
+        if let Err(error) = make_room(&connection, &path) {
+            tracing::debug!(%error, "leases have no room of their own on a full disk");
+        }
         let shared = Shared {
+            path,
             connection: Mutex::new(connection),
             owner,
-            owners,
+            owners: layout.owners(),
         };
         // Best effort: a full disk must not keep a store from opening.
         if let Err(error) = shared.change(|transaction| shared.prune(transaction)) {
@@ -280,7 +297,7 @@ impl Leases {
             tracing::warn!(%error, "leases of dead processes stay in the database for now");
         }
         let mut connection = lock(&shared.connection);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = database::begin(&mut connection, &shared.path)?;
         let released: HashSet<u64> = lock(&self.own).released.keys().copied().collect();
         let mut leased = HashSet::new();
         {
@@ -302,13 +319,23 @@ impl Leases {
 impl Shared {
     fn change<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+        mut work: impl FnMut(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut connection = lock(&self.connection);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = work(&transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        let mut attempt = |connection: &mut Connection| {
+            let transaction = database::begin(connection, &self.path)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        match attempt(&mut connection) {
+            Err(Error::NoSpace(_)) => {
+                // The log begins again where it has room: see `make_room`.
+                checkpoint(&connection)?;
+                attempt(&mut connection)
+            }
+            result => result,
+        }
     }
 
     /// Drops what dead owners left. Keep the result until the transaction is committed: with it go
@@ -351,6 +378,33 @@ impl Shared {
             }
         }
     }
+}
+
+/// Makes room for leases on a full disk, where whoever wants to prune needs one: pages of the database
+/// that are free, and blocks of its log that are there before they are written to.
+fn make_room(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    if pages < ROOM_PAGES {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; CREATE TABLE room (it BLOB); \
+             INSERT INTO room VALUES (zeroblob({ROOM})); DROP TABLE room; COMMIT;"
+        ))?;
+        checkpoint(connection)?;
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    // SQLite locks no byte of its log, so closing this gives up no lock.
+    let doing = || "making room for leases";
+    let log = std::fs::File::options()
+        .append(true)
+        .open(log)
+        .doing(doing)?;
+    rustix::fs::fallocate(&log, FallocateFlags::KEEP_SIZE, 0, ROOM).doing(doing)
+}
+
+/// Moves everything from the log to the database, so that the log begins again.
+fn checkpoint(connection: &Connection) -> Result<(), Error> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?)
 }
 
 fn forget(transaction: &Transaction<'_>, lease: i64) -> Result<(), Error> {

@@ -44,6 +44,7 @@ mod derived;
 mod digest;
 mod error;
 mod facts;
+mod holder;
 mod index;
 mod ingest;
 mod layout;

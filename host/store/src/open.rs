@@ -12,7 +12,7 @@ use crate::derived::Derived;
 use crate::error::Doing as _;
 use crate::facts::{self, Facts};
 use crate::ingest::{self, Ingests};
-use crate::layout::{Layout, OPENING};
+use crate::layout::{self, Layout, OPENING};
 use crate::lease::Leases;
 use crate::name::Snapshots;
 use crate::owner::Owner;
@@ -28,6 +28,10 @@ pub struct Options {
     /// How long to wait for another process's database transaction before [`Error::Locked`].
     /// Default: 10 s, far longer than any of them takes.
     pub busy_timeout: Duration,
+    /// How long to wait for a lock of the store, other than a database's, before [`Error::Locked`].
+    /// Default: 5 s. Each is held for milliseconds, or seconds by a process that is starved; who
+    /// holds one for longer hangs, and people want to know who that is.
+    pub lock_timeout: Duration,
     /// How long `index.json` may lag behind the names. Default: 50 ms.
     pub projection_delay: Duration,
     /// Whether queued diff-ids are checked in the background. Default: true.
@@ -39,6 +43,7 @@ impl Default for Options {
         Options {
             read_only: false,
             busy_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(5),
             projection_delay: Duration::from_millis(50),
             background_checks: true,
         }
@@ -61,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) writable: bool,
     owner_id: String,
     counter: AtomicU64,
+    /// Last: when the databases are closed.
+    _reserve: Option<reserve::KeepOnDrop>,
 }
 
 impl Inner {
@@ -109,7 +116,7 @@ impl Drop for Background {
 
 /// Opens the store at `path`. See [`Store::open`](crate::Store::open).
 pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
-    let (layout, writable) = Layout::open(path, options.read_only)?;
+    let (layout, writable) = Layout::open(path, options)?;
     let inner = if writable {
         match Owner::register(&layout.owners()) {
             Ok(owner) => open_writable(layout, owner, options)?,
@@ -132,16 +139,18 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Backgr
 
 fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inner, Error> {
     // One at a time: SQLite does not wait while another process creates a database.
-    let _locked = layout.lock(OPENING)?;
+    let locked = layout.lock(OPENING)?;
     let owner_id = owner.id().to_owned();
     let timeout = options.busy_timeout;
-    let database = Database::open(&layout.private("store.db"), timeout)?;
-    let leases = Leases::open(
-        &layout.private("leases.db"),
-        layout.owners(),
-        owner,
-        timeout,
-    )?;
+    let is_new = !layout.private("store.db").exists();
+    let path = layout.private("store.db");
+    let database = reserve::spend(&layout, || Database::open(&path, timeout))?;
+    let leases = Leases::open(&layout, owner, timeout)?;
+    if is_new {
+        layout::sync_directory(&layout.private(""))?;
+    }
+    drop(locked);
+    let keeper = reserve::KeepOnDrop::new(&layout);
     let inner = Inner {
         layout,
         database,
@@ -157,6 +166,7 @@ fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inne
         writable: true,
         owner_id,
         counter: AtomicU64::new(0),
+        _reserve: Some(keeper),
     };
     // A full disk must not keep anybody from opening the store to free space.
     for prefix in [content::PUT_PREFIX, ingest::STAGE_PREFIX] {
@@ -168,7 +178,7 @@ fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inne
     reserve::keep(&inner.layout);
     match index::synchronize(&inner) {
         Ok(()) => {}
-        Err(error @ (Error::NoSpace(_) | Error::Invalid(_))) => {
+        Err(error @ (Error::NoSpace(_) | Error::Invalid(_) | Error::Locked(_))) => {
             tracing::warn!(%error, "index.json is out of date");
             inner.index.mark();
         }
@@ -198,6 +208,7 @@ fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
         writable: false,
         owner_id: String::new(),
         counter: AtomicU64::new(0),
+        _reserve: None,
     })
 }
 

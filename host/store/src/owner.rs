@@ -7,12 +7,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
 
-use crate::Error;
 use crate::error::Doing as _;
+use crate::{Error, holder};
+
+/// Longest pause between two attempts: nobody notices, and it costs nothing.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// This user of a store. Dropping it gives up all it owned.
 pub(crate) struct Owner {
@@ -111,6 +114,25 @@ pub(crate) fn try_lock(file: &File) -> rustix::io::Result<bool> {
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Waits for the one lock of an open file, for at most `time`.
+pub(crate) fn wait_lock(file: &File, path: &Path, time: Duration) -> Result<(), Error> {
+    let doing = || format!("locking {}", path.display());
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    while !try_lock(file).doing(doing)? {
+        if start.elapsed() >= time {
+            return Err(Error::Locked(format!(
+                "{} is held by {} for more than {time:?}",
+                path.display(),
+                holder::of(file),
+            )));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LOCK_PAUSE);
+    }
+    Ok(())
 }
 
 /// Whether `path` still is the file that was opened, and not its successor.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::error::Doing as _;
 use crate::open::Inner;
-use crate::{Digest, Error, damage};
+use crate::{Digest, Error, damage, layout};
 
 /// Moves a damaged blob away; from now on it is not here.
 pub(crate) fn quarantine(inner: &Inner, digest: &Digest) -> Result<(), Error> {
@@ -19,7 +19,7 @@ pub(crate) fn quarantine(inner: &Inner, digest: &Digest) -> Result<(), Error> {
         return Err(not_damaged());
     }
     let directory = inner.layout.quarantine();
-    fs::create_dir_all(&directory).doing(doing)?;
+    layout::make(&directory)?;
     let target = directory.join(format!("{}-{}", digest.algorithm().name(), digest.hex()));
     inner.layout.move_blob(digest, &target)?;
     let moved = fs::metadata(&target).doing(doing)?;
@@ -29,7 +29,7 @@ pub(crate) fn quarantine(inner: &Inner, digest: &Digest) -> Result<(), Error> {
         return Err(not_damaged());
     }
     // Where it is now first: a power cut may show it twice, but not nowhere.
-    inner.layout.sync_directory(&directory)?;
+    layout::sync_directory(&directory)?;
     inner.layout.sync(digest.algorithm())?;
     damage::lift(inner, digest);
     Ok(())

@@ -1,41 +1,128 @@
-//! Room kept for getting out of a full disk: removing a name or taking a lock writes to SQLite, and
-//! without a byte to write nothing could ever be freed.
+//! Room kept for getting out of a full disk: removing a name writes to SQLite, and without a byte to
+//! write nothing could ever be freed.
+//!
+//! Only what frees space may use it, and opening the store, without which nothing can be freed. It is
+//! made again at once, of what is left, and grows as soon as there is room: others may fill the disk
+//! again and again. (Leases, which everything takes, have room of their own: see [`crate::lease`].)
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rustix::fs::FallocateFlags;
 
-use crate::Error;
 use crate::layout::Layout;
+use crate::sync::lock;
+use crate::{Error, derived};
 
 /// Bytes kept: a few hundred pages of write-ahead log, far more than removing a name takes.
 const SIZE: u64 = 1 << 20;
+/// What is kept where there is not room for all is a multiple of this, in bytes: enough for one
+/// removal.
+const STEP: u64 = 1 << 16;
 
 const NAME: &str = "reserve";
 
-/// Keeps the room if there is any. A store that is too full for it is used without.
+/// One at a time in this process: nobody shall find the reserve spent and the room taken.
+static SPENDING: Mutex<()> = Mutex::new(());
+
+/// Keeps the room if there is any, or as much of it as there is. A store that is too full for it is
+/// used without.
 pub(crate) fn keep(layout: &Layout) {
-    let path = layout.private(NAME);
-    if path.exists() {
+    keep_at(&layout.private(NAME));
+}
+
+fn keep_at(path: &Path) {
+    let kept = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if kept >= SIZE {
         return;
     }
-    let kept = File::create(&path).and_then(|file| {
-        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, SIZE)?;
-        Ok(())
-    });
-    if kept.is_err() {
+    let Ok(file) = OpenOptions::new().create(true).append(true).open(path) else {
+        return;
+    };
+    let sizes = (1..=SIZE / STEP).rev().map(|steps| steps * STEP);
+    let has_room = sizes
+        .take_while(|size| *size > kept)
+        .any(|size| rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size).is_ok());
+    if !has_room && kept == 0 {
         // An empty file would pass for room.
-        let _ = fs::remove_file(&path);
+        let _ = fs::remove_file(path);
     }
 }
 
-/// Does `work`, once more with the reserve freed if the disk is full.
+/// Does `work`, and again if the disk is full: without what was derived, then with the reserve.
 pub(crate) fn spend<T>(
     layout: &Layout,
     mut work: impl FnMut() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    match work() {
-        Err(Error::NoSpace(_)) if fs::remove_file(layout.private(NAME)).is_ok() => work(),
-        other => other,
+    let mut result = work();
+    if !matches!(result, Err(Error::NoSpace(_))) {
+        return result;
+    }
+    let _spending = lock(&SPENDING);
+    if derived::clear(layout) {
+        result = work();
+    }
+    if matches!(result, Err(Error::NoSpace(_))) && fs::remove_file(layout.private(NAME)).is_ok() {
+        result = work();
+        keep(layout);
+    }
+    result
+}
+
+/// Keeps the room when it is dropped: what closing a store gives back.
+pub(crate) struct KeepOnDrop(pub(crate) PathBuf);
+
+impl KeepOnDrop {
+    pub(crate) fn new(layout: &Layout) -> KeepOnDrop {
+        KeepOnDrop(layout.private(NAME))
+    }
+}
+
+impl Drop for KeepOnDrop {
+    fn drop(&mut self) {
+        // The store may be gone altogether.
+        if self.0.parent().is_some_and(Path::is_dir) {
+            keep_at(&self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn full() -> Error {
+        Error::NoSpace("writing".into())
+    }
+
+    #[test]
+    fn it_is_spent_on_a_full_disk_only_and_made_again_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (layout, _) = Layout::open(directory.path(), &crate::Options::default()).unwrap();
+        let path = layout.private(NAME);
+        let is_kept = || fs::metadata(&path).is_ok_and(|metadata| metadata.len() == SIZE);
+        keep(&layout);
+        assert!(is_kept());
+        let mut tries = 0;
+        let failed = spend(&layout, || {
+            tries += 1;
+            Err::<(), _>(Error::Conflict("other".into()))
+        });
+        assert!(matches!(failed, Err(Error::Conflict(_))));
+        assert_eq!(tries, 1);
+        spend(&layout, || if path.exists() { Err(full()) } else { Ok(()) }).unwrap();
+        assert!(is_kept());
+    }
+
+    #[test]
+    fn a_smaller_reserve_grows() {
+        let directory = tempfile::tempdir().unwrap();
+        let (layout, _) = Layout::open(directory.path(), &crate::Options::default()).unwrap();
+        fs::write(layout.private(NAME), [0; 100]).unwrap();
+        keep(&layout);
+        assert_eq!(fs::metadata(layout.private(NAME)).unwrap().len(), SIZE);
     }
 }

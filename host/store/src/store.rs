@@ -262,10 +262,13 @@ impl Store {
     /// Removes blobs if no name changed since `generation`; deletions in between do not matter.
     /// Leased and absent ones are skipped. Returns what is gone, with sizes in bytes.
     ///
+    /// Works in batches, each of which looks at names and leases again, so that nobody waits for
+    /// long. If a name changes in between it stops there.
+    ///
     /// # Errors
     ///
-    /// [`Error::Conflict`] if a name changed; nothing is removed then. [`Error::Io`] if a file
-    /// cannot be removed; others may be gone.
+    /// [`Error::Conflict`] if a name changed before; nothing is removed then. [`Error::Io`] if a
+    /// file cannot be removed; others may be gone.
     pub async fn delete(
         &self,
         digests: &[Digest],
@@ -274,9 +277,7 @@ impl Store {
         self.inner.check_writable("deletions")?;
         let (inner, digests) = (self.inner.clone(), digests.to_vec());
         blocking(move || {
-            let deleted = reserve::spend(&inner.layout, || {
-                content::delete(&inner, &digests, generation)
-            });
+            let deleted = content::delete(&inner, &digests, generation);
             reserve::keep(&inner.layout);
             deleted
         })
@@ -385,7 +386,7 @@ impl Store {
     /// [`Error::NoSpace`], [`Error::Database`].
     pub async fn acquire_lease(&self) -> Result<Lease, Error> {
         let inner = self.inner.clone();
-        blocking(move || reserve::spend(&inner.layout, || Lease::acquire(&inner))).await
+        blocking(move || Lease::acquire(&inner)).await
     }
 
     /// Brings `index.json` up to date. Also happens shortly after each change, and when the last

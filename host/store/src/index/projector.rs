@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::synchronize;
 use crate::layout::Layout;
 use crate::open::Inner;
+use crate::reserve;
 use crate::sync::lock;
 
 /// How often to look whether another tool changed `index.json`.
@@ -68,6 +69,8 @@ pub(crate) fn run(inner: &Arc<Inner>, delay: Duration) {
             break;
         }
         if !dirty && stamp(&inner.layout) == seen {
+            // There may be room again that somebody else made.
+            reserve::keep(&inner.layout);
             continue;
         }
         // First wait: what changes in this time goes into the same projection.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::Error;
 use crate::open::Inner;
 use crate::sync::blocking;
-use crate::{Error, reserve};
 
 /// Keeps content from being deleted, and holds locks, until its last clone is dropped.
 ///
@@ -56,7 +56,7 @@ impl Lease {
         let (lease, name) = (self.clone(), name.to_owned());
         blocking(move || {
             let Held { inner, id } = &*lease.0;
-            reserve::spend(&inner.layout, || inner.leases.lock(&name, *id))
+            inner.leases.lock(&name, *id)
         })
         .await
     }

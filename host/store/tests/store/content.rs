@@ -205,3 +205,38 @@ async fn six_thousand_blobs_are_deleted_quickly() {
     assert!(start.elapsed() < Duration::from_secs(3));
     assert!(f.store.blobs().await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_change_names_and_take_leases_while_very_many_blobs_are_deleted() {
+    let f = Fixture::new();
+    f.blob(b"kept").await;
+    let digests: Vec<Digest> = (0..8_000_u32)
+        .map(|i| {
+            let bytes = i.to_le_bytes();
+            let digest = Digest::of(&bytes);
+            std::fs::write(f.file(&digest), bytes).unwrap();
+            digest
+        })
+        .collect();
+    let last = digests.last().unwrap().clone();
+    let generation = f.store.generation().unwrap();
+    let deleting = {
+        let (store, digests) = (f.store.clone(), digests.clone());
+        tokio::spawn(async move { store.delete(&digests, generation).await })
+    };
+    // After the first batch, as the generation tells.
+    while f.store.generation().unwrap() == generation {
+        tokio::task::yield_now().await;
+    }
+    let lease = f.lease().await;
+    let seen = f.store.stat(&last, Some(&lease)).await.unwrap();
+    f.store.apply(vec![set("x", b"kept")], None).await.unwrap();
+    let gone = deleting.await.unwrap().unwrap();
+    assert!(gone.len() < digests.len(), "it came in between");
+    let left = f.store.stat_all(&digests, None).await.unwrap();
+    let left = left.into_iter().flatten().count();
+    assert_eq!(left, digests.len() - gone.len());
+    assert_eq!(f.store.stat(&last, None).await.unwrap(), seen);
+    let again = f.store.delete(&digests, generation).await;
+    assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+}

@@ -244,7 +244,7 @@ async fn a_store_of_an_older_version_is_taken_as_it_is() {
     drop(store);
     let database = rusqlite::Connection::open(directory.path().join(".strata/store.db")).unwrap();
     database
-        .execute_batch("DROP TABLE damaged; DROP TABLE sources; PRAGMA journal_mode = DELETE;")
+        .execute_batch("DROP TABLE damage; DROP TABLE sources; PRAGMA journal_mode = DELETE;")
         .unwrap();
     drop(database);
     let options = Options {

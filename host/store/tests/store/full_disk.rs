@@ -175,3 +175,74 @@ async fn a_full_disk_can_be_freed() {
     let deleted = store.delete(&[Digest::of(b"a")], generation).await.unwrap();
     assert_eq!(deleted.len(), 1);
 }
+
+/// Writes until not a byte is left, through the file system and through SQLite.
+async fn fill(store: &Store, path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    for i in 0..2000 {
+        let name = super::set(&format!("fill-{i}"), b"a");
+        if store.apply(vec![name], None).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_frees_nothing_never_uses_up_the_reserve() {
+    let outside = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=8m") else {
+        return;
+    };
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    let reserve = disk.0.join(".strata/reserve");
+    blob(&store, b"a").await;
+    for i in 0..20 {
+        let name = super::set(&format!("name-{i}"), b"a");
+        store.apply(vec![name], None).await.unwrap();
+    }
+    fill(&store, &disk.0.join("filler")).await;
+    let kept = std::fs::metadata(&reserve).unwrap().len();
+    // Leases work without it, again and again.
+    for i in 0..300 {
+        let lease = store.acquire_lease().await.unwrap();
+        assert!(lease.lock(&format!("lock-{i}")).await.unwrap());
+        store.stat(&Digest::of(b"a"), Some(&lease)).await.unwrap();
+    }
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), kept);
+    // What is freed others fill, again and again.
+    for i in 0..10 {
+        let removal = vec![super::remove(&format!("name-{i}"))];
+        store.apply(removal, None).await.unwrap();
+        fill(&store, &disk.0.join(format!("filler-{i}"))).await;
+        let lease = store.acquire_lease().await.unwrap();
+        assert!(lease.lock("prune").await.unwrap());
+    }
+    for i in 0..10 {
+        let _ = std::fs::remove_file(disk.0.join(format!("filler-{i}")));
+    }
+    std::fs::remove_file(disk.0.join("filler")).unwrap();
+    let generation = store.generation().unwrap();
+    store.delete(&[], generation).await.unwrap();
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_the_room_of_what_can_be_derived_again() {
+    let outside = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&outside.path().join("d"), "size=8m") else {
+        return;
+    };
+    let store = Store::open(&disk.0, Options::default()).unwrap();
+    let a = blob(&store, b"a").await;
+    store.remember(&a, "kind", noise(3_000_000)).await.unwrap();
+    assert!(store.recall(&a, "kind").await.unwrap().is_some());
+    let bytes = noise(4_000_000);
+    let digest = blob(&store, &bytes).await;
+    assert_eq!(store.get(&digest, 4_000_000).await.unwrap(), bytes);
+    assert_eq!(store.recall(&a, "kind").await.unwrap(), None);
+    // And nobody is told that it does not fit any more.
+    store.remember(&a, "kind", noise(6_000_000)).await.unwrap();
+    assert_eq!(store.recall(&a, "kind").await.unwrap(), None);
+    assert_eq!(store.get(&digest, 4_000_000).await.unwrap(), bytes);
+}

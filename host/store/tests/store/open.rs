@@ -159,3 +159,38 @@ async fn a_live_store_can_be_read_through_a_read_only_mount() {
     };
     check_read_only(&Store::open(&mount.0, Options::default()).unwrap()).await;
 }
+
+#[test]
+fn who_holds_a_lock_for_too_long_is_named() {
+    let f = tempfile::tempdir().unwrap();
+    drop(super::open(&f));
+    let path = f.path().join(".strata/open.lock");
+    let file = std::fs::File::open(&path).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let options = Options {
+        lock_timeout: std::time::Duration::from_millis(10),
+        ..Options::default()
+    };
+    let error = Store::open(f.path(), options).unwrap_err();
+    assert!(matches!(error, Error::Locked(_)), "{error:?}");
+    let text = error.to_string();
+    let holder = format!("open.lock is held by process {}", std::process::id());
+    assert!(text.contains(&holder), "{text}");
+}
+
+#[test]
+fn who_holds_the_database_for_too_long_is_named() {
+    let f = tempfile::tempdir().unwrap();
+    let options = Options {
+        busy_timeout: std::time::Duration::from_millis(10),
+        ..Options::default()
+    };
+    let store = Store::open(f.path(), options).unwrap();
+    let hung = rusqlite::Connection::open(f.path().join(".strata/store.db")).unwrap();
+    hung.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let error = runtime.block_on(store.apply(vec![super::remove("x")], None));
+    let text = error.unwrap_err().to_string();
+    let holder = format!("store.db is held by process {}", std::process::id());
+    assert!(text.contains(&holder), "{text}");
+}

@@ -23,6 +23,7 @@ mod body;
 mod containers;
 mod failure;
 mod images;
+mod isolation;
 mod line;
 mod operations;
 mod output;
@@ -33,9 +34,10 @@ mod stream;
 mod system;
 mod version;
 
+pub use isolation::{INSTANT, SHARED, Shape};
 pub use operations::{HostFacts, Operations};
 pub use output::{Gone, Output, Request, RequestBody};
-pub use route::streams_body;
+pub use route::{reads_body, streams_body};
 pub use version::{MAX_API_VERSION, MIN_API_VERSION};
 
 use failure::Failure;

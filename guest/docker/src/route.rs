@@ -63,6 +63,16 @@ pub fn streams_body(method: &Method, path_and_query: &str) -> bool {
     }
 }
 
+/// Whether anything reads the body of a request. What is not served is answered without: a client may
+/// send an archive with it.
+pub fn reads_body(method: &Method, path_and_query: &str) -> bool {
+    let Ok(path) = decoded_path(path_and_query) else {
+        return false;
+    };
+    let (_, path) = split_version(&path);
+    !matches!(resolve(method, path), None | Some(Route::Unimplemented(_)))
+}
+
 /// The path of a request, percent-decoded.
 ///
 /// # Errors
@@ -285,6 +295,20 @@ mod tests {
             (Method::GET, "/commit"),
         ] {
             assert_eq!(resolve(&method, path), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_is_not_read() {
+        for (method, path, expected) in [
+            (Method::POST, "/build?t=a", false),
+            (Method::POST, "/v1.54/auth", false),
+            (Method::POST, "/nothing", false),
+            (Method::POST, "/images/load", true),
+            (Method::POST, "/containers/create", true),
+            (Method::POST, "/images/prune", true),
+        ] {
+            assert_eq!(reads_body(&method, path), expected, "{method} {path}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures::{channel::oneshot, future::select, pin_mut};
 use http::Method;
-use strata_docker::{HostFacts, Operations, RequestBody, streams_body};
+use strata_docker::{HostFacts, Operations, RequestBody, reads_body, streams_body};
 use strata_engine::{
     ArchiveSink, ChangedPath, Clock as _, CommitOptions, Completed, ContainerDetails,
     ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, Filters,
@@ -74,7 +74,9 @@ async fn read(request: Request) -> Result<strata_docker::Request<WasiBody>, Erro
     };
     let path_and_query = request.get_path_with_query().unwrap_or_else(|| "/".into());
     let headers = lent::header_map(request.get_headers().copy_all());
-    let body = if method == Method::GET || method == Method::HEAD {
+    let is_read =
+        method != Method::GET && method != Method::HEAD && reads_body(&method, &path_and_query);
+    let body = if !is_read {
         RequestBody::Bytes(Vec::new())
     } else {
         let (done, done_reader) = wit_future::new(|| Ok(()));

@@ -3,6 +3,7 @@
 mod archives;
 mod authoring;
 mod containers;
+mod isolation;
 mod running;
 mod sink;
 mod transfer;

@@ -1,6 +1,6 @@
 //! What an embedder lends to the component.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Everything the component may use. Without it, nothing.
 #[derive(Clone, Debug)]
@@ -50,6 +50,13 @@ pub struct Limits {
     /// Linear memory of one instance in bytes. A listing of 2,000 images needs
     /// about 32 MiB.
     pub memory: u64,
+    /// Linear memory of all instances together in bytes; `None` is half of the machine's, and at
+    /// most 4 GiB. What does not fit waits, and is told to come again when that takes long.
+    pub total_memory: Option<u64>,
+    /// Processor time of one operation. What moving its bytes costs is not counted.
+    pub compute: Duration,
+    /// How long a client may neither send what it has begun nor read what it asked for.
+    pub stall: Duration,
     /// Layers one pull fetches at once, 1 to 64.
     pub parallel_layers: u8,
     /// Check diff-ids before a pull ends instead of right after it.
@@ -62,6 +69,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 512 << 20,
+            total_memory: None,
+            compute: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
             parallel_layers: 4,
             verify_diff_ids_first: false,
             connections: 4096,

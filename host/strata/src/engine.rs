@@ -1,6 +1,6 @@
 //! The compiled component and what it is lent.
 
-use std::{borrow::Cow, fs, path::Path, sync::Arc};
+use std::{borrow::Cow, fs, path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use strata_store::{Options, Store};
@@ -12,9 +12,10 @@ use wasmtime::{
 use crate::{
     Capabilities, Error, Result,
     bindings::{self, EnginePre},
+    bounds::{Admission, Budget, Memory, Meter, Metered, Ticker},
     compiled::Code,
-    instance::{HasLent, Shared, State, lent},
-    lent::configuration,
+    instance::{Alone, HasLent, Shared, State, lent},
+    lent::{configuration, machine_memory},
     outgoing::Outgoing,
 };
 
@@ -24,9 +25,12 @@ static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wa
 /// SHA-256 of it, in hex.
 const COMPONENT_DIGEST: &str = env!("STRATA_COMPONENT_DIGEST");
 
-/// Instances alive at once. Each serves up to [`crate::serve`]'s number of
-/// concurrent requests, so this is never reached before the connection limit.
+/// Instances alive at once, at most: the places of [`Budget`], and those that are always there.
 const MAX_INSTANCES: u32 = 128;
+/// Most memory of all instances where no setting says it. Half of the machine's, if that is less.
+const TOTAL_MEMORY: u64 = 4 << 30;
+/// Instances that requests share, at most: one for each processor, but no more than this.
+const MOST_SHARED: usize = 8;
 
 /// The engine: compiled once, instantiated per call or per group of requests.
 /// Clones share it.
@@ -37,6 +41,12 @@ pub struct Engine {
     pub(crate) pre: InstancePre<State>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) connections: usize,
+    /// Instances that requests share, at most.
+    pub(crate) shared_instances: usize,
+    /// Processor time of one operation.
+    pub(crate) compute: Duration,
+    /// How long a client may neither send nor read.
+    pub(crate) stall: Duration,
 }
 
 impl Engine {
@@ -50,7 +60,19 @@ impl Engine {
     pub async fn new(component: Option<&Path>, capabilities: Capabilities) -> Result<Self> {
         // Each takes time: code is loaded while the store opens.
         let path = component.map(Path::to_path_buf);
-        let memory = usize::try_from(capabilities.limits.memory).unwrap_or(usize::MAX);
+        let limits = &capabilities.limits;
+        let shared_instances = processors().clamp(1, MOST_SHARED);
+        let half = match machine_memory() / 2 {
+            0 => TOTAL_MEMORY,
+            half => half.min(TOTAL_MEMORY),
+        };
+        // And one that answers pings.
+        let budget = Budget::new(
+            limits.total_memory.unwrap_or(half),
+            limits.memory,
+            shared_instances + 1,
+        );
+        let memory = budget.limit();
         let compiled = tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
         let store = capabilities.store.clone();
         let store = tokio::task::spawn_blocking(move || Store::open(&store, Options::default()));
@@ -71,6 +93,7 @@ impl Engine {
         let typed = EnginePre::new(pre.clone())?;
 
         let configuration = configuration(&capabilities, &store)?;
+        let ticker = Ticker::new(&engine).map_err(|error| Error::Host(error.into()))?;
         Ok(Self {
             engine,
             typed,
@@ -79,9 +102,14 @@ impl Engine {
                 store,
                 configuration,
                 outgoing,
-                memory,
+                admission: Admission::new(budget.places()),
+                budget: Arc::new(budget),
+                ticker,
             }),
             connections: capabilities.limits.connections.max(1),
+            shared_instances,
+            compute: capabilities.limits.compute,
+            stall: capabilities.limits.stall,
         })
     }
 
@@ -96,12 +124,39 @@ impl Engine {
         Ok(self.shared.store.flush().await?)
     }
 
-    /// A fresh wasmtime store for one instance.
-    pub(crate) fn instance_store(&self) -> wasmtime::Store<State> {
-        let mut store = wasmtime::Store::new(&self.engine, State::new(&self.shared));
-        store.limiter(|state| &mut state.limits);
+    /// A fresh wasmtime store for one instance with this memory, whose work `meter` measures.
+    pub(crate) fn store(&self, memory: Memory, meter: &Arc<Meter>) -> wasmtime::Store<State> {
+        let mut store = wasmtime::Store::new(&self.engine, State::new(&self.shared, memory));
+        store.limiter_async(|state| &mut state.memory);
+        let meter = Arc::clone(meter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| meter.tick());
         store
     }
+
+    /// What one typed call runs in, when it is its turn.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there was no room for it in time.
+    pub(crate) async fn alone(&self) -> Result<Alone> {
+        let place = self.shared.admission.enter().await?;
+        let meter = Meter::alone(self.compute);
+        let store = self.store(self.shared.budget.share().await?, &meter);
+        Ok(Alone {
+            store,
+            meter,
+            place,
+        })
+    }
+
+    /// Work of an instance, measured.
+    pub(crate) fn measured<F: Future>(&self, meter: &Arc<Meter>, work: F) -> Metered<F> {
+        Metered::new(work, Arc::clone(meter), Arc::clone(&self.shared.ticker))
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn compile(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Component)> {
@@ -119,6 +174,7 @@ fn compile(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Comp
     };
     let mut config = Config::new();
     config.wasm_component_model_async(true);
+    config.epoch_interruption(true);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)
         // The component and the WASI adapter inside it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::types;
+use crate::{bounds::Ended, types};
 
 /// `Result` with strata's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -52,14 +52,37 @@ pub enum Error {
     /// The writer an operation was given failed. The operation was cancelled.
     #[error("cannot write the output: {0}")]
     Output(#[source] std::io::Error),
+    /// The operation was over a bound on memory or processor time; the text says which.
+    #[error("{0}")]
+    Limit(String),
+    /// There was no room beside other operations, and none came in time.
+    #[error("{0}")]
+    Busy(String),
     /// The component trapped or does not fit this host: a fault of strata.
-    #[error("the component failed: {0:#}")]
+    #[error("{}", Ended::of(.0))]
     Host(wasmtime::Error),
 }
 
 impl From<wasmtime::Error> for Error {
     fn from(error: wasmtime::Error) -> Self {
-        Self::Host(error)
+        match Ended::of(&error) {
+            Ended::Failed(_) => {
+                tracing::debug!("the component failed: {error:?}");
+                Self::Host(error)
+            }
+            ended => ended.into(),
+        }
+    }
+}
+
+impl From<Ended> for Error {
+    fn from(ended: Ended) -> Self {
+        let text = ended.to_string();
+        match ended {
+            Ended::Busy => Self::Busy(text),
+            Ended::Failed(_) => Self::Host(wasmtime::Error::new(ended)),
+            _ => Self::Limit(text),
+        }
     }
 }
 

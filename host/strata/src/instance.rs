@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use wasmtime::{
-    StoreLimits, StoreLimitsBuilder,
-    component::{HasData, ResourceTable},
-};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime::component::{HasData, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::{bindings::strata::image::settings::Configuration, outgoing::Outgoing};
+use crate::{
+    bindings::strata::image::settings::Configuration,
+    bounds::{Admission, Budget, Memory, Meter, Place, Ticker},
+    outgoing::Outgoing,
+};
+
+/// Bytes kept of what a component says on its stderr, which is why it panics.
+const SAID: usize = 16 << 10;
 
 /// What every instance of one engine shares.
 pub(crate) struct Shared {
@@ -19,32 +23,59 @@ pub(crate) struct Shared {
     pub(crate) configuration: Configuration,
     /// The pooled HTTP client.
     pub(crate) outgoing: Outgoing,
-    /// Linear memory of one instance in bytes.
-    pub(crate) memory: usize,
+    /// Linear memory of one instance, and of all.
+    pub(crate) budget: Arc<Budget>,
+    /// Who may run in an instance of its own.
+    pub(crate) admission: Arc<Admission>,
+    /// Makes long computations yield.
+    pub(crate) ticker: Arc<Ticker>,
 }
 
 /// The data of a wasmtime store.
 pub(crate) struct State {
     pub(crate) shared: Arc<Shared>,
     pub(crate) table: ResourceTable,
-    pub(crate) limits: StoreLimits,
+    pub(crate) memory: Memory,
+    said: MemoryOutputPipe,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing: Outgoing,
 }
 
 impl State {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, memory: Memory) -> Self {
+        let said = MemoryOutputPipe::new(SAID);
         Self {
             shared: Arc::clone(shared),
             table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new().memory_size(shared.memory).build(),
-            // No files, no sockets, no environment: stderr alone, for panics.
-            wasi: WasiCtxBuilder::new().inherit_stderr().build(),
+            memory,
+            // No files, no sockets, no environment: stderr alone, for panics, and that for the log.
+            wasi: WasiCtxBuilder::new().stderr(said.clone()).build(),
+            said,
             http: WasiHttpCtx::new(),
             outgoing: shared.outgoing.clone(),
         }
     }
+}
+
+impl Drop for State {
+    /// A panic's own words go to the log, in one line.
+    fn drop(&mut self) {
+        let said = self.said.contents();
+        if !said.is_empty() {
+            let said = String::from_utf8_lossy(&said);
+            let said: Vec<&str> = said.lines().map(str::trim).collect();
+            tracing::error!("the component said: {}", said.join(" | ").escape_debug());
+        }
+    }
+}
+
+/// What runs an operation alone in its instance.
+pub(crate) struct Alone {
+    pub(crate) store: wasmtime::Store<State>,
+    pub(crate) meter: Arc<Meter>,
+    /// Given back when it is over.
+    pub(crate) place: Place,
 }
 
 impl WasiView for State {

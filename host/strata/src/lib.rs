@@ -32,6 +32,7 @@
 //! only the component knows.
 
 mod bindings;
+mod bounds;
 mod capabilities;
 mod compiled;
 mod engine;

@@ -1,15 +1,23 @@
 //! Serving the component: accepts connections and pumps requests into it.
 
+mod answering;
+mod bulk;
+mod clients;
+mod company;
 mod gather;
+mod instances;
+mod lanes;
 mod listener;
-mod worker;
+mod operation;
+mod outcome;
+mod own;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -19,12 +27,13 @@ use tokio::{
     sync::Semaphore,
     task::JoinSet,
 };
-use wasmtime_wasi_http::{WasiBody, handler::ProxyHandler};
+use wasmtime_wasi_http::{WasiBody, p3::bindings::ServicePre};
 
 pub use listener::{Bound, Listener, bind};
 
-use crate::{Engine, Error, Result};
-use worker::Workers;
+use crate::{Engine, Error, Result, instance::Alone};
+use answering::Answering;
+use operation::Closing;
 
 /// A client that sends no complete request head for this long is cut off; an
 /// idle connection between requests is not affected.
@@ -46,12 +55,12 @@ impl Engine {
     ) -> Result<()> {
         // Somebody will pull.
         self.shared.outgoing.prepare();
-        let handler = ProxyHandler::new(Workers::new(self)?);
+        let answering = Answering::new(self).await?;
         let graceful = Arc::new(GracefulShutdown::new());
         let slots = Arc::new(Semaphore::new(self.connections));
         let mut accepting = JoinSet::new();
         for listener in bound.into_listeners() {
-            let handler = handler.clone();
+            let answering = Arc::clone(&answering);
             let graceful = Arc::clone(&graceful);
             let slots = Arc::clone(&slots);
             accepting.spawn(async move {
@@ -61,7 +70,7 @@ impl Engine {
                         return Ok(());
                     };
                     let connection = listener.accept().await?;
-                    let serving = connection_future(connection, handler.clone());
+                    let serving = connection_future(connection, Arc::clone(&answering));
                     let watched = graceful.watcher();
                     tokio::spawn(async move {
                         serving(watched).await;
@@ -70,6 +79,8 @@ impl Engine {
                 }
             });
         }
+        let watching = Arc::clone(&answering);
+        let _watching = AbortOnDrop(tokio::spawn(async move { watching.watch().await }));
         tokio::select! {
             () = shutdown => {}
             Some(stopped) = accepting.join_next() => {
@@ -113,15 +124,37 @@ impl Engine {
                 setting: "request",
                 reason: error.to_string(),
             })?;
-        let handler = ProxyHandler::new(Workers::new(self)?);
-        let response = handler.handle((), request).await?;
-        let status = response.status().as_u16();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| Error::Host(wasmtime::Error::new(error)))?;
-        Ok((status, body.to_bytes().to_vec()))
+        let Alone {
+            mut store,
+            meter,
+            place: _place,
+        } = self.alone().await?;
+        let service = ServicePre::new(self.pre.clone())?;
+        let work = async {
+            let service = service.instantiate_async(&mut store).await?;
+            store
+                .run_concurrent(async |accessor| {
+                    let response = match instances::handle(accessor, &service, request).await? {
+                        Ok(response) => response,
+                        Err(ended) => return Err(wasmtime::Error::new(ended)),
+                    };
+                    let status = response.status().as_u16();
+                    let body = response.into_body().collect().await;
+                    let body = body.map_err(wasmtime::Error::new)?.to_bytes();
+                    wasmtime::error::Ok((status, body.to_vec()))
+                })
+                .await?
+        };
+        Ok(self.measured(&meter, work).await?)
+    }
+}
+
+/// Ends a task with the one that began it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -132,53 +165,34 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 /// A connection, ready to be served under a graceful-shutdown watcher.
 fn connection_future(
     socket: Box<dyn Socket>,
-    handler: ProxyHandler<Workers>,
+    answering: Arc<Answering>,
 ) -> impl FnOnce(
     hyper_util::server::graceful::Watcher,
 ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
     move |watcher| {
         Box::pin(async move {
-            let service = service_fn(move |request| {
-                let handler = handler.clone();
-                async move { Ok::<_, Infallible>(respond(&handler, request).await) }
-            });
+            let closing = Closing::default();
+            let service = {
+                let closing = closing.clone();
+                service_fn(move |mut request: Request<_>| {
+                    request.extensions_mut().insert(closing.clone());
+                    let answering = Arc::clone(&answering);
+                    async move { Ok::<_, Infallible>(answering.respond(request).await) }
+                })
+            };
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
                 .serve_connection(TokioIo::new(socket), service);
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!("connection ended: {error}");
+            tokio::select! {
+                ended = watcher.watch(connection) => {
+                    if let Err(error) = ended {
+                        tracing::debug!("connection ended: {error}");
+                    }
+                }
+                // Its client neither reads nor sends.
+                () = closing.asked() => {}
             }
         })
     }
-}
-
-/// One request through the component.
-async fn respond(
-    handler: &ProxyHandler<Workers>,
-    request: Request<Incoming>,
-) -> Response<WasiBody> {
-    let request = request.map(gather::gathered);
-    match handler.handle((), request).await {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!("a request failed in the component: {error:#}");
-            failure(&error)
-        }
-    }
-}
-
-/// What a client sees when the component itself failed.
-fn failure(error: &wasmtime::Error) -> Response<WasiBody> {
-    let message = serde_json::json!({ "message": format!("strata failed: {error}") });
-    let body = Full::new(Bytes::from(format!("{message}\n")))
-        .map_err(|never| match never {})
-        .boxed_unsync();
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.headers_mut().insert(
-        http::header::CONTENT_TYPE,
-        http::HeaderValue::from_static("application/json"),
-    );
-    response
 }

@@ -16,38 +16,48 @@ use crate::{Engine, Result, types};
 /// Calls one export on a fresh instance.
 macro_rules! call {
     ($engine:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
-        let mut store = $engine.instance_store();
-        let instance = $engine.typed.instantiate_async(&mut store).await?;
-        let outcome = store
-            .run_concurrent(async |accessor| {
-                instance.$interface().$function(accessor, $($argument),*).await
-            })
-            .await??;
+        let mut alone = $engine.alone().await?;
+        let meter = std::sync::Arc::clone(&alone.meter);
+        let work = async {
+            let instance = $engine.typed.instantiate_async(&mut alone.store).await?;
+            alone
+                .store
+                .run_concurrent(async |accessor| {
+                    instance.$interface().$function(accessor, $($argument),*).await
+                })
+                .await?
+        };
+        let outcome = $engine.measured(&meter, work).await?;
         Ok(outcome?)
     }};
 }
 use call;
 
-/// The future of an export with progress: calls it on an instance in `store`, gives its events to
+/// The future of an export with progress: calls it on an instance in `alone`, gives its events to
 /// `progress`, and ends with its verdict.
 macro_rules! follow {
-    ($engine:expr, $store:expr, $progress:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {
+    ($engine:expr, $alone:expr, $progress:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {
         async {
-            let mut store = $store;
-            let instance = $engine.typed.instantiate_async(&mut store).await?;
-            let outcome = store
-                .run_concurrent(async |accessor| {
-                    let (events, verdict) = instance
-                        .$interface()
-                        .$function(accessor, $($argument),*)
-                        .await?;
-                    let verdict = accessor.with(|mut access| {
-                        events::listen(&mut access, events, $progress)?;
-                        events::expect(&mut access, verdict)
-                    })?;
-                    wasmtime::error::Ok(verdict.verdict().await)
-                })
-                .await??;
+            let mut alone = $alone;
+            let meter = std::sync::Arc::clone(&alone.meter);
+            let work = async {
+                let instance = $engine.typed.instantiate_async(&mut alone.store).await?;
+                alone
+                    .store
+                    .run_concurrent(async |accessor| {
+                        let (events, verdict) = instance
+                            .$interface()
+                            .$function(accessor, $($argument),*)
+                            .await?;
+                        let verdict = accessor.with(|mut access| {
+                            events::listen(&mut access, events, $progress)?;
+                            events::expect(&mut access, verdict)
+                        })?;
+                        wasmtime::error::Ok(verdict.verdict().await)
+                    })
+                    .await?
+            };
+            let outcome = $engine.measured(&meter, work).await?;
             $crate::Result::Ok(outcome?)
         }
     };
@@ -58,10 +68,13 @@ use follow;
 /// back when all of it is there.
 macro_rules! write_to {
     ($engine:expr, $writer:expr, $interface:ident . $function:ident ( $($argument:expr),* )) => {{
-        let mut store = $engine.instance_store();
-        let instance = $engine.typed.instantiate_async(&mut store).await?;
-        store
-            .run_concurrent(async |accessor| {
+        let mut alone = $engine.alone().await?;
+        let meter = std::sync::Arc::clone(&alone.meter);
+        let work = async {
+            let instance = $engine.typed.instantiate_async(&mut alone.store).await?;
+            alone
+                .store
+                .run_concurrent(async |accessor| {
                 let answer = instance
                     .$interface()
                     .$function(accessor, $($argument),*)
@@ -75,8 +88,10 @@ macro_rules! write_to {
                     wasmtime::error::Ok((written, events::expect(&mut access, verdict)?))
                 })?;
                 Ok(bytes::finish(written, verdict).await)
-            })
-            .await??
+                })
+                .await?
+        };
+        $engine.measured(&meter, work).await?
     }};
 }
 use write_to;

@@ -36,6 +36,9 @@ Settings:
   parallel-layers = 8
   verify-diff-ids-first = false
   memory-limit = \"512MiB\"
+  total-memory-limit = \"4GiB\"
+  compute-limit = 60
+  stall-limit = 60
   connections = 2048
   component = \"/opt/strata/engine.wasm\"
   log = \"info\"

@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use strata::types::Platform;
@@ -77,6 +78,15 @@ impl Settings {
         let limits = Limits {
             memory: (options.memory_limit.or(file.memory_limit))
                 .map_or(defaults.memory, |bytes| bytes.0),
+            total_memory: (options.total_memory_limit.or(file.total_memory_limit))
+                .map(|bytes| bytes.0),
+            compute: (options.compute_limit.or(file.compute_limit))
+                .map_or(defaults.compute, |seconds| {
+                    Duration::from_secs(seconds.into())
+                }),
+            stall: (options.stall_limit.or(file.stall_limit)).map_or(defaults.stall, |seconds| {
+                Duration::from_secs(seconds.into())
+            }),
             parallel_layers: (options.parallel_layers.or(file.parallel_layers))
                 .unwrap_or(defaults.parallel_layers),
             verify_diff_ids_first: (options.verify_diff_ids_first)

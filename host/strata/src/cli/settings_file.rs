@@ -30,6 +30,12 @@ pub(crate) struct SettingsFile {
     pub(crate) verify_diff_ids_first: Option<bool>,
     #[serde(deserialize_with = "byte_count")]
     pub(crate) memory_limit: Option<ByteCount>,
+    #[serde(deserialize_with = "byte_count")]
+    pub(crate) total_memory_limit: Option<ByteCount>,
+    #[serde(deserialize_with = "second_count")]
+    pub(crate) compute_limit: Option<u32>,
+    #[serde(deserialize_with = "second_count")]
+    pub(crate) stall_limit: Option<u32>,
     #[serde(deserialize_with = "connection_count")]
     pub(crate) connections: Option<u32>,
     pub(crate) component: Option<PathBuf>,
@@ -86,6 +92,13 @@ fn connection_count<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u32>,
     }
 }
 
+fn second_count<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u32>, D::Error> {
+    match u32::deserialize(source)? {
+        0 => Err(de::Error::custom("a limit is at least 1 second")),
+        count => Ok(Some(count)),
+    }
+}
+
 /// Takes `"512MiB"` and a plain number.
 fn byte_count<'de, D: Deserializer<'de>>(source: D) -> Result<Option<ByteCount>, D::Error> {
     #[derive(Deserialize)]
@@ -134,6 +147,9 @@ mod tests {
         for (text, word) in [
             ("parallel-layers = 0", "1 to 64"),
             ("connections = 0", "at least 1"),
+            ("compute-limit = 0", "at least 1"),
+            ("stall-limit = \"1m\"", "u32"),
+            ("total-memory-limit = \"lots\"", "lots"),
             ("memory-limit = \"lots\"", "lots"),
             ("memory-limit = true", "512MiB"),
             ("mirror = [\"docker.io\"]", "REGISTRY=URL"),

@@ -17,6 +17,8 @@ use wasmtime::{
     component::{Source, StreamConsumer, StreamResult},
 };
 
+use crate::bounds::moved;
+
 /// Bytes taken in one go: hyper's frames are smaller, a guest's own buffer may
 /// not be.
 const CHUNK: usize = 256 * 1024;
@@ -83,6 +85,7 @@ impl<D> StreamConsumer<D> for Appender {
         match self.sink.start_send(bytes) {
             Ok(()) => {
                 source.mark_read(count);
+                moved(count);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
             Err(error) => {

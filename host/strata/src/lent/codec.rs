@@ -1,32 +1,33 @@
-//! `strata:image/codec`: decompression on a native thread.
+//! `strata:image/codec`: decompression in [steps](super::steps) on native threads.
 
 use std::{
-    future::Future,
     io::{self, Read},
     pin::Pin,
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
-use bytes::{Buf as _, Bytes};
-use tokio::sync::{
-    mpsc::{self, OwnedPermit, error::SendError},
-    oneshot,
-};
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::sync::oneshot;
 use wasmtime::{
     StoreContextMut,
     component::{Access, FutureReader, Source, StreamConsumer, StreamReader, StreamResult},
 };
 
-use super::read::ReadProducer;
+use super::{read::ReadProducer, steps::Steps};
 use crate::{
     bindings::strata::image::codec as wit,
+    bounds::moved,
     instance::{HasLent, Lent},
     types,
 };
 
-/// Bytes taken from the guest at once, and how many such chunks wait: 1 MiB.
+/// Bytes taken from the guest at once, and how many may wait.
 const CHUNK: usize = 256 * 1024;
-const WAITING: usize = 4;
+const WAITING: usize = 1 << 20;
+/// Bytes there must be before the compression is looked for, as many as `strata_store::decompress`
+/// looks at, or the end.
+const HEAD: usize = 512;
 
 impl wit::Host for Lent<'_> {}
 
@@ -35,27 +36,26 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         mut access: Access<'_, T, Self>,
         data: StreamReader<u8>,
     ) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        data.pipe(
-            &mut access,
-            Feeder {
-                sender,
-                reserving: None,
-            },
-        )?;
-        let (verdict, result) = oneshot::channel();
+        let given = Arc::new(Given::default());
         let input = Input {
-            chunks: receiver,
+            given: Arc::clone(&given),
             current: Bytes::new(),
         };
-        let stream = StreamReader::new(
-            &mut access,
-            ReadProducer::new(
-                move || Ok(strata_store::decompress(input)?),
-                |error| types::Error::InvalidArgument(format!("cannot decompress: {error}")),
-                verdict,
-            ),
-        )?;
+        let steps = Steps::new(
+            move || Ok(Box::new(strata_store::decompress(input)?)),
+            |error| types::Error::InvalidArgument(format!("cannot decompress: {error}")),
+            {
+                let given = Arc::clone(&given);
+                move || given.is_ready()
+            },
+        );
+        let feeder = Feeder {
+            given,
+            steps: Arc::clone(&steps),
+        };
+        data.pipe(&mut access, feeder)?;
+        let (verdict, result) = oneshot::channel();
+        let stream = StreamReader::new(&mut access, ReadProducer::of(steps, verdict))?;
         let result = FutureReader::new(&mut access, async move {
             wasmtime::error::Ok(result.await.unwrap_or(Err(types::Error::Cancelled)))
         })?;
@@ -63,58 +63,102 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     }
 }
 
-type Reserving = Pin<Box<dyn Future<Output = Result<OwnedPermit<Bytes>, SendError<()>>> + Send>>;
+/// Compressed bytes on their way to the decoder.
+#[derive(Default)]
+struct Given(Mutex<State>);
 
-/// Takes the guest's stream to the decompressing thread.
+#[derive(Default)]
+struct State {
+    bytes: BytesMut,
+    /// Whether [`HEAD`] bytes came.
+    begun: bool,
+    /// Whether there will be no more.
+    ended: bool,
+    /// Whether the decoder is gone.
+    unwanted: bool,
+    /// Of a giver who waits for room.
+    waker: Option<Waker>,
+}
+
+impl Given {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ready(&self) -> bool {
+        let state = self.state();
+        state.ended || (state.begun && !state.bytes.is_empty())
+    }
+}
+
+/// Takes the guest's stream to the decoder.
 struct Feeder {
-    sender: mpsc::Sender<Bytes>,
-    reserving: Option<Reserving>,
+    given: Arc<Given>,
+    steps: Arc<Steps>,
 }
 
 impl<D> StreamConsumer<D> for Feeder {
     type Item = u8;
 
     fn poll_consume(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         store: StoreContextMut<D>,
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        let sender = self.sender.clone();
-        let reserving = self
-            .reserving
-            .get_or_insert_with(|| Box::pin(sender.reserve_owned()));
-        match reserving.as_mut().poll(cx) {
-            Poll::Ready(Ok(permit)) => {
-                self.reserving = None;
-                let mut source = source.as_direct(store);
-                let bytes = source.remaining();
-                let count = bytes.len().min(CHUNK);
-                permit.send(Bytes::copy_from_slice(&bytes[..count]));
-                source.mark_read(count);
-                Poll::Ready(Ok(StreamResult::Completed))
+        {
+            let mut state = self.given.state();
+            if state.unwanted {
+                // The decoder stopped: its verdict says why.
+                return Poll::Ready(Ok(StreamResult::Dropped));
             }
-            // The decompressor stopped: its verdict says why.
-            Poll::Ready(Err(_)) => Poll::Ready(Ok(StreamResult::Dropped)),
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => Poll::Pending,
+            if state.bytes.len() >= WAITING {
+                if finish {
+                    return Poll::Ready(Ok(StreamResult::Cancelled));
+                }
+                state.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            let mut source = source.as_direct(store);
+            let bytes = source.remaining();
+            let count = bytes.len().min(CHUNK);
+            state.bytes.extend_from_slice(&bytes[..count]);
+            state.begun |= state.bytes.len() >= HEAD;
+            source.mark_read(count);
+            moved(count);
         }
+        self.steps.kick();
+        Poll::Ready(Ok(StreamResult::Completed))
     }
 }
 
-/// The decompressor's end of it.
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.given.state().ended = true;
+        self.steps.kick();
+    }
+}
+
+/// The decoder's end of it.
 struct Input {
-    chunks: mpsc::Receiver<Bytes>,
+    given: Arc<Given>,
     current: Bytes,
 }
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                Some(chunk) => self.current = chunk,
-                None => return Ok(0),
+        if self.current.is_empty() {
+            let mut state = self.given.state();
+            if state.bytes.is_empty() {
+                return match state.ended {
+                    true => Ok(0),
+                    false => Err(io::ErrorKind::WouldBlock.into()),
+                };
+            }
+            self.current = state.bytes.split().freeze();
+            if let Some(waker) = state.waker.take() {
+                waker.wake();
             }
         }
         let count = self.current.len().min(buffer.len());
@@ -122,5 +166,16 @@ impl Read for Input {
             .split_to(count)
             .copy_to_slice(&mut buffer[..count]);
         Ok(count)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        let mut state = self.given.state();
+        state.unwanted = true;
+        state.bytes = BytesMut::new();
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
     }
 }

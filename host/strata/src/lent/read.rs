@@ -1,65 +1,49 @@
-//! A native reader as a `stream<u8>`, read ahead on a blocking thread.
+//! A native reader as a `stream<u8>`, read ahead in [steps](super::steps).
 
 use std::{
     io::Read,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use wasmtime::{
     StoreContextMut,
     component::{Destination, StreamProducer, StreamResult},
 };
 
-use crate::types;
-
-/// Bytes read at once.
-const CHUNK: usize = 256 * 1024;
-/// Chunks read ahead of the consumer: 1 MiB of memory per stream.
-const AHEAD: usize = 4;
-
-type Chunk = Result<Bytes, types::Error>;
+use super::steps::Steps;
+use crate::{bounds::moved, types};
 
 /// Produces what a reader has.
 pub(super) struct ReadProducer {
-    chunks: mpsc::Receiver<Chunk>,
+    steps: Arc<Steps>,
     verdict: Option<oneshot::Sender<Result<(), types::Error>>>,
 }
 
 impl ReadProducer {
     /// Opens a reader on a blocking thread and reads it to its end there; what goes
     /// wrong is the verdict.
-    pub(super) fn new<R: Read>(
+    pub(super) fn new<R: Read + Send + 'static>(
         open: impl FnOnce() -> Result<R, types::Error> + Send + 'static,
         failed: impl Fn(std::io::Error) -> types::Error + Send + 'static,
         verdict: oneshot::Sender<Result<(), types::Error>>,
     ) -> Self {
-        let (sender, chunks) = mpsc::channel(AHEAD);
-        tokio::task::spawn_blocking(move || {
-            let mut reader = match open() {
-                Ok(reader) => reader,
-                Err(error) => {
-                    let _ = sender.blocking_send(Err(error));
-                    return;
-                }
-            };
-            loop {
-                match fill(&mut reader).map_err(&failed) {
-                    Ok(chunk) if chunk.is_empty() => return,
-                    chunk => {
-                        let last = chunk.is_err();
-                        // A consumer that is gone ends the reading.
-                        if sender.blocking_send(chunk).is_err() || last {
-                            return;
-                        }
-                    }
-                }
-            }
-        });
+        let open = move || Ok(Box::new(open()?) as Box<dyn Read + Send>);
+        Self::of(Steps::new(open, failed, || true), verdict)
+    }
+
+    /// Produces what steps read.
+    pub(super) fn of(
+        steps: Arc<Steps>,
+        verdict: oneshot::Sender<Result<(), types::Error>>,
+    ) -> Self {
+        // Before it is asked for, so that the first bytes are there when it is.
+        steps.kick();
         Self {
-            chunks,
+            steps,
             verdict: Some(verdict),
         }
     }
@@ -72,11 +56,10 @@ impl ReadProducer {
     }
 }
 
-/// The next chunk, as full as the reader can make it; empty at its end.
-fn fill(reader: &mut impl Read) -> std::io::Result<Bytes> {
-    let (mut chunk, start) = strata_store::buffer(CHUNK);
-    reader.take(CHUNK as u64).read_to_end(&mut chunk)?;
-    Ok(Bytes::from(chunk).slice(start..))
+impl Drop for ReadProducer {
+    fn drop(&mut self) {
+        self.steps.end();
+    }
 }
 
 impl<D> StreamProducer<D> for ReadProducer {
@@ -90,8 +73,9 @@ impl<D> StreamProducer<D> for ReadProducer {
         mut destination: Destination<'a, u8, Bytes>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        match self.chunks.poll_recv(cx) {
+        match self.steps.poll_chunk(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
+                moved(bytes.len());
                 destination.set_buffer(bytes);
                 Poll::Ready(Ok(StreamResult::Completed))
             }

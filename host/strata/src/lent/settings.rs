@@ -56,7 +56,7 @@ pub(crate) fn configuration(
         hostname: line("/proc/sys/kernel/hostname"),
         processors: std::thread::available_parallelism()
             .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
-        memory: total_memory(),
+        memory: machine_memory(),
         kernel: line("/proc/sys/kernel/osrelease"),
         root,
     })
@@ -125,7 +125,7 @@ fn line(path: &str) -> String {
 }
 
 /// Physical memory in bytes; 0 where the kernel does not say.
-fn total_memory() -> u64 {
+pub(crate) fn machine_memory() -> u64 {
     fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| {

@@ -6,6 +6,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,32 +18,87 @@ use hyper::body::Incoming;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use wasmtime_wasi_http::{Error as WireError, WasiBody};
 
-/// Bytes after which a piece is large enough. A body that is known to be no larger is passed on as
-/// it is.
+use super::operation::{Operation, Side};
+
+/// Bytes after which a piece is large enough.
 const PIECE: usize = 256 * 1024;
 /// How long, and for how many bytes, a client is listened to that sends on what nobody wants: one
 /// that is cut off while it sends may not read the answer that tells it why.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes that must be there, or the end, before a request gets an instance: a thousand clients that
+/// begin and stop must not cost a thousand.
+const BEGINNING: usize = 16 * 1024;
 /// Pieces that wait for the component, each at most [`PIECE`] and one read.
 const WAITING: usize = 2;
 
 type Piece = Result<Frame<Bytes>, WireError>;
 
-/// The same body in larger pieces.
-pub(super) fn gathered(body: Incoming) -> WasiBody {
+/// The beginning of a body.
+pub(super) struct Begun {
+    bytes: BytesMut,
+    /// `None` when that was all.
+    rest: Option<Incoming>,
+    hint: SizeHint,
+}
+
+/// Reads the beginning of a body, so much that it is worth an instance.
+///
+/// # Errors
+/// If the body breaks off.
+pub(super) async fn begin(
+    mut body: Incoming,
+    operation: &Arc<Operation>,
+) -> Result<Begun, WireError> {
     let hint = body.size_hint();
-    if hint.upper().is_some_and(|size| size <= PIECE as u64) {
-        return body.map_err(Into::into).boxed_unsync();
-    }
-    let (sender, pieces) = mpsc::channel(WAITING);
-    tokio::spawn(async move {
-        let mut body = body;
-        if let Read::Unwanted = read(&mut body, &sender).await {
-            let _ = tokio::time::timeout(LINGER, drain(&mut body)).await;
+    let mut bytes = BytesMut::new();
+    operation.waits(Side::Sending);
+    while bytes.len() < BEGINNING && !body.is_end_stream() {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                operation.moves(Side::Sending);
+                operation.waits(Side::Sending);
+                // Trailers mean nothing to the component.
+                if let Ok(data) = frame.into_data() {
+                    bytes.extend_from_slice(&data);
+                }
+            }
+            Some(Err(error)) => return Err(error.into()),
+            None => break,
         }
-    });
-    Gathered { pieces, hint }.boxed_unsync()
+    }
+    operation.moves(Side::Sending);
+    let ended = body.is_end_stream() || bytes.len() < BEGINNING;
+    Ok(Begun {
+        bytes,
+        rest: (!ended).then_some(body),
+        hint,
+    })
+}
+
+impl Begun {
+    /// The whole body, in larger pieces.
+    pub(super) fn gathered(self, operation: &Arc<Operation>) -> WasiBody {
+        let Self { bytes, rest, hint } = self;
+        let Some(mut body) = rest else {
+            return http_body_util::Full::new(bytes.freeze())
+                .map_err(|never| match never {})
+                .boxed_unsync();
+        };
+        let (sender, pieces) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            if let Read::Unwanted = read(bytes, &mut body, &sender).await {
+                let _ = tokio::time::timeout(LINGER, drain(&mut body)).await;
+            }
+        });
+        let operation = Arc::clone(operation);
+        Gathered {
+            pieces,
+            hint,
+            operation,
+        }
+        .boxed_unsync()
+    }
 }
 
 /// How reading ended.
@@ -66,8 +122,7 @@ async fn drain(body: &mut Incoming) {
 }
 
 /// Reads to the end, or until nobody wants the rest.
-async fn read(body: &mut Incoming, pieces: &mpsc::Sender<Piece>) -> Read {
-    let mut held = BytesMut::new();
+async fn read(mut held: BytesMut, body: &mut Incoming, pieces: &mpsc::Sender<Piece>) -> Read {
     loop {
         let frame = if held.is_empty() {
             body.frame().await
@@ -115,6 +170,13 @@ async fn read(body: &mut Incoming, pieces: &mpsc::Sender<Piece>) -> Read {
 struct Gathered {
     pieces: mpsc::Receiver<Piece>,
     hint: SizeHint,
+    operation: Arc<Operation>,
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        self.operation.moves(Side::Sending);
+    }
 }
 
 impl Body for Gathered {
@@ -122,7 +184,16 @@ impl Body for Gathered {
     type Error = WireError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        self.pieces.poll_recv(cx)
+        self.operation.watch_body(cx);
+        if self.operation.why().is_some() {
+            return Poll::Ready(Some(Err(WireError::ConnectionReadTimeout)));
+        }
+        let polled = self.pieces.poll_recv(cx);
+        match polled.is_pending() {
+            true => self.operation.waits(Side::Sending),
+            false => self.operation.moves(Side::Sending),
+        }
+        polled
     }
 
     /// Of the whole body: asked for once, before the first piece.

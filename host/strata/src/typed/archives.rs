@@ -38,13 +38,13 @@ impl Engine {
         platforms: Vec<types::Platform>,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Loaded>> {
-        let mut store = self.instance_store();
-        let (archive, failure) = bytes::draw(&mut store, reader)?;
+        let mut alone = self.alone().await?;
+        let (archive, failure) = bytes::draw(&mut alone.store, reader)?;
         tokio::select! {
             Ok(error) = failure => Err(Error::Input(error)),
             loaded = follow!(
                 self,
-                store,
+                alone,
                 progress,
                 strata_image_archives.call_load(archive, platforms)
             ) => loaded,

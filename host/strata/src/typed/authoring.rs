@@ -18,13 +18,13 @@ impl Engine {
         options: types::ImportOptions,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<String> {
-        let mut store = self.instance_store();
-        let (root, failure) = bytes::draw(&mut store, reader)?;
+        let mut alone = self.alone().await?;
+        let (root, failure) = bytes::draw(&mut alone.store, reader)?;
         tokio::select! {
             Ok(error) = failure => Err(Error::Input(error)),
             imported = follow!(
                 self,
-                store,
+                alone,
                 progress,
                 strata_image_authoring.call_import_from(root, options)
             ) => imported,
@@ -43,10 +43,10 @@ impl Engine {
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<String> {
         self.shared.outgoing.prepare();
-        let store = self.instance_store();
+        let alone = self.alone().await?;
         let imported = follow!(
             self,
-            store,
+            alone,
             progress,
             strata_image_authoring.call_import_url(url.to_owned(), options)
         );
@@ -64,10 +64,10 @@ impl Engine {
         options: types::CommitOptions,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<String> {
-        let store = self.instance_store();
+        let alone = self.alone().await?;
         let committed = follow!(
             self,
-            store,
+            alone,
             progress,
             strata_image_authoring.call_commit(container.to_owned(), options)
         );

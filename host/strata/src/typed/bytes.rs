@@ -21,7 +21,7 @@ use wasmtime::{
 };
 
 use super::events::Awaited;
-use crate::{Error, instance::State, types};
+use crate::{Error, bounds::moved, instance::State, types};
 
 /// Bytes read at once where the component does not say how many it wants.
 const CHUNK: usize = 256 * 1024;
@@ -78,6 +78,7 @@ impl<D, R: AsyncRead + Send + Unpin + 'static> StreamProducer<D> for Reader<R> {
                 0 => Poll::Ready(Ok(StreamResult::Dropped)),
                 count => {
                     destination.mark_written(count);
+                    moved(count);
                     Poll::Ready(Ok(StreamResult::Completed))
                 }
             },
@@ -168,6 +169,7 @@ impl<D, W: AsyncWrite + Send + Unpin + 'static> StreamConsumer<D> for Writer<W> 
             Poll::Ready(Ok(0)) => self.fail(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(count)) => {
                 source.mark_read(count);
+                moved(count);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
             Poll::Ready(Err(error)) => self.fail(error),

@@ -81,14 +81,14 @@ impl Engine {
         reader: impl AsyncRead + Send + Unpin + 'static,
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<()> {
-        let mut store = self.instance_store();
-        let (archive, failure) = bytes::draw(&mut store, reader)?;
+        let mut alone = self.alone().await?;
+        let (archive, failure) = bytes::draw(&mut alone.store, reader)?;
         let (container, path) = (container.to_owned(), path.to_owned());
         tokio::select! {
             Ok(error) = failure => Err(Error::Input(error)),
             copied = follow!(
                 self,
-                store,
+                alone,
                 progress,
                 strata_image_containers.call_copy_in(container, path, archive)
             ) => copied,

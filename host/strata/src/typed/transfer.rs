@@ -15,10 +15,10 @@ impl Engine {
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Completed>> {
         self.shared.outgoing.prepare();
-        let store = self.instance_store();
+        let alone = self.alone().await?;
         let pulled = follow!(
             self,
-            store,
+            alone,
             progress,
             strata_image_transfer.call_pull(options)
         );
@@ -36,10 +36,10 @@ impl Engine {
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Completed>> {
         self.shared.outgoing.prepare();
-        let store = self.instance_store();
+        let alone = self.alone().await?;
         let pushed = follow!(
             self,
-            store,
+            alone,
             progress,
             strata_image_transfer.call_push(options)
         );

@@ -259,3 +259,25 @@ async fn dropping_a_pull_cancels_it_and_the_next_goes_on() {
     );
     store::check(folder.path()).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_computes_for_too_long_ends_with_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut capabilities = Capabilities {
+        store: folder.path().to_path_buf(),
+        ..Capabilities::default()
+    };
+    capabilities.limits.compute = std::time::Duration::from_millis(5);
+    let engine = Engine::new(component().as_deref(), capabilities)
+        .await
+        .unwrap();
+    // To take them over is work for the component, whatever it thinks of them then.
+    let filters = types::Filters {
+        references: vec!["a".to_owned(); 2_000_000],
+        ..no_filters()
+    };
+    match engine.list(filters, false).await {
+        Err(Error::Limit(text)) => assert!(text.contains("--compute-limit"), "{text}"),
+        other => panic!("{:?}", other.map(|images| images.len())),
+    }
+}

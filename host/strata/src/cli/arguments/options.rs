@@ -160,6 +160,48 @@ pub(crate) struct Options {
     )]
     pub(crate) memory_limit: Option<ByteCount>,
 
+    /// Memory all instances may use together [default: half of the machine's, at most 4GiB]
+    ///
+    /// An operation that finds no room waits for it. When that takes long, clients are told to come
+    /// again.
+    #[arg(
+        long,
+        global = true,
+        value_name = "BYTES",
+        env = "STRATA_TOTAL_MEMORY_LIMIT",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    pub(crate) total_memory_limit: Option<ByteCount>,
+
+    /// Processor time one operation may take in the sandbox [default: 60]
+    ///
+    /// What moving its bytes costs is not counted, so that an image is never too large.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        env = "STRATA_COMPUTE_LIMIT",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) compute_limit: Option<u32>,
+
+    /// How long a client may neither send nor read in the middle of a request [default: 60]
+    ///
+    /// While others wait for its place it is 2 seconds.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        env = "STRATA_STALL_LIMIT",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) stall_limit: Option<u32>,
+
     /// Client connections served at once; further ones wait [default: 4096]
     #[arg(
         long,

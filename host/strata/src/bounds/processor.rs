@@ -1,0 +1,205 @@
+//! Processor time of one operation.
+//!
+//! What counts is the time an instance's future is polled. Work that moves bytes is paid for by the
+//! bytes, so that a large image is never too large; what remains is what a guest computes. The
+//! epoch's ticks let a long computation yield, and end it at the limit.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use wasmtime::UpdateDeadline;
+
+use super::{Ended, Ticker};
+
+/// Nanoseconds granted for each byte that is moved: a guest that reads 25 MB/s or more never
+/// reaches its limit. Parsing headers of tiny files is the slowest that is done to bytes, at
+/// some 200 MB/s.
+const NANOS_PER_BYTE: u64 = 40;
+/// How long those in a shared instance wait for one of them that computes. It begins again alone
+/// then, as the others do.
+pub(crate) const STREAK: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Bytes moved in the poll that is under way.
+    static MOVED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Says that the operation whose instance is polled now moved bytes.
+pub(crate) fn moved(bytes: usize) {
+    MOVED.set(MOVED.get().saturating_add(bytes as u64));
+}
+
+/// Measures an operation, or an instance that is shared.
+pub(crate) struct Meter {
+    /// What atomics count from.
+    begun: Instant,
+    /// Most time of one operation; of a shared instance, without a pause.
+    limit: Duration,
+    shared: bool,
+    /// Nanoseconds of ended polls, less those that were granted.
+    busy: AtomicU64,
+    /// When the present poll began, in nanoseconds, and 0 outside of polls.
+    entered: AtomicU64,
+    /// Whether the present poll ends because the guest has to yield.
+    yielding: AtomicBool,
+}
+
+impl Meter {
+    /// For an operation alone in its instance.
+    pub(crate) fn alone(limit: Duration) -> Arc<Self> {
+        Self::new(limit, false)
+    }
+
+    /// For an instance that operations share.
+    pub(crate) fn shared() -> Arc<Self> {
+        Self::new(STREAK, true)
+    }
+
+    fn new(limit: Duration, shared: bool) -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            limit,
+            shared,
+            busy: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
+            yielding: AtomicBool::new(false),
+        })
+    }
+
+    /// Begins with the next operation.
+    pub(crate) fn reset(&self) {
+        self.busy.store(0, Relaxed);
+    }
+
+    /// Whether the instance computes right now.
+    pub(crate) fn is_running(&self) -> bool {
+        self.entered.load(Relaxed) != 0
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// What a guest has to do that meets the end of an epoch.
+    ///
+    /// # Errors
+    /// If it is at its limit.
+    pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
+        let running = self.now().saturating_sub(self.entered.load(Relaxed));
+        let busy = self.busy.load(Relaxed).saturating_add(running);
+        if u128::from(busy) > self.limit.as_nanos() {
+            return Err(wasmtime::Error::new(match self.shared {
+                true => Ended::Hogged,
+                false => Ended::Compute(self.limit),
+            }));
+        }
+        self.yielding.store(true, Relaxed);
+        Ok(UpdateDeadline::Yield(1))
+    }
+
+    fn enter(&self) {
+        self.yielding.store(false, Relaxed);
+        MOVED.set(0);
+        self.entered.store(self.now().max(1), Relaxed);
+    }
+
+    fn leave(&self) {
+        let took = self.now().saturating_sub(self.entered.swap(0, Relaxed));
+        if self.shared && !self.yielding.load(Relaxed) {
+            self.busy.store(0, Relaxed);
+            return;
+        }
+        let granted = MOVED.get().saturating_mul(NANOS_PER_BYTE);
+        let busy = self.busy.load(Relaxed).saturating_add(took);
+        self.busy.store(busy.saturating_sub(granted), Relaxed);
+    }
+}
+
+/// A future that runs guest code, measured.
+pub(crate) struct Metered<F> {
+    future: Pin<Box<F>>,
+    meter: Arc<Meter>,
+    ticker: Arc<Ticker>,
+}
+
+impl<F: Future> Metered<F> {
+    pub(crate) fn new(future: F, meter: Arc<Meter>, ticker: Arc<Ticker>) -> Self {
+        Self {
+            future: Box::pin(future),
+            meter,
+            ticker,
+        }
+    }
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let ticker = Arc::clone(&self.ticker);
+        let _ticking = ticker.enter();
+        self.meter.enter();
+        let polled = self.future.as_mut().poll(cx);
+        self.meter.leave();
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn poll(meter: &Meter, took: Duration, bytes: usize) -> wasmtime::Result<UpdateDeadline> {
+        meter.enter();
+        // As if the poll had begun that long ago.
+        meter.busy.fetch_add(took.as_nanos() as u64, Relaxed);
+        moved(bytes);
+        let ticked = meter.tick();
+        meter.leave();
+        ticked
+    }
+
+    #[test]
+    fn an_operation_ends_at_its_limit_whatever_its_polls() {
+        let meter = Meter::alone(Duration::from_secs(10));
+        for _ in 0..9 {
+            poll(&meter, Duration::from_secs(1), 0).unwrap();
+        }
+        let error = poll(&meter, Duration::from_secs(2), 0).err().unwrap();
+        assert_eq!(Ended::of(&error), Ended::Compute(Duration::from_secs(10)));
+        meter.reset();
+        poll(&meter, Duration::from_secs(9), 0).unwrap();
+    }
+
+    #[test]
+    fn moving_bytes_is_paid_for_by_the_bytes() {
+        let meter = Meter::alone(Duration::from_secs(2));
+        for _ in 0..100 {
+            poll(&meter, Duration::from_secs(1), 25_000_000).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_shared_instance_may_only_not_be_held_up() {
+        let meter = Meter::shared();
+        for _ in 0..100 {
+            poll(&meter, STREAK / 2, 0).unwrap();
+            // A poll that ends by itself.
+            meter.enter();
+            meter.leave();
+        }
+        poll(&meter, STREAK / 2, 0).unwrap();
+        let error = poll(&meter, STREAK, 0).err().unwrap();
+        assert_eq!(Ended::of(&error), Ended::Hogged);
+    }
+}

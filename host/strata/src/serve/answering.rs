@@ -1,0 +1,205 @@
+//! From a request to its response: which instance, what if it fails, and what if there is no room.
+
+use std::{sync::Arc, time::Instant};
+
+use http::{Request, Response, request};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::{WasiBody, p3::bindings::ServicePre};
+
+use super::{
+    bulk::Bulk,
+    clients::Clients,
+    company::Company,
+    gather,
+    instances::Outcome,
+    lanes::{Lane, Lanes},
+    operation::Operation,
+    outcome::{failure, whole},
+    own::OwnInstances,
+};
+use crate::{Engine, Result, bounds::Ended};
+
+/// Requests answered with what needs no time run in one instance.
+const INSTANT_INSTANCES: usize = 1;
+/// Bytes of responses of shared instances that are kept here whole until clients have read them: an
+/// instance has done with a request then, and can fail without harm to it.
+const WHOLE: usize = 32 << 20;
+/// Largest of them: a listing of some 3,000 images.
+const LARGEST_WHOLE: u64 = 4 << 20;
+
+/// Answers requests.
+pub(super) struct Answering {
+    engine: Engine,
+    lanes: Lanes,
+    instant: Company,
+    shared: Company,
+    alone: OwnInstances,
+    clients: Clients,
+    /// Bytes there is room for.
+    whole: Arc<Semaphore>,
+    /// Where the large operations run.
+    _bulk: Bulk,
+}
+
+impl Answering {
+    /// Asks the component what may share, and begins nothing else yet.
+    ///
+    /// # Errors
+    /// As an embedder's call.
+    pub(super) async fn new(engine: &Engine) -> Result<Arc<Self>> {
+        let lanes = Lanes::new(shapes(engine).await?);
+        engine.shared.admission.open();
+        let service = ServicePre::new(engine.pre.clone())?;
+        let bulk = Bulk::new()?;
+        let alone = OwnInstances::new(engine, &service, bulk.handle());
+        Ok(Arc::new(Self {
+            engine: engine.clone(),
+            lanes,
+            instant: Company::new(engine, &service, INSTANT_INSTANCES, false),
+            shared: Company::new(engine, &service, engine.shared_instances, true),
+            alone,
+            clients: Clients::default(),
+            whole: Arc::new(Semaphore::new(WHOLE)),
+            _bulk: bulk,
+        }))
+    }
+
+    /// Looks after clients and memory, for as long as it is polled.
+    pub(super) async fn watch(&self) {
+        let admission = &self.engine.shared.admission;
+        let waiting = || admission.waiting() + self.shared.waiting();
+        let getting_on = |count| admission.getting_on(count);
+        let clients = self.clients.run(self.engine.stall, waiting, getting_on);
+        let shedding = async {
+            loop {
+                self.engine.shared.budget.wanted().await;
+                self.alone.shed();
+            }
+        };
+        tokio::join!(clients, shedding);
+    }
+
+    /// The response to a request.
+    pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<WasiBody> {
+        let operation = Operation::new(&request);
+        let outcome = match self.lanes.of(&request) {
+            Lane::Instant => self.in_company(&self.instant, request, &operation).await,
+            Lane::Shared => {
+                self.clients.watch(&operation);
+                self.in_company(&self.shared, request, &operation).await
+            }
+            Lane::Own => {
+                self.clients.watch(&operation);
+                self.with_body(request, &operation).await
+            }
+        };
+        let response = outcome.unwrap_or_else(|ended| failure(&ended));
+        operation.log(response.status());
+        response
+    }
+
+    /// In an instance that others use. If that fails, whoever was to blame, once more without them.
+    async fn in_company(
+        &self,
+        company: &Company,
+        request: Request<Incoming>,
+        operation: &Arc<Operation>,
+    ) -> Outcome {
+        let (head, _) = request.into_parts();
+        let first = company.answer(without_body(&head), operation).await;
+        let again = match first {
+            Some(Ok(response)) => match self.kept(response, operation).await {
+                Some(response) => return Ok(response),
+                None => head,
+            },
+            Some(Err(Ended::Failed(_))) | None => head,
+            Some(Err(ended)) => return Err(ended),
+        };
+        tracing::debug!("{operation}: begins again, alone");
+        self.alone(without_body(&again), operation).await
+    }
+
+    /// The response, whole if there is room for it; `None` if it broke off.
+    async fn kept(
+        &self,
+        response: Response<WasiBody>,
+        operation: &Arc<Operation>,
+    ) -> Option<Response<WasiBody>> {
+        use http_body::Body as _;
+        let size = response.body().size_hint().exact().unwrap_or(u64::MAX);
+        let room = u32::try_from(size)
+            .ok()
+            .filter(|_| size <= LARGEST_WHOLE)
+            .and_then(|size| Arc::clone(&self.whole).try_acquire_many_owned(size).ok());
+        match room {
+            Some(room) => whole(response, operation, room).await.ok(),
+            None => {
+                operation.is_placed();
+                Some(response)
+            }
+        }
+    }
+
+    async fn with_body(&self, request: Request<Incoming>, operation: &Arc<Operation>) -> Outcome {
+        let (head, body) = request.into_parts();
+        let answered = async {
+            let begun = gather::begin(body, operation).await;
+            let begun = begun.map_err(|error| Ended::Failed(error.to_string()))?;
+            let body = begun.gathered(operation);
+            self.alone(Request::from_parts(head, body), operation).await
+        };
+        tokio::select! {
+            outcome = answered => outcome,
+            ended = operation.is_cut() => Err(ended),
+        }
+    }
+
+    async fn alone(&self, request: Request<WasiBody>, operation: &Arc<Operation>) -> Outcome {
+        let began = Instant::now();
+        let place = self
+            .engine
+            .shared
+            .admission
+            .enter()
+            .await
+            .inspect_err(|ended| {
+                tracing::warn!(
+                    "{operation}: {ended} (waited {} s)",
+                    began.elapsed().as_secs()
+                );
+            })?;
+        self.alone.answer(request, operation, place).await
+    }
+}
+
+fn without_body(head: &request::Parts) -> Request<WasiBody> {
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.headers_mut() = head.headers.clone();
+    request
+}
+
+/// What the component says may share.
+async fn shapes(
+    engine: &Engine,
+) -> Result<Vec<crate::bindings::exports::strata::image::isolation::Shape>> {
+    let mut alone = engine.alone().await?;
+    let meter = Arc::clone(&alone.meter);
+    let work = async {
+        let instance = engine.typed.instantiate_async(&mut alone.store).await?;
+        alone
+            .store
+            .run_concurrent(async |accessor| {
+                instance
+                    .strata_image_isolation()
+                    .call_shapes(accessor)
+                    .await
+            })
+            .await?
+    };
+    Ok(engine.measured(&meter, work).await?)
+}

@@ -90,7 +90,15 @@ impl Server {
     ///
     /// # Errors
     /// When it does not end.
-    pub async fn terminate(mut self) -> Result<ExitStatus> {
+    pub async fn terminate(self) -> Result<ExitStatus> {
+        Ok(self.stop().await?.0)
+    }
+
+    /// The same, and what it logged to its end.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn stop(mut self) -> Result<(ExitStatus, String)> {
         let pid = self
             .process
             .id()
@@ -99,7 +107,8 @@ impl Server {
             pid.context("strata has ended")?,
             rustix::process::Signal::TERM,
         )?;
-        Ok(within("strata to end", self.process.wait()).await??)
+        let status = within("strata to end", self.process.wait()).await??;
+        Ok((status, self.log()?))
     }
 
     /// Pulls a reference (`name[:tag][@digest]`), the way the docker CLI asks for it.

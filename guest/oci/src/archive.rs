@@ -19,6 +19,7 @@ mod number;
 mod parser;
 mod path;
 mod pax;
+mod sparse;
 mod writer;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use compression::Compression;
 pub use entry::{Entry, Kind};
 pub use parser::{Parser, Step};
 pub use path::{clean, follow};
+pub use sparse::{Fragment, Sparse};
 pub use writer::{END, directory_header, file_header, padding};
 
 // What layers are made with, too.
@@ -103,7 +105,7 @@ pub enum ArchiveError {
         /// Its size in bytes.
         size: u64,
     },
-    /// A sparse file, whose stored bytes are not its content.
+    /// A sparse file in an archive of images, whose stored bytes are not its content; layers may have them.
     #[error("archive entry {0:?} is a sparse file, pack the archive without sparse files")]
     Sparse(String),
     /// A name that is absolute or has `..` in it.

@@ -1,6 +1,6 @@
 //! Extension headers: what they say about the entry that follows.
 
-use super::{head::Head, pax::Pax};
+use super::{head::Head, pax::Pax, sparse::Records};
 
 /// What has been said about the next entry.
 #[derive(Default)]
@@ -47,8 +47,8 @@ impl Extensions {
         }
     }
 
-    /// Overrules a header; whether its entry is sparse. GNU's names go before pax's, as in Go.
-    pub(super) fn apply(self, head: &mut Head) -> bool {
+    /// Overrules a header; what was said about holes. GNU's names go before pax's, as in Go.
+    pub(super) fn apply(self, head: &mut Head) -> Records {
         let pax = self.pax.unwrap_or_default();
         if let Some(path) = self.path.or(pax.path) {
             head.path = path;
@@ -58,7 +58,7 @@ impl Extensions {
         }
         head.size = pax.size.or(head.size);
         head.pax = pax.attributes;
-        pax.sparse || head.flag == b'S'
+        pax.sparse
     }
 }
 

@@ -2,8 +2,10 @@
 //! [`super::Parser`] and [`crate::layer::Parser`].
 
 use super::{
-    ArchiveError, BLOCK, MAX_ENTRIES, MAX_EXTENSION_BYTES, MAX_NAME_BYTES, extension::Extensions,
+    ArchiveError, BLOCK, MAX_ENTRIES, MAX_EXTENSION_BYTES, MAX_NAME_BYTES,
+    extension::Extensions,
     head::Head,
+    sparse::{BAD_MAP, Found, Map, Sparse},
 };
 
 /// What [`Frames`] found at the start of its input.
@@ -47,6 +49,13 @@ enum State {
         /// Bytes still to come, padding included.
         remaining: u64,
         bytes: Vec<u8>,
+    },
+    /// The map of a sparse file, whose header came.
+    Map {
+        head: Box<Head>,
+        /// Bytes that are stored, the map included if it is part of the content.
+        size: u64,
+        map: Box<Map>,
     },
     /// The content of an entry, and the padding after it.
     Content { remaining: u64, padding: u64 },
@@ -127,7 +136,7 @@ impl Frames {
                         self.extension()?;
                     }
                 }
-                State::Header | State::Zeros => {
+                State::Header | State::Zeros | State::Map { .. } => {
                     let taken = take(&mut rest, (BLOCK - self.filled) as u64);
                     let space = self.block.iter_mut().skip(self.filled);
                     space.zip(taken).for_each(|(to, from)| *to = *from);
@@ -135,8 +144,8 @@ impl Frames {
                     self.offset += taken.len() as u64;
                     if self.filled == BLOCK {
                         self.filled = 0;
-                        if let Some(head) = self.header()? {
-                            break Frame::Head(Box::new(head));
+                        if let Some(head) = self.block()? {
+                            break Frame::Head(head);
                         }
                     }
                 }
@@ -182,8 +191,19 @@ impl Frames {
         }
     }
 
+    /// A block is complete.
+    fn block(&mut self) -> Result<Option<Box<Head>>, ArchiveError> {
+        match std::mem::replace(&mut self.state, State::Header) {
+            State::Map { head, size, map } => self.map(head, size, map),
+            state => {
+                self.state = state;
+                self.header()
+            }
+        }
+    }
+
     /// A header block is complete.
-    fn header(&mut self) -> Result<Option<Head>, ArchiveError> {
+    fn header(&mut self) -> Result<Option<Box<Head>>, ArchiveError> {
         if self.block.iter().all(|byte| *byte == 0) {
             if !self.next.is_empty() {
                 return Err(self.invalid_extension("no entry follows it"));
@@ -223,12 +243,12 @@ impl Frames {
                 };
                 Ok(None)
             }
-            _ => self.entry(head).map(Some),
+            _ => self.entry(Box::new(head)),
         }
     }
 
     /// An entry begins.
-    fn entry(&mut self, mut head: Head) -> Result<Head, ArchiveError> {
+    fn entry(&mut self, mut head: Box<Head>) -> Result<Option<Box<Head>>, ArchiveError> {
         self.count()?;
         let sparse = std::mem::take(&mut self.next).apply(&mut head);
         for name in [&head.path, &head.link] {
@@ -236,21 +256,81 @@ impl Frames {
                 return Err(ArchiveError::NameTooLong { size: name.len() });
             }
         }
-        if sparse {
-            let path = String::from_utf8_lossy(&head.path);
-            return Err(ArchiveError::Sparse(path.into_owned()));
-        }
         // As Go reads them: nothing follows links, directories and devices, whatever their size says.
         let size = match head.is_sized() {
             true => self.size(&head)?,
             false => 0,
         };
+        if head.flag == b'S' {
+            let (map, goes_on) =
+                Map::old(&self.block).ok_or_else(|| self.invalid_header(BAD_MAP))?;
+            let map = Box::new(map);
+            if goes_on {
+                self.state = State::Map { head, size, map };
+                return Ok(None);
+            }
+            return self.sparse(head, size, map.finish()).map(Some);
+        }
+        match sparse
+            .read(size)
+            .map_err(|reason| self.invalid_extension(reason))?
+        {
+            Found::Nothing => Ok(Some(self.begin(head, size))),
+            _ if !head.is_sized() => Err(self.invalid_extension("what it calls sparse is no file")),
+            Found::Whole(found) => {
+                rename(&mut head, sparse.name())?;
+                self.sparse(head, size, Some(found)).map(Some)
+            }
+            Found::InContent(real) => {
+                rename(&mut head, sparse.name())?;
+                let map = Box::new(Map::text(real));
+                self.state = State::Map { head, size, map };
+                Ok(None)
+            }
+        }
+    }
+
+    /// A block of a map is complete.
+    fn map(
+        &mut self,
+        head: Box<Head>,
+        size: u64,
+        mut map: Box<Map>,
+    ) -> Result<Option<Box<Head>>, ArchiveError> {
+        let is_last = map.block(&self.block);
+        let is_last = is_last.map_err(|reason| self.invalid_header(reason))?;
+        let left = match map.is_in_content() {
+            true => size.checked_sub(map.read()),
+            false => Some(size),
+        };
+        let left = left.ok_or_else(|| self.invalid_header(BAD_MAP))?;
+        if is_last {
+            return self.sparse(head, left, map.finish()).map(Some);
+        }
+        self.state = State::Map { head, size, map };
+        Ok(None)
+    }
+
+    /// The content of a sparse file begins, of which `size` bytes are stored.
+    fn sparse(
+        &mut self,
+        mut head: Box<Head>,
+        size: u64,
+        sparse: Option<Sparse>,
+    ) -> Result<Box<Head>, ArchiveError> {
+        let sparse = sparse.filter(|sparse| sparse.is_sound(size));
+        head.sparse = Some(sparse.ok_or_else(|| self.invalid_header(BAD_MAP))?);
+        Ok(self.begin(head, size))
+    }
+
+    /// The content of an entry begins.
+    fn begin(&mut self, mut head: Box<Head>, size: u64) -> Box<Head> {
         head.size = Some(size);
         self.state = State::Content {
             remaining: size,
             padding: padded(size) - size,
         };
-        Ok(head)
+        head
     }
 
     /// An extension header is complete.
@@ -284,6 +364,17 @@ impl Frames {
             false => Ok(()),
         }
     }
+}
+
+/// Gives a sparse file its own name, if it has one.
+fn rename(head: &mut Head, name: &[u8]) -> Result<(), ArchiveError> {
+    if name.len() > MAX_NAME_BYTES {
+        return Err(ArchiveError::NameTooLong { size: name.len() });
+    }
+    if !name.is_empty() {
+        head.path = name.to_vec();
+    }
+    Ok(())
 }
 
 /// The first bytes of `rest`, at most `limit`, which it loses.

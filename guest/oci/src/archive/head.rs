@@ -2,7 +2,7 @@
 
 use tar::Header;
 
-use super::{BLOCK, number::number, pax::Attributes};
+use super::{BLOCK, number::number, pax::Attributes, sparse::Sparse};
 
 /// What a header block says, or the extension headers before it.
 pub(crate) struct Head {
@@ -27,6 +27,8 @@ pub(crate) struct Head {
     pub(crate) device: (Option<i64>, Option<i64>),
     /// What a pax header said about owner, time and attributes: it goes before the fields above.
     pub(crate) pax: Attributes,
+    /// What is stored of a sparse file; the size above is that of the stored bytes then.
+    pub(crate) sparse: Option<Sparse>,
 }
 
 impl Head {
@@ -50,6 +52,7 @@ impl Head {
             mtime: number(&old.mtime),
             device: device(header),
             pax: Attributes::default(),
+            sparse: None,
         })
     }
 

@@ -44,6 +44,14 @@ fn octal(field: &[u8]) -> Option<i64> {
     })
 }
 
+/// Digits only: no sign, no blank.
+pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// A field of octal digits, or of base 256 if there are too few.
 pub(super) fn field(number: u32) -> [u8; 8] {
     const DIGITS: u32 = 0o777_7777;

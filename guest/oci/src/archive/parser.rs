@@ -61,7 +61,7 @@ impl Parser {
         let (used, frame) = self.frames.step(input)?;
         let step = match frame {
             Frame::More => Step::More,
-            Frame::Head(head) => Step::Entry(entry(*head)),
+            Frame::Head(head) => Step::Entry(entry(*head)?),
             Frame::Content => Step::Content,
             Frame::End => Step::End,
         };
@@ -78,7 +78,11 @@ impl Parser {
 }
 
 /// What a header says, as far as archives of images need it.
-fn entry(head: Head) -> Entry {
+fn entry(head: Head) -> Result<Entry, ArchiveError> {
+    // Its stored bytes are not what its name promises.
+    if head.sparse.is_some() {
+        return Err(ArchiveError::Sparse(text(head.path)));
+    }
     let kind = match head.flag {
         _ if head.is_directory() => Kind::Directory,
         0 | b'0' | b'7' => Kind::File,
@@ -87,11 +91,11 @@ fn entry(head: Head) -> Entry {
         b'3' | b'4' | b'6' => Kind::Device,
         other => Kind::Other(other),
     };
-    Entry {
+    Ok(Entry {
         path: text(head.path),
         kind,
         size: head.size.unwrap_or_default(),
-    }
+    })
 }
 
 fn text(name: Vec<u8>) -> String {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::{number::decimal, sparse::Records};
+
 /// What the key of an extended attribute starts with; its name follows.
 pub(crate) const ATTRIBUTE_PREFIX: &[u8] = b"SCHILY.xattr.";
 
@@ -14,8 +16,8 @@ pub(super) struct Pax {
     pub(super) link: Option<Vec<u8>>,
     /// `size`.
     pub(super) size: Option<u64>,
-    /// A `GNU.sparse.` key is there: the content is not what it seems.
-    pub(super) sparse: bool,
+    /// `GNU.sparse.`: the content is not what it seems.
+    pub(super) sparse: Records,
     /// What only layers need.
     pub(super) attributes: Attributes,
 }
@@ -50,8 +52,10 @@ impl Pax {
                 b"path" => pax.path = text(value)?,
                 b"linkpath" => pax.link = text(value)?,
                 b"size" => pax.size = size(value)?,
-                key if key.starts_with(b"GNU.sparse.") => pax.sparse = true,
-                key => pax.attributes.add(key, value),
+                key => match key.strip_prefix(b"GNU.sparse.") {
+                    Some(key) => pax.sparse.add(key, value)?,
+                    None => pax.attributes.add(key, value),
+                },
             }
         }
         Ok(pax)
@@ -59,7 +63,7 @@ impl Pax {
 
     /// Whether it would change what an entry is. What else it says is not heeded for all entries, as in Go.
     pub(super) fn matters(&self) -> bool {
-        self.path.is_some() || self.link.is_some() || self.size.is_some() || self.sparse
+        self.path.is_some() || self.link.is_some() || self.size.is_some() || !self.sparse.is_empty()
     }
 }
 
@@ -125,14 +129,6 @@ fn size(value: &[u8]) -> Result<Option<u64>, &'static str> {
     }
     let size = decimal(value).filter(|size| i64::try_from(*size).is_ok());
     size.map(Some).ok_or("a pax size is no size")
-}
-
-/// Digits only: no sign, no blank.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Seconds, perhaps before 1970, perhaps with a fraction: rounded down, so that a time has the same seconds here as in a

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{OPAQUE_WHITEOUT, WHITEOUT_PREFIX};
+use crate::archive::Sparse;
 
 /// Owner, permissions, time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Entry {
 pub enum Kind {
     /// A file and its size in bytes; that much content follows.
     File(u64),
+    /// A file with holes: what is stored of it follows. Written, it is a file as any other, of its whole size.
+    Sparse(Sparse),
     /// A directory.
     Directory,
     /// A symbolic link and where it leads, as written.
@@ -74,25 +77,5 @@ impl Entry {
         let removed = name.strip_prefix(WHITEOUT_PREFIX)?;
         let is_name = !removed.starts_with(WHITEOUT_PREFIX);
         Some(Whiteout::Name(if is_name { removed } else { b"" }))
-    }
-    /// Bytes it holds beside its own size: name, link target and attributes. Who gathers entries of a hostile layer
-    /// stops at [`super::MAX_TREE_BYTES`] of them, as [`super::Tree::apply`] does.
-    pub fn weight(&self) -> usize {
-        let target = match &self.kind {
-            Kind::Symlink(target) | Kind::HardLink(target) => target.len(),
-            _ => 0,
-        };
-        self.path.len() + target + self.metadata.weight()
-    }
-}
-
-impl Metadata {
-    /// Bytes of the attributes, with about what a map needs for each.
-    pub(super) fn weight(&self) -> usize {
-        const EACH: usize = 128;
-        let sizes = self.xattrs.iter();
-        sizes
-            .map(|(name, value)| name.len() + value.len() + EACH)
-            .sum()
     }
 }

@@ -15,6 +15,7 @@ pub fn header(entry: &Entry) -> Vec<u8> {
     let path = written_path(entry);
     let (kind, link, size, device) = match &entry.kind {
         Kind::File(size) => (EntryType::Regular, b"".as_slice(), *size, (0, 0)),
+        Kind::Sparse(sparse) => (EntryType::Regular, b"".as_slice(), sparse.size, (0, 0)),
         Kind::Directory => (EntryType::Directory, b"".as_slice(), 0, (0, 0)),
         Kind::Symlink(target) => (EntryType::Symlink, target.as_slice(), 0, (0, 0)),
         Kind::HardLink(target) => (EntryType::Link, target.as_slice(), 0, (0, 0)),

@@ -1,6 +1,4 @@
-//! Names: their one spelling, and their order.
-
-use std::cmp::Ordering;
+//! Names: their one spelling.
 
 /// A name without `.`, doubled or trailing slashes; `None` if it is absolute or has a `..`.
 pub(super) fn clean(name: &[u8]) -> Option<Vec<u8>> {
@@ -35,60 +33,17 @@ pub(super) fn parent(name: &[u8]) -> Option<&[u8]> {
     name.get(..slash.unwrap_or(0))
 }
 
-/// A clean name, ordered component by component: directories go before what is in them, and all of that before what
-/// follows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name(Box<[u8]>);
-
-impl Name {
-    pub(super) fn new(name: &[u8]) -> Self {
-        Self(name.into())
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// What follows everything below it. It is no name, because no name has a zero byte.
-    pub(super) fn end(name: &[u8]) -> Self {
-        Self([name, b"\0"].concat().into())
+/// The directory a clean name is in, the root for the root, and its last component.
+pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
+    let slash = name.iter().rposition(|byte| *byte == b'/');
+    match slash.and_then(|slash| name.split_at_checked(slash)) {
+        Some((parent, rest)) => (parent, rest.get(1..).unwrap_or_default()),
+        None => (b"", name),
     }
 }
 
-impl From<Vec<u8>> for Name {
-    fn from(name: Vec<u8>) -> Self {
-        Self(name.into())
-    }
-}
-
-impl Ord for Name {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let alike = alike(&self.0, &other.0);
-        let this = self.0.get(alike..).unwrap_or_default();
-        let other = other.0.get(alike..).unwrap_or_default();
-        // The slash ends a component, so it goes before all that could go on with it.
-        let rank = |byte: &u8| (*byte != b'/', *byte);
-        this.iter().map(rank).cmp(other.iter().map(rank))
-    }
-}
-
-/// Bytes at the start that two names have in common, perhaps a few less: names in one directory begin alike, and whole
-/// slices compare faster than bytes.
-fn alike(this: &[u8], other: &[u8]) -> usize {
-    const FEW: usize = 8;
-    let (mut start, mut end) = (0, this.len().min(other.len()));
-    while end - start > FEW {
-        let middle = start + (end - start) / 2;
-        match this.get(start..middle) == other.get(start..middle) {
-            true => start = middle,
-            false => end = middle,
-        }
-    }
-    start
-}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+/// The components of a clean name; none for the root.
+pub(super) fn components(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name.split(|byte| *byte == b'/')
+        .filter(|part| !part.is_empty())
 }

@@ -74,29 +74,30 @@ impl Parser {
         self.frames.finish()
     }
 
-    fn entry(&self, head: Head) -> Result<Entry, ArchiveError> {
+    fn entry(&self, mut head: Head) -> Result<Entry, ArchiveError> {
         let path = self.clean(&head.path);
         let path = path.ok_or_else(|| ArchiveError::Outside(lossy(&head.path)))?;
         let kind =
-            match head.flag {
+            match (head.flag, head.sparse.take()) {
+                (_, Some(sparse)) => Kind::Sparse(sparse),
                 _ if head.is_directory() => Kind::Directory,
-                0 | b'0' | b'7' => Kind::File(head.size.unwrap_or_default()),
-                b'1' => Kind::HardLink(self.clean(&head.link).ok_or_else(|| {
+                (0 | b'0' | b'7', None) => Kind::File(head.size.unwrap_or_default()),
+                (b'1', None) => Kind::HardLink(self.clean(&head.link).ok_or_else(|| {
                     ArchiveError::LinkOutside {
                         path: lossy(&head.path),
                         target: lossy(&head.link),
                     }
                 })?),
-                b'2' => Kind::Symlink(head.link.clone()),
-                b'3' => {
+                (b'2', None) => Kind::Symlink(head.link.clone()),
+                (b'3', None) => {
                     let (major, minor) = self.device(&head)?;
                     Kind::CharacterDevice(major, minor)
                 }
-                b'4' => {
+                (b'4', None) => {
                     let (major, minor) = self.device(&head)?;
                     Kind::BlockDevice(major, minor)
                 }
-                b'6' => Kind::Fifo,
+                (b'6', None) => Kind::Fifo,
                 _ => return Err(self.frames.invalid_header("no file has its type")),
             };
         let metadata = self.metadata(head)?;

@@ -1,10 +1,13 @@
 //! Layers from this writer, from the `tar` crate's, and trees of them beside a model that does without any cleverness.
 
 mod applying;
+mod comparing;
 mod hostile;
+mod listing;
 mod model;
 mod reading;
 mod resolving;
+mod sparse;
 mod whiteouts;
 mod writing;
 
@@ -113,9 +116,9 @@ fn tree(layers: &[&[Entry]]) -> Tree {
 
 /// The names in a tree, the root left out.
 fn names(tree: &Tree) -> Vec<String> {
-    let names = tree.walk(b"").skip(1);
-    names
-        .map(|(name, _)| String::from_utf8(name.to_vec()).unwrap())
+    let nodes = tree.walk(b"").skip(1);
+    nodes
+        .map(|node| String::from_utf8(tree.path(node)).unwrap())
         .collect()
 }
 

@@ -3,7 +3,10 @@
 use super::{layer, raw, read};
 use crate::{
     archive::{ArchiveError, END, MAX_EXTENSION_BYTES, MAX_NAME_BYTES, pax_record},
-    layer::{Entry, Kind, MAX_TREE_BYTES, Metadata, Parser, Step, Tree, TreeError, header},
+    layer::{
+        Entry, Kind, MAX_NODES, MAX_TREE_BYTES, Metadata, Parser, Step, Tree, TreeError,
+        header,
+    },
 };
 
 fn refusal(parts: &[Vec<u8>]) -> ArchiveError {
@@ -161,8 +164,6 @@ fn bounds_of_archives_hold() {
     let record = pax_record(b"linkpath", &vec![b'n'; size]);
     let long = [raw("x", b'x', &record, |_| {}), raw("a", b'2', b"", |_| {})];
     assert_eq!(refusal(&long), ArchiveError::NameTooLong { size });
-    let sparse = refusal(&[raw("a", b'S', b"", |_| {})]);
-    assert_eq!(sparse, ArchiveError::Sparse("a".to_owned()));
     let size = MAX_EXTENSION_BYTES + 1;
     let huge = refusal(&[raw("x", b'x', &vec![0; size as usize], |_| {})]);
     assert_eq!(huge, ArchiveError::ExtensionTooLong { size });
@@ -199,7 +200,7 @@ fn trees_are_bounded_in_bytes() {
     assert_eq!(apply(vec![heavy("a", MAX_TREE_BYTES - 1000)]), Ok(()));
     let too_large = Err(TreeError::TooLarge);
     assert_eq!(apply(vec![heavy("a", MAX_TREE_BYTES)]), too_large);
-    // Hard links have their own copies.
+    // Hard links count as if they had their own copies: making room gives them these.
     let mut links = vec![heavy("a", MAX_TREE_BYTES / 4)];
     links.extend((0..4).map(|n| super::hard_link(&n.to_string(), "a")));
     assert_eq!(apply(links), too_large);
@@ -216,15 +217,22 @@ fn trees_are_bounded_in_bytes() {
         let applied = tree.apply(number, [(half, 0), (whiteout, 0)]);
         assert_eq!(applied, Ok(()), "{number}");
     }
+    assert_eq!(super::names(&tree), ["3", "3/a"]);
+    let found = tree.get(b"3/a").unwrap().metadata;
+    assert_eq!(found.xattrs[b"user.x".as_slice()].len(), MAX_TREE_BYTES / 2);
 }
 
 #[test]
-fn deep_directories_made_over_and_over_are_bounded() {
-    let deep = "a/".repeat(MAX_NAME_BYTES / 2 - 1) + "a";
-    let pair = || [super::file(&deep), super::file("a")];
-    let entries = std::iter::repeat_with(pair).flatten().take(200);
-    let applied = Tree::new().apply(0, entries.zip(0..));
-    assert_eq!(applied, Err(TreeError::TooLarge));
+fn trees_are_bounded_in_nodes() {
+    let names = (1..MAX_NODES - 1).map(|number| super::file(&format!("{number:06}")));
+    let mut tree = Tree::new();
+    assert_eq!(tree.apply(0, names.map(|entry| (entry, 0))), Ok(()));
+    assert_eq!(tree.apply(0, [(super::file("a"), 0)]), Ok(()));
+    assert_eq!(tree.len(), MAX_NODES);
+    assert_eq!(tree.apply(1, [(super::file("a"), 0)]), Ok(()));
+    let one_more = tree.clone().apply(2, [(super::file("a/b"), 0)]);
+    assert_eq!(one_more, Err(TreeError::TooLarge));
+    assert_eq!(tree.len(), MAX_NODES);
 }
 
 #[test]

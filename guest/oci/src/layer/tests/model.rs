@@ -19,7 +19,7 @@ struct Item {
     inode: usize,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Model {
     items: BTreeMap<Path, Item>,
     inodes: usize,
@@ -97,14 +97,18 @@ impl Model {
         }
         let kind = match &entry.kind {
             Kind::File(size) => {
-                let (size, link) = (*size, None);
                 let content = Content {
                     layer,
                     offset,
-                    size,
+                    size: *size,
                 };
-                NodeKind::File { content, link }
+                NodeKind::File {
+                    content,
+                    link: None,
+                    sparse: None,
+                }
             }
+            Kind::Sparse(_) => unreachable!("none is made here"),
             Kind::Directory => NodeKind::Directory,
             Kind::Symlink(target) => NodeKind::Symlink(target.clone()),
             Kind::CharacterDevice(major, minor) => NodeKind::CharacterDevice(*major, *minor),
@@ -170,12 +174,14 @@ fn check(tree: &Tree, model: &Model, case: u64) {
     assert_eq!(walked.len(), model.items.len(), "{case}");
     let mut links: BTreeMap<u32, usize> = BTreeMap::new();
     let mut inodes: BTreeMap<usize, Option<u32>> = BTreeMap::new();
-    for ((name, node), (path, item)) in walked.into_iter().zip(&model.items) {
-        assert_eq!(components(name), *path, "{case}");
-        assert_eq!(tree.get(name), Some(node));
+    for (id, (path, item)) in walked.into_iter().zip(&model.items) {
+        let name = tree.path(id);
+        let node = tree.node(id);
+        assert_eq!(components(&name), *path, "{case}");
+        assert_eq!(tree.find(&name), Some(id));
         assert_eq!(node.metadata, item.metadata, "{case} {path:?}");
         assert_eq!(node.layer, item.layer, "{case} {path:?}");
-        let mut kind = node.kind.clone();
+        let mut kind = node.kind;
         if let NodeKind::File { link, .. } = &mut kind {
             let link = link.take();
             let has_others = inodes.insert(item.inode, link);
@@ -197,8 +203,11 @@ fn layers_do_what_they_do_to_a_model() {
         for layer in 0..4 {
             let count = random.below(10) as u64;
             let entries: Vec<_> = (0..count).map(|n| (any_entry(&mut random), n)).collect();
+            // What a tree was copied from stays as it is.
+            let (below, before) = (tree.clone(), model.clone());
             let fits = model.apply(layer, &entries);
             assert_eq!(tree.apply(layer, entries).is_ok(), fits, "{case}");
+            check(&below, &before, case);
             if !fits {
                 refused += 1;
                 break;

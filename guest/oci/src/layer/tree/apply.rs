@@ -1,12 +1,17 @@
-//! Putting a layer on top of others.
+//! Putting layers on top of each other.
 
-use std::collections::btree_map::Entry as Slot;
-
-use super::{Content, Node, NodeKind, Tree, below};
-use crate::layer::{
-    Entry, Kind, MAX_NODES, MAX_TREE_BYTES, Metadata, Whiteout,
-    name::{self, Name},
+use super::{
+    NodeId, Tree,
+    arena::{Bytes, NONE, Slot, Tag, Value},
+    extra,
 };
+use crate::layer::{
+    Entry, Kind, MAX_NODES, MAX_STEPS, MAX_TREE_BYTES, Metadata, Whiteout,
+    name::{components, split},
+};
+
+/// Bytes left behind that are kept rather than made room of.
+const MAX_LEFT_BEHIND: usize = 8 << 20;
 
 /// Why a layer cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +21,9 @@ pub enum TreeError {
         "the file system has more than {MAX_NODES} entries, or names and attributes of more than {MAX_TREE_BYTES} bytes"
     )]
     TooLarge,
+    /// More than [`MAX_STEPS`].
+    #[error("the names of a layer lead through more than {MAX_STEPS} directories")]
+    TooDeep,
     /// A hard link to what is not there, or is a directory.
     #[error("entry {path:?} is a hard link to {target:?}, which is no file of this layer or below")]
     DanglingLink {
@@ -26,180 +34,292 @@ pub enum TreeError {
     },
 }
 
+/// What a layer cost so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work {
+    /// Its number.
+    layer: Option<u32>,
+    /// Directories gone through.
+    steps: usize,
+    /// The directory of the last entry: many follow each other in one.
+    last: Option<(Vec<u8>, u32)>,
+}
+
 impl Tree {
-    /// Puts a layer on top. `entries` are all of its entries in their order, whiteouts included, each with the offset of
-    /// its content. Whiteouts count first, wherever they stand. A directory over a directory changes its metadata;
-    /// anything else replaces what was there, with all below it. Missing parents, and parents that are no directories,
-    /// become directories. The entry of the root (empty name) sets its metadata.
+    /// Puts a layer on top: [`Tree::hide`] for each of its entries, then [`Tree::put`].
+    ///
+    /// # Errors
+    /// As [`Tree::put`]; the tree is of no use then.
+    pub fn apply<I>(&mut self, layer: u32, entries: I) -> Result<(), TreeError>
+    where
+        I: IntoIterator<Item = (Entry, u64)>,
+        I::IntoIter: Clone,
+    {
+        let entries = entries.into_iter();
+        for (entry, _) in entries.clone() {
+            self.hide(&entry);
+        }
+        for (entry, offset) in entries {
+            self.put(layer, &entry, offset)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a whiteout hides; whether it is one. Whiteouts of a layer count first, wherever they stand: they
+    /// hide nothing of their own layer.
+    pub fn hide(&mut self, entry: &Entry) -> bool {
+        let Some(whiteout) = entry.whiteout() else {
+            return false;
+        };
+        let (directory, _) = split(&entry.path);
+        let directory = self.find(directory);
+        match (whiteout, directory) {
+            (_, None) | (Whiteout::Name(b""), _) => {}
+            (Whiteout::Name(name), Some(directory)) => {
+                if let Some(node) = self.child(directory.0, name) {
+                    self.detach(node);
+                    self.remove(node);
+                }
+            }
+            (Whiteout::Opaque, Some(directory)) => self.clear(directory.0),
+        }
+        true
+    }
+
+    /// Puts an entry of a layer in its place; whiteouts are passed over. `offset` is where its content begins. A
+    /// directory over a directory changes its metadata; anything else replaces what was there, with all below it.
+    /// Missing parents, and parents that are no directories, become directories. The entry of the root (empty name) sets
+    /// its metadata.
     ///
     /// A hard link is the file its target is by then, with all its metadata. Whatever else has a name but directories
     /// may be linked to as well; that is a copy.
     ///
     /// # Errors
     /// [`TreeError`]; the tree is of no use then.
-    pub fn apply(
-        &mut self,
-        layer: u32,
-        entries: impl IntoIterator<Item = (Entry, u64)>,
-    ) -> Result<(), TreeError> {
-        // Nothing of this layer is there yet, so that whiteouts can be done as they come.
-        let entries = entries.into_iter().filter(|(entry, _)| {
-            let whiteout = entry.whiteout();
-            if let Some(whiteout) = whiteout {
-                self.white_out(&entry.path, whiteout);
-            }
-            whiteout.is_none()
-        });
-        let (mut count, mut weight) = (0, 0);
-        let entries = entries.take_while(|(entry, _)| {
-            count += 1;
-            weight += entry.weight();
-            count <= MAX_NODES && weight <= MAX_TREE_BYTES
-        });
-        let entries: Vec<_> = entries.collect();
-        if count > MAX_NODES || weight > MAX_TREE_BYTES {
+    pub fn put(&mut self, layer: u32, entry: &Entry, offset: u64) -> Result<(), TreeError> {
+        if self.work.layer != Some(layer) {
+            self.work = Work {
+                layer: Some(layer),
+                ..Work::default()
+            };
+        }
+        // The root cannot be anything else.
+        let is_other_root = entry.path.is_empty() && entry.kind != Kind::Directory;
+        if is_other_root || entry.whiteout().is_some() {
+            return Ok(());
+        }
+        let (parent, name) = split(&entry.path);
+        let directory = self.directory(parent)?;
+        let value = self.value(layer, offset, entry)?;
+        if name.is_empty() {
+            self.set(directory, value);
+        } else {
+            self.name(directory, name, value);
+        }
+        self.check()
+    }
+
+    /// Tells whether it is within the bounds, and makes room.
+    fn check(&mut self) -> Result<(), TreeError> {
+        if self.slots.len() > MAX_NODES || self.weight > MAX_TREE_BYTES {
             return Err(TreeError::TooLarge);
         }
-        self.work = 0;
-        for (entry, offset) in entries {
-            self.put(layer, entry, offset)?;
+        if self.bytes.len() > self.weight + MAX_LEFT_BEHIND {
+            self.make_room();
         }
         Ok(())
     }
 
-    fn white_out(&mut self, path: &[u8], whiteout: Whiteout<'_>) {
-        let directory = name::parent(path).unwrap_or_default();
-        match whiteout {
-            Whiteout::Name(b"") => {}
-            Whiteout::Name(name) => {
-                let mut path = directory.to_vec();
-                name::push(&mut path, name);
-                self.remove(&path, |_| true);
+    /// The directory with this clean name, made if it is missing.
+    fn directory(&mut self, path: &[u8]) -> Result<u32, TreeError> {
+        if let Some((last, directory)) = &self.work.last
+            && last == path
+        {
+            return Ok(*directory);
+        }
+        let mut at = NodeId::ROOT.0;
+        for part in components(path) {
+            self.work.steps += 1;
+            if self.work.steps > MAX_STEPS {
+                return Err(TreeError::TooDeep);
             }
-            Whiteout::Opaque => self.remove(directory, |name| name != directory),
+            at = match self.child(at, part) {
+                Some(node) if self.is_directory(NodeId(node)) => node,
+                _ => {
+                    let node = self.name(at, part, Value::directory());
+                    self.check()?;
+                    node
+                }
+            };
         }
+        self.work.last = Some((path.to_vec(), at));
+        Ok(at)
     }
 
-    /// Takes away what is at and below a name, as far as it is chosen.
-    fn remove(&mut self, path: &[u8], chosen: impl Fn(&[u8]) -> bool) {
-        let removed = self
-            .nodes
-            .extract_if(below(path), |name, _| chosen(name.as_bytes()));
-        for (name, node) in removed {
-            self.weight -= name.as_bytes().len() + node.weight();
-        }
-    }
-
-    fn put(&mut self, layer: u32, entry: Entry, offset: u64) -> Result<(), TreeError> {
-        let Entry {
-            path,
-            kind,
-            metadata,
-        } = entry;
-        // The root cannot be anything else.
-        if path.is_empty() && kind != Kind::Directory {
-            return Ok(());
-        }
-        self.make_parents(&path)?;
-        let (kind, metadata) = self.content(layer, offset, &path, kind, metadata)?;
-        let node = Node {
-            kind,
-            metadata,
-            layer: Some(layer),
+    /// What an entry is here.
+    fn value(&mut self, layer: u32, offset: u64, entry: &Entry) -> Result<Value, TreeError> {
+        let mut value = Value {
+            mode: (entry.metadata.mode & 0o7777) as u16,
+            mtime: entry.metadata.mtime,
+            layer,
+            ..Value::directory()
         };
-        self.insert(path, node)
-    }
-
-    /// What an entry is here, and its metadata.
-    fn content(
-        &mut self,
-        layer: u32,
-        offset: u64,
-        path: &[u8],
-        kind: Kind,
-        metadata: Metadata,
-    ) -> Result<(NodeKind, Metadata), TreeError> {
-        let kind = match kind {
-            Kind::File(size) => NodeKind::File {
-                content: Content {
-                    layer,
-                    offset,
-                    size,
-                },
-                link: None,
-            },
-            Kind::Directory => NodeKind::Directory,
-            Kind::Symlink(target) => NodeKind::Symlink(target),
-            Kind::HardLink(target) => return self.link(path, &target),
-            Kind::CharacterDevice(major, minor) => NodeKind::CharacterDevice(major, minor),
-            Kind::BlockDevice(major, minor) => NodeKind::BlockDevice(major, minor),
-            Kind::Fifo => NodeKind::Fifo,
-        };
-        Ok((kind, metadata))
+        let mut sparse = None;
+        match &entry.kind {
+            Kind::HardLink(target) => return self.link(layer, &entry.path, target),
+            Kind::Directory => {}
+            Kind::File(size) => value.set_content(layer, offset, *size),
+            Kind::Sparse(found) => {
+                value.set_content(layer, offset, found.size);
+                sparse = Some(found);
+            }
+            Kind::Symlink(target) => {
+                value.kind = Tag::Symlink;
+                value.first = self.bytes.add(target).into();
+                value.second = target.len() as u64;
+            }
+            Kind::CharacterDevice(major, minor) => {
+                value.set_device(Tag::CharacterDevice, *major, *minor);
+            }
+            Kind::BlockDevice(major, minor) => value.set_device(Tag::BlockDevice, *major, *minor),
+            Kind::Fifo => value.kind = Tag::Fifo,
+        }
+        let Metadata { uid, gid, .. } = entry.metadata;
+        value.uid = u32::try_from(uid).unwrap_or(NONE);
+        value.gid = u32::try_from(gid).unwrap_or(NONE);
+        let extra = extra::encode(&entry.metadata, sparse);
+        value.extra_at = self.bytes.add(&extra);
+        // Extension headers, where it comes from, are bounded far below.
+        value.extra_length = u32::try_from(extra.len()).map_err(|_| TreeError::TooLarge)?;
+        Ok(value)
     }
 
     /// One more name for `target`.
-    fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(NodeKind, Metadata), TreeError> {
+    fn link(&mut self, layer: u32, path: &[u8], target: &[u8]) -> Result<Value, TreeError> {
         let lossy = |name| String::from_utf8_lossy(name).into_owned();
-        let node = self.nodes.get_mut(&Name::new(target));
-        let node = node.filter(|node| !node.is_directory());
+        let node = self.find(target);
+        let node = node.filter(|node| !self.is_directory(*node));
         let node = node.ok_or_else(|| TreeError::DanglingLink {
             path: lossy(path),
             target: lossy(target),
         })?;
-        if let NodeKind::File { link, .. } = &mut node.kind
-            && link.is_none()
-        {
-            *link = Some(self.links);
+        self.work.steps += components(target).count();
+        let mut value = self.slots.get(node.0).value;
+        if value.kind == Tag::File && value.link == NONE {
+            value.link = self.links;
             self.links = self.links.checked_add(1).ok_or(TreeError::TooLarge)?;
+            if let Some(slot) = self.slots.get_mut(node.0) {
+                slot.value.link = value.link;
+            }
         }
-        Ok((node.kind.clone(), node.metadata.clone()))
+        value.layer = layer;
+        Ok(value)
     }
 
-    /// Makes what is above a name directories.
-    fn make_parents(&mut self, path: &[u8]) -> Result<(), TreeError> {
-        let mut missing = Vec::new();
-        let mut next = name::parent(path);
-        while let Some(parent) = next {
-            // What is above a directory are directories.
-            if self.get(parent).is_some_and(Node::is_directory) {
-                break;
-            }
-            missing.push(parent);
-            next = name::parent(parent);
+    /// Sets what has a name in a directory.
+    fn name(&mut self, directory: u32, name: &[u8], value: Value) -> u32 {
+        if let Some(node) = self.child(directory, name) {
+            self.set(node, value);
+            return node;
         }
-        for parent in missing.into_iter().rev() {
-            self.insert(parent.to_vec(), Node::directory())?;
-        }
-        Ok(())
+        let node = self.slots.add(Slot {
+            name_at: self.bytes.add(name),
+            // Names are bounded far below.
+            name_length: u16::try_from(name.len()).unwrap_or(u16::MAX),
+            parent: directory,
+            left: NONE,
+            right: NONE,
+            children: NONE,
+            height: 1,
+            value,
+        });
+        self.weight += name.len() + value.weight();
+        self.attach(node);
+        node
     }
 
-    /// Sets what a name is; what is below it stays only if it is a directory.
-    fn insert(&mut self, path: Vec<u8>, node: Node) -> Result<(), TreeError> {
-        let length = path.len();
-        let weight = length + node.weight();
-        self.weight += weight;
-        self.work += weight;
-        let is_directory = node.is_directory();
-        match self.nodes.entry(Name::from(path)) {
-            Slot::Vacant(slot) => {
-                slot.insert(node);
-            }
-            Slot::Occupied(mut slot) => {
-                let old = slot.insert(node);
-                self.weight -= length + old.weight();
-                if old.is_directory() && !is_directory {
-                    let path = slot.key().clone();
-                    self.remove(path.as_bytes(), |name| name != path.as_bytes());
-                }
+    /// Sets what a node is; what is below it stays only if it is a directory.
+    fn set(&mut self, node: u32, value: Value) {
+        let old = self.slots.get(node).value;
+        self.weight = (self.weight + value.weight()).saturating_sub(old.weight());
+        if value.kind != Tag::Directory {
+            self.clear(node);
+            self.work.last = None;
+        }
+        if let Some(slot) = self.slots.get_mut(node) {
+            slot.value = value;
+        }
+    }
+
+    /// Removes everything in a directory.
+    fn clear(&mut self, directory: u32) {
+        let top = self.slots.get(directory).children;
+        if top != NONE {
+            self.set_children(directory, NONE);
+            self.remove_all(vec![top]);
+        }
+    }
+
+    /// Removes a node, which is in no directory any more, and all below it.
+    fn remove(&mut self, node: u32) {
+        let children = self.slots.get(node).children;
+        self.forget(node);
+        self.remove_all(vec![children]);
+    }
+
+    /// Removes nodes, their siblings on both sides, and all below them.
+    fn remove_all(&mut self, mut tops: Vec<u32>) {
+        while let Some(top) = tops.pop() {
+            if top != NONE {
+                let slot = self.slots.get(top);
+                tops.extend([slot.left, slot.right, slot.children]);
+                self.forget(top);
             }
         }
-        // The work counts for layers that replace deep directories by a file, and that by the directories, and so on.
-        let is_heavy = self.weight.max(self.work) > MAX_TREE_BYTES;
-        match is_heavy || self.nodes.len() > MAX_NODES {
-            true => Err(TreeError::TooLarge),
-            false => Ok(()),
+    }
+
+    fn forget(&mut self, node: u32) {
+        let slot = self.slots.get(node);
+        let weight = usize::from(slot.name_length) + slot.value.weight();
+        self.weight = self.weight.saturating_sub(weight);
+        self.slots.remove(node);
+        self.work.last = None;
+    }
+
+    /// Writes the bytes anew without those left behind.
+    fn make_room(&mut self) {
+        let nodes: Vec<NodeId> = self.walk(b"").collect();
+        let mut bytes = Bytes::default();
+        for NodeId(node) in nodes {
+            let slot = self.slots.get(node);
+            let name_at = bytes.add(self.name_of(node));
+            let extra_at = bytes.add(self.extra(&slot.value));
+            let target = match slot.value.kind {
+                Tag::Symlink => Some(bytes.add(self.target(&slot.value))),
+                _ => None,
+            };
+            if let Some(slot) = self.slots.get_mut(node) {
+                slot.name_at = name_at;
+                slot.value.extra_at = extra_at;
+                slot.value.first = target.map_or(slot.value.first, u64::from);
+            }
         }
+        self.bytes = bytes;
+    }
+}
+
+impl Value {
+    fn set_content(&mut self, layer: u32, offset: u64, size: u64) {
+        self.kind = Tag::File;
+        self.content_layer = layer;
+        self.first = offset;
+        self.second = size;
+    }
+
+    fn set_device(&mut self, kind: Tag, major: u32, minor: u32) {
+        self.kind = kind;
+        self.first = major.into();
+        self.second = minor.into();
     }
 }
 
@@ -207,30 +327,37 @@ impl Tree {
 mod tests {
     use super::*;
 
-    fn file(path: &str) -> (Entry, u64) {
-        let entry = Entry {
+    fn file(path: &str) -> Entry {
+        Entry {
             path: path.into(),
             kind: Kind::File(0),
             metadata: Metadata::default(),
-        };
-        (entry, 0)
+        }
     }
 
     #[test]
-    fn nodes_are_bounded() {
+    fn deep_directories_made_over_and_over_are_bounded() {
+        let deep = "a/".repeat(100) + "a";
         let mut tree = Tree::new();
-        // Put in one by one they take a while. One more may come.
-        let names = (1..MAX_NODES - 1).map(|number| format!("{number:06}").into_bytes());
-        let names = std::iter::once(Vec::new()).chain(names);
-        let nodes = names.map(|name| (Name::from(name), Node::directory()));
-        tree.nodes = nodes.collect();
-        assert_eq!(tree.apply(0, [file("a")]), Ok(()));
-        assert_eq!(tree.len(), MAX_NODES);
-        assert_eq!(tree.apply(1, [file("a")]), Ok(()));
-        assert_eq!(tree.apply(2, [file("a/b")]), Err(TreeError::TooLarge));
-        // So are the entries of one layer, whatever they are, before anything is done with them.
-        let entries = std::iter::repeat(file("a"));
-        let applied = Tree::new().apply(0, entries);
-        assert_eq!(applied, Err(TreeError::TooLarge));
+        // As many take a while.
+        let nearly = Work {
+            layer: Some(0),
+            steps: MAX_STEPS - 200,
+            last: None,
+        };
+        tree.work = nearly.clone();
+        assert_eq!(tree.put(0, &file(&deep), 0), Ok(()));
+        // Entries of one directory lead there once.
+        for number in 0..300 {
+            assert_eq!(tree.put(0, &file(&format!("{deep}{number}")), 0), Ok(()));
+        }
+        assert_eq!(tree.put(0, &file("a"), 0), Ok(()));
+        assert_eq!(tree.put(0, &file(&deep), 0), Ok(()));
+        assert_eq!(tree.put(0, &file("a"), 0), Ok(()));
+        assert_eq!(tree.put(0, &file(&deep), 0), Err(TreeError::TooDeep));
+        // Another layer begins anew.
+        tree.work = nearly;
+        assert_eq!(tree.put(1, &file(&deep), 0), Ok(()));
+        assert_eq!(tree.work.steps, 100);
     }
 }

@@ -1,19 +1,29 @@
 //! What a tree is made of.
 
-use crate::layer::Metadata;
+use crate::{archive::Sparse, layer::Metadata};
+
+/// Which node of a tree. It stays the same while the node has its name; trees that were copied from one another share
+/// what neither has changed since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(super) u32);
+
+impl NodeId {
+    /// The root of every tree.
+    pub const ROOT: Self = Self(0);
+}
 
 /// Where the content of a file lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Content {
-    /// Number of the layer, as given to [`super::Tree::apply`].
+    /// Number of the layer, as given to [`super::Tree::put`].
     pub layer: u32,
     /// Where it begins in the uncompressed layer.
     pub offset: u64,
-    /// Its size in bytes.
+    /// Its size in bytes, holes included.
     pub size: u64,
 }
 
-/// Something with a name.
+/// Something with a name, taken out of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// What it is.
@@ -34,6 +44,8 @@ pub enum NodeKind {
         content: Content,
         /// Which file it is. If all other names are gone again it stays.
         link: Option<u32>,
+        /// What of it is stored, if it has holes.
+        sparse: Option<Sparse>,
     },
     /// A directory.
     Directory,
@@ -45,32 +57,4 @@ pub enum NodeKind {
     BlockDevice(u32, u32),
     /// A named pipe.
     Fifo,
-}
-
-impl Node {
-    /// A directory nobody wrote.
-    pub(super) fn directory() -> Self {
-        Self {
-            kind: NodeKind::Directory,
-            metadata: Metadata {
-                mode: 0o755,
-                ..Metadata::default()
-            },
-            layer: None,
-        }
-    }
-
-    /// Whether it is a directory.
-    pub(super) fn is_directory(&self) -> bool {
-        self.kind == NodeKind::Directory
-    }
-
-    /// Bytes it holds beside its own size.
-    pub(super) fn weight(&self) -> usize {
-        let target = match &self.kind {
-            NodeKind::Symlink(target) => target.len(),
-            _ => 0,
-        };
-        target + self.metadata.weight()
-    }
 }

@@ -1,6 +1,6 @@
 //! Where paths lead.
 
-use super::{NodeKind, Tree};
+use super::{NodeId, Tree, arena::Tag};
 use crate::layer::{MAX_LINKS, name};
 
 /// Why a path leads nowhere.
@@ -54,6 +54,7 @@ impl Tree {
 
     fn lead(&self, path: &[u8], last: Last) -> Result<Vec<u8>, PathError> {
         let mut reached = Vec::new();
+        let mut at = NodeId::ROOT;
         let mut links = 0;
         // What is still to be gone: the rest of each path on the way, the innermost link's at the end. A path that ends
         // with a slash has an empty component there, so that what is before it is not in the last place.
@@ -65,19 +66,18 @@ impl Tree {
                 None => (rest, None),
             };
             rests.extend(rest);
-            if !self.get(&reached).is_some_and(|node| node.is_directory()) {
+            if !self.is_directory(at) {
                 return Err(PathError::NotDirectory);
             }
             match part {
                 b"" | b"." => continue,
                 b".." => {
-                    let parent = name::parent(&reached).map_or(0, <[u8]>::len);
-                    reached.truncate(parent);
+                    self.ascend(&mut at, &mut reached);
                     continue;
                 }
                 part => name::push(&mut reached, part),
             }
-            let Some(node) = self.get(&reached) else {
+            let Some(node) = self.child(at.0, part) else {
                 let only_slashes = rests
                     .iter()
                     .all(|rest| rest.iter().all(|byte| *byte == b'/'));
@@ -86,9 +86,11 @@ impl Tree {
                     false => Err(PathError::NotFound),
                 };
             };
-            let NodeKind::Symlink(target) = &node.kind else {
+            at = NodeId(node);
+            let value = &self.slots.get(node).value;
+            if value.kind != Tag::Symlink {
                 continue;
-            };
+            }
             if last == Last::Any && rests.is_empty() {
                 break;
             }
@@ -96,14 +98,26 @@ impl Tree {
             if links > MAX_LINKS {
                 return Err(PathError::TooManyLinks);
             }
-            let from = match target.as_slice() {
+            let target = self.target(value);
+            match target {
                 b"" => return Err(PathError::NotFound),
-                [b'/', ..] => 0,
-                _ => name::parent(&reached).map_or(0, <[u8]>::len),
-            };
-            reached.truncate(from);
+                [b'/', ..] => {
+                    at = NodeId::ROOT;
+                    reached.clear();
+                }
+                _ => self.ascend(&mut at, &mut reached),
+            }
             rests.push(target);
         }
         Ok(reached)
+    }
+
+    /// One directory up; the root is its own.
+    fn ascend(&self, at: &mut NodeId, reached: &mut Vec<u8>) {
+        let parent = name::parent(reached).map_or(0, <[u8]>::len);
+        reached.truncate(parent);
+        if *at != NodeId::ROOT {
+            *at = NodeId(self.slots.get(at.0).parent);
+        }
     }
 }

@@ -24,7 +24,6 @@ mod view;
 
 use std::{cell::RefCell, rc::Rc};
 
-use futures::lock::Mutex;
 use strata_oci::Document;
 
 use crate::{Engine, Result, Store, container::Roots};
@@ -71,9 +70,9 @@ pub(crate) struct Catalog {
     essentials: RefCell<Bounded<Rc<Essentials>>>,
     /// Uncompressed sizes of layers by their digest.
     layers: RefCell<Bounded<u64>>,
-    /// File systems looked into last. Whoever makes one holds this, so that only one is
-    /// made at a time: they are large.
-    pub(crate) roots: Mutex<Roots>,
+    /// File systems looked into last. Nobody waits for one that another request makes: that
+    /// may take as long as its client likes.
+    pub(crate) roots: RefCell<Roots>,
 }
 
 impl Default for Catalog {
@@ -84,7 +83,7 @@ impl Default for Catalog {
             configs: RefCell::new(Bounded::new(CONFIG_CACHE)),
             essentials: RefCell::new(Bounded::new(ESSENTIALS_CACHE)),
             layers: RefCell::new(Bounded::new(LAYER_CACHE)),
-            roots: Mutex::default(),
+            roots: RefCell::default(),
         }
     }
 }

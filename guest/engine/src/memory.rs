@@ -120,6 +120,11 @@ impl Memory {
         self.0.leases.borrow().len()
     }
 
+    /// Takes all derived data away, as a host may at any time.
+    pub(crate) fn forget_derived(&self) {
+        self.0.known.forget_derived();
+    }
+
     /// The calls since last asked.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         self.0.calls.take()

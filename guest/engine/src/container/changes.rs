@@ -1,5 +1,7 @@
 //! What a container has changed.
 
+use strata_oci::layer::Order;
+
 use super::{diff::deltas, model::ChangedPath, place::shown};
 use crate::{Clock, Engine, Result, Store, Transport};
 
@@ -21,10 +23,10 @@ where
         }
         let image = self.image_root(&saved).await?;
         let root = self.root(&saved).await?;
-        let changed = deltas(&image, &root).into_iter();
+        let changed = deltas(&image, &root, Order::Names).await.into_iter();
         let changed = changed.map(|delta| ChangedPath {
-            path: shown(delta.path),
-            kind: delta.kind,
+            path: shown(&delta.path(&image, &root)),
+            kind: delta.kind(),
         });
         Ok(changed.collect())
     }

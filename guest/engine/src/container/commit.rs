@@ -4,7 +4,7 @@ use strata_oci::{
     Descriptor, Digest, ImageConfig, config::History, instruction, media_type, timestamp,
 };
 
-use super::{diff::deltas, model::CommitOptions, record::Saved};
+use super::{model::CommitOptions, record::Saved};
 use crate::{Clock, Completed, Engine, Error, Event, Progress, Result, Store, Transport};
 
 impl<S, T, C> Engine<S, T, C>
@@ -97,8 +97,7 @@ where
         };
         let image = self.image_root(saved).await?;
         let root = self.root(saved).await?;
-        let deltas = deltas(&image, &root);
-        self.write_diff(&root, deltas, media_type, lease, progress)
+        self.write_diff(&image, &root, media_type, lease, progress)
             .await
     }
 

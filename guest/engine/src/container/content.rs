@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use strata_oci::layer::Content;
+use strata_oci::layer::{Content, Sparse};
 
 use super::root::{Layer, Root};
 use crate::{ArchiveSink, Body as _, Error, Result, Store};
@@ -14,6 +14,71 @@ const DIRECT_BYTES: u64 = 256 << 10;
 const GAP_BYTES: u64 = 256 << 10;
 /// Bytes gathered before the sink gets them.
 const WRITE_BYTES: usize = 64 << 10;
+
+/// Zeros made at a time.
+const ZEROS: usize = 64 << 10;
+/// Bytes of holes that one operation writes into the store. They are one byte there that
+/// was none in the layer or tar it came from, so that a few bytes could fill the disk.
+pub(super) const MAX_HOLES: u64 = 16 << 30;
+
+/// A part of a file.
+pub(super) enum Span {
+    /// So many zeros.
+    Zeros(u64),
+    /// What lies there.
+    Stored(Content),
+}
+
+/// What a file is made of, in order.
+pub(super) fn spans(content: Content, sparse: Option<&Sparse>) -> Vec<Span> {
+    let Some(sparse) = sparse else {
+        return vec![Span::Stored(content)];
+    };
+    let mut spans = Vec::new();
+    let (mut position, mut offset) = (0, content.offset);
+    for fragment in &sparse.fragments {
+        spans.push(Span::Zeros(fragment.offset.saturating_sub(position)));
+        spans.push(Span::Stored(Content {
+            offset,
+            size: fragment.length,
+            ..content
+        }));
+        position = fragment.offset.saturating_add(fragment.length);
+        offset = offset.saturating_add(fragment.length);
+    }
+    spans.push(Span::Zeros(sparse.size.saturating_sub(position)));
+    spans
+}
+
+/// So many zeros, in pieces.
+pub(super) fn zeros(count: u64) -> impl Iterator<Item = Vec<u8>> {
+    let mut rest = count;
+    std::iter::from_fn(move || {
+        let piece = usize::try_from(rest).map_or(ZEROS, |rest| rest.min(ZEROS));
+        rest = rest.saturating_sub(piece as u64);
+        (piece > 0).then(|| vec![0; piece])
+    })
+}
+
+/// Counts holes that are written into the store.
+#[derive(Default)]
+pub(super) struct Filled(u64);
+
+impl Filled {
+    /// Counts those of one more file.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] beyond [`MAX_HOLES`].
+    pub(super) fn add(&mut self, sparse: &Sparse) -> Result<()> {
+        self.0 = self.0.saturating_add(sparse.holes());
+        match self.0 > MAX_HOLES {
+            true => Err(Error::QuotaExceeded(format!(
+                "sparse files with holes of more than {MAX_HOLES} bytes would be written out"
+            ))),
+            false => Ok(()),
+        }
+    }
+}
 
 /// A sink that small writes are gathered for.
 pub(super) struct Gathering<'a, W> {
@@ -103,6 +168,25 @@ impl<'a, S: Store> Contents<'a, S> {
     /// As the store's reads and the sink; [`Error::ManifestInvalid`] if the layer has
     /// fewer bytes than its entries say.
     pub(super) async fn copy<W: ArchiveSink<S::Body>>(
+        &mut self,
+        content: Content,
+        sparse: Option<&Sparse>,
+        sink: &mut Gathering<'_, W>,
+    ) -> Result<()> {
+        for span in spans(content, sparse) {
+            match span {
+                Span::Stored(content) => self.copy_stored(content, sink).await?,
+                Span::Zeros(count) => {
+                    for piece in zeros(count) {
+                        sink.write(piece).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn copy_stored<W: ArchiveSink<S::Body>>(
         &mut self,
         content: Content,
         sink: &mut Gathering<'_, W>,

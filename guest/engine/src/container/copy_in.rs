@@ -6,13 +6,12 @@
 
 mod intake;
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
-use strata_oci::{Descriptor, media_type};
+use strata_oci::{Descriptor, Digest, media_type};
 
 use super::{
     MAX_TRIES,
-    diff::deltas,
     list::size_from,
     model::CopyInOptions,
     owner::owner,
@@ -22,10 +21,10 @@ use super::{
     root::{Layer, Root},
 };
 use crate::{
-    Clock, Engine, Error, Expectation, Lease as _, Progress, Result, Silent, Store, Transport,
+    Clock, Engine, Error, Expectation, Progress, Result, Silent, Store, Transport,
     catalog::Container, curation::Candidates,
 };
-use intake::Intake;
+use intake::{Intake, Taken};
 
 /// Layers of changes a container has at most; then they become one. Each is opened when
 /// the file system is read.
@@ -33,11 +32,6 @@ const MAX_DIFFS: usize = 32;
 /// Entries of changes from which on layers become one, too: how many the file system may
 /// list is limited.
 const MAX_DIFF_ENTRIES: usize = strata_oci::layer::MAX_NODES;
-/// Time between two tries to be the only one who changes a container.
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
-/// Tries before giving up: half a minute.
-const LOCK_TRIES: usize = 300;
-
 impl<S, T, C> Engine<S, T, C>
 where
     S: Store,
@@ -52,11 +46,14 @@ where
     /// takes the place of what was there. `.wh.NAME` removes `NAME` as in a layer: not what
     /// the same tar has.
     ///
+    /// Nobody waits for the tar but the caller: what others copy in meanwhile stays, as far
+    /// as the tar does not replace it.
+    ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such container or path;
     /// [`Error::InvalidArgument`] if the path is no directory, an entry leads out of it or
     /// cannot be where it is to be, the tar is broken or cut off, or the container's user
-    /// is unknown; [`Error::Conflict`] if others keep changing the container;
+    /// is unknown; [`Error::Conflict`] if others changed meanwhile what the tar builds on;
     /// [`Error::QuotaExceeded`] beyond a bound; whatever the store and the body answer.
     pub async fn copy_in(
         &self,
@@ -67,7 +64,7 @@ where
         progress: &dyn Progress,
     ) -> Result<()> {
         let lease = self.store.acquire_lease().await?;
-        let saved = self.find_alone(container, &lease).await?;
+        let saved = self.find_saved(container).await?;
         let before = self.root(&saved).await?;
         let directory = Place::new(path).directory(&before.tree, container)?;
         let user = saved.record.config.user.as_str();
@@ -79,38 +76,89 @@ where
         let reader = Reader::new(archive, Source::Caller);
         let intake = Intake::new(&self.store, &before, directory, &lease).await?;
         let taken = intake.run(reader, options, owner, progress).await?;
-        let Some(taken) = taken else {
+        let Some(mut taken) = taken else {
             return Ok(());
         };
+        self.keep_list(&taken.layer.digest, &taken.list).await;
+        let root = taken.root.take().map(|mut root| {
+            root.layers.push(Layer {
+                digest: taken.layer.digest.clone(),
+                is_plain: true,
+            });
+            root.changed_entries = root.changed_entries.saturating_add(taken.list.len());
+            root
+        });
+        drop(before);
+        let unneeded = self.add_changes(saved, &taken, root, &lease).await?;
+        drop(lease);
+        // The changes are made; should something be left over, the next prune takes it.
+        let unneeded = Candidates::Of(unneeded);
+        let _ = self.sweep(&unneeded, &Default::default()).await;
+        Ok(())
+    }
+
+    /// Adds a layer to a container's changes, however often others are faster. `root` is
+    /// the file system with it, if they were not. Returns what is not needed any more.
+    async fn add_changes(
+        &self,
+        mut saved: Saved,
+        taken: &Taken,
+        mut root: Option<Root>,
+        lease: &S::Lease,
+    ) -> Result<Vec<Digest>> {
+        for turn in 0..MAX_TRIES {
+            let added = self.try_changes(&saved, taken, root.take(), lease).await;
+            match added {
+                Ok(Some(unneeded)) => return Ok(unneeded),
+                Ok(None) => {}
+                // What the tar itself is wrong in, it is wrong in at once.
+                Err(Error::ManifestInvalid(text)) if turn == 0 => {
+                    return Err(Error::InvalidArgument(text));
+                }
+                Err(error) => {
+                    let now = self.find_saved(&saved.container.id).await?;
+                    if now.container.target == saved.container.target {
+                        return Err(match error {
+                            Error::ManifestInvalid(text) => Error::Conflict(format!(
+                                "the container was changed meanwhile: {text}; try again"
+                            )),
+                            error => error,
+                        });
+                    }
+                }
+            }
+            saved = self.find_saved(&saved.container.id).await?;
+        }
+        Err(Error::Conflict(format!(
+            "container {} keeps being changed, try again",
+            saved.container.id
+        )))
+    }
+
+    /// Adds a layer to a container's changes as they were; `None` if they are others by now.
+    async fn try_changes(
+        &self,
+        saved: &Saved,
+        taken: &Taken,
+        root: Option<Root>,
+        lease: &S::Lease,
+    ) -> Result<Option<Vec<Digest>>> {
         let mut diffs = saved.diffs.clone();
-        let layer = taken.layer.digest.clone();
-        diffs.push(taken.layer);
-        let mut root = match taken.root {
-            Some(mut root) => {
-                root.layers.push(Layer {
-                    digest: layer,
-                    is_plain: true,
-                });
+        diffs.push(taken.layer.clone());
+        let mut root = match root {
+            Some(root) => root,
+            None => {
+                let mut root = Root::clone(&*self.root(saved).await?);
+                root.apply(&taken.layer.digest, &taken.list).await?;
                 root
             }
-            None => {
-                let read = self.with_layers(&saved, &diffs).await;
-                read.map_err(|error| match error {
-                    // Of what was here, all could be read just now.
-                    Error::ManifestInvalid(text) => Error::InvalidArgument(text),
-                    error => error,
-                })?
-            }
         };
-        let entries = before.changed_entries.saturating_add(taken.entries);
-        root.changed_entries = entries;
-        let is_merged = diffs.len() > MAX_DIFFS || entries > MAX_DIFF_ENTRIES;
+        let is_merged = diffs.len() > MAX_DIFFS || root.changed_entries > MAX_DIFF_ENTRIES;
         if is_merged {
-            diffs = self.merged(&saved, &root, &lease).await?;
-            root = self.with_layers(&saved, &diffs).await?;
+            (diffs, root) = self.merged(saved, &root, lease).await?;
         }
-        let size = size_from(&root, root.image_layers);
-        let target = self.put_changes(&saved, diffs, size, &lease).await?;
+        let size = size_from(&root, root.image_layers).await;
+        let target = self.put_changes(saved, diffs, size, lease).await?;
         let old = &saved.container;
         let container = Container {
             target: target.clone(),
@@ -120,70 +168,31 @@ where
         let changes = vec![set(&container, &target, expected)];
         match self.store.apply(changes, None).await {
             Ok(_) => {}
-            // Nobody else changes it, so it was removed.
-            Err(Error::Conflict(_)) => {
-                return Err(Error::NotFound(format!("No such container: {}", old.id)));
-            }
+            Err(Error::Conflict(_)) => return Ok(None),
             Err(error) => return Err(error),
         }
-        self.keep_root(&target.digest, root).await;
-        drop(lease);
+        self.keep_root(&target.digest, Rc::new(root));
         let mut unneeded: Vec<_> = saved.documents.keys().cloned().collect();
         if is_merged {
             unneeded.extend(saved.diffs.iter().map(|layer| layer.digest.clone()));
+            unneeded.push(taken.layer.digest.clone());
         }
-        // The changes are made; should something be left over, the next prune takes it.
-        let unneeded = Candidates::Of(unneeded);
-        let _ = self.sweep(&unneeded, &Default::default()).await;
-        Ok(())
+        Ok(Some(unneeded))
     }
 
-    /// The container `text` names, which nobody else changes while the lease lives.
-    async fn find_alone(&self, text: &str, lease: &S::Lease) -> Result<Saved> {
-        for _ in 0..MAX_TRIES {
-            let snapshot = self.snapshot().await?;
-            let id = snapshot.find_container(text)?.id.clone();
-            let lock = format!("container-{id}");
-            let mut tries = 0;
-            while !lease.lock(&lock).await? {
-                tries += 1;
-                if tries == LOCK_TRIES {
-                    return Err(Error::Conflict(format!(
-                        "something else is being copied into container {id}, try again"
-                    )));
-                }
-                self.clock.sleep(LOCK_PAUSE).await;
-            }
-            // It may have changed meanwhile, or its name be another's.
-            let snapshot = self.snapshot().await?;
-            let container = snapshot.find_container(text)?;
-            if container.id == id {
-                return self.saved(container).await;
-            }
-        }
-        Err(Error::Conflict(
-            "container names keep changing, try again".to_owned(),
-        ))
-    }
-
-    /// The file system of a container's image with these changes.
-    async fn with_layers(&self, saved: &Saved, diffs: &[Descriptor]) -> Result<Root> {
-        let image = self.image_root(saved).await?;
-        let mut root = Rc::unwrap_or_clone(image);
-        self.apply_layers(&mut root, diffs).await?;
-        Ok(root)
-    }
-
-    /// All changes as one layer, or none.
+    /// All changes as one layer, or none, and the file system with them.
     async fn merged(
         &self,
         saved: &Saved,
         root: &Root,
         lease: &S::Lease,
-    ) -> Result<Vec<Descriptor>> {
+    ) -> Result<(Vec<Descriptor>, Root)> {
+        self.protect(root, lease).await?;
         let image = self.image_root(saved).await?;
-        let deltas = deltas(&image, root);
-        let layer = self.write_diff(root, deltas, media_type::OCI_LAYER, lease, &Silent);
-        Ok(layer.await?.into_iter().collect())
+        let layer = self.write_diff(&image, root, media_type::OCI_LAYER, lease, &Silent);
+        let diffs: Vec<Descriptor> = layer.await?.into_iter().collect();
+        let mut root = Root::clone(&image);
+        self.apply_layers(&mut root, &diffs).await?;
+        Ok((diffs, root))
     }
 }

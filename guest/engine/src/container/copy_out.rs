@@ -63,7 +63,7 @@ where
     ) -> Result<()> {
         let lease = self.store.acquire_lease().await?;
         self.protect(root, &lease).await?;
-        let packing = Packing::new(root, naming);
-        packing.write(&self.store, root, sink, progress).await
+        let packing = Packing::new(root, naming).await;
+        packing.write(&self.store, sink, progress).await
     }
 }

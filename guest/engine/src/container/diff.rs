@@ -1,157 +1,168 @@
 //! What a container has changed, as a list and as one layer.
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::collections::HashMap;
 
 use strata_oci::{
     Descriptor,
-    layer::{Entry, Kind, Node, NodeKind},
+    layer::{Entry, Kind, NodeId, NodeKind, Order},
 };
 
 use super::{
-    content::Contents,
+    content::{Contents, Filled, Span, spans, zeros},
     model::ChangeKind,
     pack::{PROGRESS_BYTES, kind, whiteout},
-    place::{is_below, split},
+    place::split,
     root::Root,
     writer::Writer,
 };
-use crate::{ContentProgress, Engine, Event, Phase, Progress, Result, Store};
+use crate::{ContentProgress, Engine, Event, Phase, Progress, Result, Store, pace::Pace};
 
 /// The largest piece the store takes in one call.
 const MAX_PIECE: u64 = 1 << 20;
 
 /// A path that differs.
-pub(super) struct Delta<'a> {
-    /// Its clean name.
-    pub(super) path: &'a [u8],
-    /// How.
-    pub(super) kind: ChangeKind,
-    /// What is there now.
-    node: Option<&'a Node>,
+#[derive(Clone, Copy)]
+pub(super) enum Delta {
+    /// This node of the image is gone.
+    Deleted(NodeId),
+    /// This node of the container was not there.
+    Added(NodeId),
+    /// This node of the container was another.
+    Modified(NodeId),
 }
 
-/// What differs between an image and a container made from it, in path order. Of what is
-/// deleted only the top is listed; what a file hides in place of a directory is not.
-pub(super) fn deltas<'a>(image: &'a Root, container: &'a Root) -> Vec<Delta<'a>> {
-    let mut before = image.tree.walk(b"").peekable();
-    let mut after = container.tree.walk(b"").peekable();
-    let mut deltas = Vec::new();
-    // What the image has below this is gone with it.
-    let mut gone: Option<&[u8]> = None;
-    loop {
-        let order = match (before.peek(), after.peek()) {
-            (None, None) => return deltas,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((before, _)), Some((after, _))) => components(before).cmp(components(after)),
-        };
-        let old = if order.is_le() { before.next() } else { None };
-        let new = if order.is_ge() { after.next() } else { None };
-        match (old, new) {
-            (Some((path, _)), None) => {
-                if !gone.is_some_and(|top| is_below(path, top)) {
-                    gone = Some(path);
-                    deltas.push(Delta {
-                        path,
-                        kind: ChangeKind::Deleted,
-                        node: None,
-                    });
-                }
-            }
-            (old, Some((path, node))) => {
-                if node.kind != NodeKind::Directory {
-                    gone = Some(path);
-                }
-                let kind = match old {
-                    None => ChangeKind::Added,
-                    Some(_) => ChangeKind::Modified,
-                };
-                if !path.is_empty() && (old.is_none() || container.is_changed(node.layer)) {
-                    let node = Some(node);
-                    deltas.push(Delta { path, kind, node });
-                }
-            }
-            (None, None) => {}
+impl Delta {
+    /// Its clean name.
+    pub(super) fn path(self, image: &Root, container: &Root) -> Vec<u8> {
+        match self {
+            Self::Deleted(node) => image.tree.path(node),
+            Self::Added(node) | Self::Modified(node) => container.tree.path(node),
+        }
+    }
+
+    /// How it differs.
+    pub(super) fn kind(self) -> ChangeKind {
+        match self {
+            Self::Deleted(_) => ChangeKind::Deleted,
+            Self::Added(_) => ChangeKind::Added,
+            Self::Modified(_) => ChangeKind::Modified,
+        }
+    }
+
+    /// What is there now.
+    fn node(self) -> Option<NodeId> {
+        match self {
+            Self::Deleted(_) => None,
+            Self::Added(node) | Self::Modified(node) => Some(node),
         }
     }
 }
 
-/// What paths are ordered by.
-fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/')
-}
-
-/// What orders a layer: as paths, but in each directory what is deleted comes first, as the
-/// specification of layers asks.
-fn layer_order<'a>(delta: &Delta<'a>) -> Vec<(bool, &'a [u8])> {
-    let mut key: Vec<_> = components(delta.path).map(|part| (true, part)).collect();
-    if let Some((is_entry, _)) = key.last_mut() {
-        *is_entry = delta.kind != ChangeKind::Deleted;
+/// What differs between an image and a container made from it. Of what is deleted only the
+/// top is listed; what a file hides in place of a directory is not.
+pub(super) async fn deltas(image: &Root, container: &Root, order: Order) -> Vec<Delta> {
+    let mut deltas = Vec::new();
+    let mut pace = Pace::default();
+    for pair in image.tree.compare(&container.tree, order) {
+        pace.steps(1).await;
+        match (pair.old, pair.new) {
+            (Some(old), None) => deltas.push(Delta::Deleted(old)),
+            (None, Some(new)) => deltas.push(Delta::Added(new)),
+            (Some(_), Some(new)) if container.is_changed(container.tree.layer(new)) => {
+                deltas.push(Delta::Modified(new));
+            }
+            _ => {}
+        }
     }
-    key
+    deltas
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// Writes a difference as one layer, the same bytes for the same difference; `None`
-    /// if there is none. `container` is what the deltas are of.
+    /// Writes what a container has changed as one layer, the same bytes for the same
+    /// changes; `None` if there is nothing.
     ///
     /// # Errors
-    /// As the store's reads and writes.
+    /// [`crate::Error::QuotaExceeded`] if holes of files would take too much; as the store's
+    /// reads and writes.
     pub(super) async fn write_diff(
         &self,
+        image: &Root,
         container: &Root,
-        mut deltas: Vec<Delta<'_>>,
         media_type: &str,
         lease: &S::Lease,
         progress: &dyn Progress,
     ) -> Result<Option<Descriptor>> {
+        let deltas = deltas(image, container, Order::RemovedFirst).await;
         if deltas.is_empty() {
             return Ok(None);
         }
-        deltas.sort_by_cached_key(layer_order);
-        let mut progress = Reports::new(&deltas, progress);
+        let tree = &container.tree;
+        let mut progress = Reports::new(container, &deltas, progress);
         let mut writer = Writer::new(&self.store, lease).await?;
         let mut contents = Contents::new(&self.store, container);
+        let mut filled = Filled::default();
         // Hard links to what is not in this layer would lead nowhere where layers are
         // unpacked alone, so the first name here has the content.
-        let mut first: HashMap<u32, &[u8]> = HashMap::new();
+        let mut first: HashMap<u32, NodeId> = HashMap::new();
         for delta in &deltas {
-            let Some(node) = delta.node else {
-                let (directory, name) = split(delta.path);
+            let path = delta.path(image, container);
+            let Some(id) = delta.node() else {
+                let (directory, name) = split(&path);
                 writer.entry(&whiteout(directory, name)).await?;
                 continue;
             };
+            let node = tree.node(id);
             let mut entry = Entry {
-                path: delta.path.to_vec(),
+                path,
                 kind: Kind::Directory,
-                metadata: node.metadata.clone(),
+                metadata: node.metadata,
             };
-            let NodeKind::File { content, link } = &node.kind else {
+            let NodeKind::File {
+                content,
+                link,
+                sparse,
+            } = node.kind
+            else {
                 entry.kind = kind(&node.kind).unwrap_or(Kind::Directory);
                 writer.entry(&entry).await?;
                 continue;
             };
             if let Some(holder) = link.and_then(|link| first.get(&link)) {
-                entry.kind = Kind::HardLink(holder.to_vec());
+                entry.kind = Kind::HardLink(tree.path(*holder));
                 writer.entry(&entry).await?;
                 continue;
             }
-            first.extend(link.map(|link| (link, delta.path)));
+            first.extend(link.map(|link| (link, id)));
+            if let Some(sparse) = &sparse {
+                filled.add(sparse)?;
+            }
             entry.kind = Kind::File(content.size);
             writer.entry(&entry).await?;
-            let mut remaining = content.size;
-            if remaining > 0 {
-                contents.seek(*content).await?;
-            }
-            while remaining > 0 {
-                let piece = contents.piece(remaining.min(MAX_PIECE)).await?;
-                remaining = remaining.saturating_sub(piece.len() as u64);
-                progress.add(piece.len() as u64);
-                writer.write(piece).await?;
+            for span in spans(content, sparse.as_ref()) {
+                match span {
+                    Span::Zeros(count) => {
+                        for piece in zeros(count) {
+                            progress.add(piece.len() as u64);
+                            writer.write(piece).await?;
+                        }
+                    }
+                    Span::Stored(stored) if stored.size > 0 => {
+                        contents.seek(stored).await?;
+                        let mut remaining = stored.size;
+                        while remaining > 0 {
+                            let piece = contents.piece(remaining.min(MAX_PIECE)).await?;
+                            remaining = remaining.saturating_sub(piece.len() as u64);
+                            progress.add(piece.len() as u64);
+                            writer.write(piece).await?;
+                        }
+                    }
+                    Span::Stored(_) => {}
+                }
             }
             writer.pad(content.size).await?;
         }
-        let layer = writer.finish(media_type).await?;
+        let (layer, list) = writer.finish(media_type).await?;
+        self.keep_list(&layer.digest, &list).await;
         progress.finish();
         Ok(Some(layer))
     }
@@ -166,12 +177,10 @@ struct Reports<'a> {
 }
 
 impl<'a> Reports<'a> {
-    fn new(deltas: &[Delta<'_>], progress: &'a dyn Progress) -> Self {
-        let nodes = deltas.iter().filter_map(|delta| delta.node);
-        let sizes = nodes.map(|node| match &node.kind {
-            NodeKind::File { content, .. } => content.size,
-            _ => 0,
-        });
+    fn new(container: &Root, deltas: &[Delta], progress: &'a dyn Progress) -> Self {
+        let nodes = deltas.iter().filter_map(|delta| delta.node());
+        let contents = nodes.filter_map(|node| container.tree.content(node));
+        let sizes = contents.map(|(content, _)| content.size);
         let total = sizes.fold(0, u64::saturating_add);
         let reports = Self {
             progress,

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashSet, rc::Rc};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use strata_oci::{Digest, filter::match_label, layer::NodeKind};
+use strata_oci::{Digest, filter::match_label};
 
 use super::{
     model::{ContainerDetails, ContainerListOptions, ContainerSummary},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     Clock, Engine, Result, Store, Transport,
     catalog::{Container, Snapshot},
+    pace::Pace,
 };
 
 /// The one state a container here is ever in.
@@ -134,7 +135,7 @@ where
 
     async fn total_size(&self, saved: &Saved) -> Result<u64> {
         let root = self.root(saved).await?;
-        Ok(size_from(&root, 0))
+        Ok(size_from(&root, 0).await)
     }
 }
 
@@ -152,11 +153,13 @@ fn age(saved: &Saved) -> Age {
 }
 
 /// Bytes of the files whose content lies in this layer or above, each file once.
-pub(super) fn size_from(root: &Root, layer: u32) -> u64 {
+pub(super) async fn size_from(root: &Root, layer: u32) -> u64 {
     let mut seen = HashSet::new();
     let mut size: u64 = 0;
-    for (_, node) in root.tree.walk(b"") {
-        if let NodeKind::File { content, link } = &node.kind
+    let mut pace = Pace::default();
+    for node in root.tree.walk(b"") {
+        pace.steps(1).await;
+        if let Some((content, link)) = root.tree.content(node)
             && content.layer >= layer
             && link.is_none_or(|link| seen.insert(link))
         {

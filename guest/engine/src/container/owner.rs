@@ -2,7 +2,10 @@
 
 use strata_oci::layer::NodeKind;
 
-use super::{content::Contents, root::Root};
+use super::{
+    content::{Contents, Span, spans, zeros},
+    root::Root,
+};
 use crate::{Error, Result, Store};
 
 /// The largest `passwd` or `group` read, in bytes: those of large sites have thousands of
@@ -67,17 +70,27 @@ async fn file<S: Store>(store: &S, root: &Root, path: &[u8]) -> Result<String> {
     let Ok(path) = root.tree.resolve(path, true) else {
         return Ok(String::new());
     };
-    let content = match root.tree.get(&path).map(|node| &node.kind) {
-        Some(NodeKind::File { content, .. }) if content.size <= MAX_FILE_BYTES => *content,
+    let (content, sparse) = match root.tree.get(&path).map(|node| node.kind) {
+        Some(NodeKind::File {
+            content, sparse, ..
+        }) if content.size <= MAX_FILE_BYTES => (content, sparse),
         _ => return Ok(String::new()),
     };
     let mut bytes = Vec::new();
-    if content.size > 0 {
-        let mut contents = Contents::new(store, root);
-        contents.seek(content).await?;
-        while (bytes.len() as u64) < content.size {
-            let remaining = content.size.saturating_sub(bytes.len() as u64);
-            bytes.extend(contents.piece(remaining).await?);
+    let mut contents = Contents::new(store, root);
+    for span in spans(content, sparse.as_ref()) {
+        match span {
+            Span::Zeros(count) => bytes.extend(zeros(count).flatten()),
+            Span::Stored(stored) if stored.size > 0 => {
+                contents.seek(stored).await?;
+                let mut remaining = stored.size;
+                while remaining > 0 {
+                    let piece = contents.piece(remaining).await?;
+                    remaining = remaining.saturating_sub(piece.len() as u64);
+                    bytes.extend(piece);
+                }
+            }
+            Span::Stored(_) => {}
         }
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())

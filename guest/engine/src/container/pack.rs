@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use strata_oci::{
     archive::{END, padding},
-    layer::{Content, Entry, Kind, Metadata, Node, NodeKind, WHITEOUT_PREFIX, header},
+    layer::{Content, Entry, Kind, Metadata, NodeId, NodeKind, WHITEOUT_PREFIX, header},
 };
 
 use super::{
@@ -16,13 +16,10 @@ use super::{
     place::{is_below, join},
     root::Root,
 };
-use crate::{ArchiveSink, ContentProgress, Event, Phase, Progress, Result, Store};
+use crate::{ArchiveSink, ContentProgress, Event, Phase, Progress, Result, Store, pace::Pace};
 
 /// Bytes between two records of progress.
 pub(super) const PROGRESS_BYTES: u64 = 4 << 20;
-
-/// A node and its clean name.
-type Named<'a> = (&'a [u8], &'a Node);
 
 /// How names of the tree become names of the tar.
 pub(super) enum Naming<'a> {
@@ -67,46 +64,48 @@ impl Naming<'_> {
 
 /// What goes into a tar.
 pub(super) struct Packing<'a> {
+    root: &'a Root,
     naming: Naming<'a>,
-    directories: Vec<Named<'a>>,
-    files: Vec<(Content, Named<'a>)>,
-    others: Vec<Named<'a>>,
+    directories: Vec<NodeId>,
+    files: Vec<(Content, NodeId)>,
+    others: Vec<NodeId>,
     /// Other names of files, and the name that has the content.
-    links: Vec<(Named<'a>, &'a [u8])>,
+    links: Vec<(NodeId, NodeId)>,
 }
 
 impl<'a> Packing<'a> {
     /// Everything that `naming` names.
-    pub(super) fn new(root: &'a Root, naming: Naming<'a>) -> Self {
+    pub(super) async fn new(root: &'a Root, naming: Naming<'a>) -> Self {
         let mut packing = Self {
+            root,
             naming,
             directories: Vec::new(),
             files: Vec::new(),
             others: Vec::new(),
             links: Vec::new(),
         };
-        let mut first: HashMap<u32, &'a [u8]> = HashMap::new();
-        let top = packing.naming.top().to_vec();
-        for (path, node) in root.tree.walk(&top) {
-            let named = (path, node);
-            match &node.kind {
-                NodeKind::Directory => packing.directories.push(named),
-                NodeKind::File { content, link } => {
+        let tree = &root.tree;
+        let mut first: HashMap<u32, NodeId> = HashMap::new();
+        let mut pace = Pace::default();
+        for node in tree.walk(packing.naming.top()) {
+            pace.steps(1).await;
+            match tree.content(node) {
+                None if tree.is_directory(node) => packing.directories.push(node),
+                None => packing.others.push(node),
+                Some((content, link)) => {
                     let holder = link.and_then(|link| first.get(&link).copied());
                     match holder {
-                        Some(holder) => packing.links.push((named, holder)),
+                        Some(holder) => packing.links.push((node, holder)),
                         None => {
-                            first.extend(link.map(|link| (link, path)));
-                            packing.files.push((*content, named));
+                            first.extend(link.map(|link| (link, node)));
+                            packing.files.push((content, node));
                         }
                     }
                 }
-                _ => packing.others.push(named),
             }
         }
-        packing
-            .files
-            .sort_unstable_by_key(|(content, (path, _))| (*content, *path));
+        // Names stay in their order where content does not tell.
+        packing.files.sort_by_key(|(content, _)| *content);
         packing
     }
 
@@ -123,12 +122,11 @@ impl<'a> Packing<'a> {
     pub(super) async fn write<S: Store, W: ArchiveSink<S::Body>>(
         &self,
         store: &S,
-        root: &Root,
         sink: &mut W,
         progress: &dyn Progress,
     ) -> Result<()> {
         let total = self.size();
-        let mut done = 0;
+        let mut done: u64 = 0;
         let mut reported = 0;
         let report = |phase, current| {
             progress.report(Event::Content(ContentProgress {
@@ -138,34 +136,34 @@ impl<'a> Packing<'a> {
             }));
         };
         let mut sink = Gathering::new(sink);
-        for named in &self.directories {
-            if let Some(bytes) = self.header(*named, Kind::Directory) {
-                sink.write(bytes).await?;
-            }
+        for node in &self.directories {
+            self.write_entry(*node, &mut sink).await?;
         }
-        let mut contents = Contents::new(store, root);
-        for (content, named) in &self.files {
-            let Some(bytes) = self.header(*named, Kind::File(content.size)) else {
+        let mut contents = Contents::new(store, self.root);
+        for (content, node) in &self.files {
+            let Some(bytes) = self.header(*node, Some(Kind::File(content.size))) else {
                 continue;
             };
             sink.write(bytes).await?;
-            contents.copy(*content, &mut sink).await?;
+            let kind = self.root.tree.node(*node).kind;
+            let sparse = match &kind {
+                NodeKind::File { sparse, .. } => sparse.as_ref(),
+                _ => None,
+            };
+            contents.copy(*content, sparse, &mut sink).await?;
             sink.write(vec![0; padding(content.size)]).await?;
-            done += content.size;
-            if done - reported >= PROGRESS_BYTES {
+            done = done.saturating_add(content.size);
+            if done.saturating_sub(reported) >= PROGRESS_BYTES {
                 report(Phase::Uploading, done);
                 reported = done;
             }
         }
-        for named in &self.others {
-            let kind = kind(&named.1.kind);
-            if let Some(bytes) = kind.and_then(|kind| self.header(*named, kind)) {
-                sink.write(bytes).await?;
-            }
+        for node in &self.others {
+            self.write_entry(*node, &mut sink).await?;
         }
-        for (named, holder) in &self.links {
-            let kind = self.naming.name(holder).map(Kind::HardLink);
-            if let Some(bytes) = kind.and_then(|kind| self.header(*named, kind)) {
+        for (node, holder) in &self.links {
+            let holder = self.naming.name(&self.root.tree.path(*holder));
+            if let Some(bytes) = self.header(*node, holder.map(Kind::HardLink)) {
                 sink.write(bytes).await?;
             }
         }
@@ -175,11 +173,26 @@ impl<'a> Packing<'a> {
         Ok(())
     }
 
-    fn header(&self, (path, node): Named<'_>, kind: Kind) -> Option<Vec<u8>> {
+    /// Writes what has no content.
+    async fn write_entry<B, W: ArchiveSink<B>>(
+        &self,
+        node: NodeId,
+        sink: &mut Gathering<'_, W>,
+    ) -> Result<()> {
+        let kind = kind(&self.root.tree.node(node).kind);
+        match self.header(node, kind) {
+            Some(bytes) => sink.write(bytes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The header of a node as this kind of entry; `None` if there is none, or no name.
+    fn header(&self, node: NodeId, kind: Option<Kind>) -> Option<Vec<u8>> {
+        let tree = &self.root.tree;
         Some(header(&Entry {
-            path: self.naming.name(path)?,
-            kind,
-            metadata: node.metadata.clone(),
+            path: self.naming.name(&tree.path(node))?,
+            kind: kind?,
+            metadata: tree.node(node).metadata,
         }))
     }
 }

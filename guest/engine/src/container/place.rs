@@ -64,7 +64,7 @@ impl<'a> Place<'a> {
     /// # Errors
     /// [`Error::NotFound`] if there is nothing, or no directory where one is meant;
     /// [`Error::InvalidArgument`] if links go in circles.
-    pub(super) fn find<'t>(&self, tree: &'t Tree, container: &str) -> Result<(Vec<u8>, &'t Node)> {
+    pub(super) fn find(&self, tree: &Tree, container: &str) -> Result<(Vec<u8>, Node)> {
         self.resolve(tree, container, false)
     }
 
@@ -82,12 +82,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn resolve<'t>(
-        &self,
-        tree: &'t Tree,
-        container: &str,
-        follow_last: bool,
-    ) -> Result<(Vec<u8>, &'t Node)> {
+    fn resolve(&self, tree: &Tree, container: &str, follow_last: bool) -> Result<(Vec<u8>, Node)> {
         let missing = || {
             Error::NotFound(format!(
                 "Could not find the file {} in container {container}",

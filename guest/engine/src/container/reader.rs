@@ -1,10 +1,10 @@
 //! A tar of a file system as it arrives.
 
-use std::{mem, ops::Range};
+use std::{collections::VecDeque, mem, ops::Range};
 
 use strata_oci::{
     archive::{ArchiveError, BLOCK},
-    layer::{Entry, Parser, Step},
+    layer::{Entry, Fragment, Kind, Parser, Step},
 };
 
 use crate::{Body, Error, Result};
@@ -34,6 +34,18 @@ pub(super) struct Reader<B> {
     used: usize,
     /// Where the parser began.
     start: u64,
+    /// What is still to come of a file with holes.
+    holes: Option<Holes>,
+}
+
+/// A file with holes on its way.
+struct Holes {
+    /// The size of the file.
+    size: u64,
+    /// Bytes of it that came, zeros included.
+    position: u64,
+    /// What is stored of the rest.
+    fragments: VecDeque<Fragment>,
 }
 
 impl<B: Body> Reader<B> {
@@ -46,6 +58,7 @@ impl<B: Body> Reader<B> {
             chunk: Vec::new(),
             used: 0,
             start: 0,
+            holes: None,
         }
     }
 
@@ -62,6 +75,11 @@ impl<B: Body> Reader<B> {
         self.start.saturating_add(self.parser.offset())
     }
 
+    /// Bytes of the entry's content that are still to come, holes left out.
+    pub(super) fn remaining(&self) -> u64 {
+        self.parser.remaining()
+    }
+
     /// The next entry; what is left of the one before is passed over. `None` at the end,
     /// when the body has been read to its own end: whether compressed bytes were whole is
     /// only known then.
@@ -71,9 +89,19 @@ impl<B: Body> Reader<B> {
     /// [`Error::ManifestInvalid`] if it is broken; [`Error::QuotaExceeded`] beyond a bound;
     /// as the body.
     pub(super) async fn next(&mut self) -> Result<Option<Entry>> {
+        self.holes = None;
         loop {
-            match self.advance().await? {
-                Some((_, Step::Entry(entry))) => return Ok(Some(entry)),
+            match self.advance(STEP_BYTES).await? {
+                Some((_, Step::Entry(entry))) => {
+                    if let Kind::Sparse(sparse) = &entry.kind {
+                        self.holes = Some(Holes {
+                            size: sparse.size,
+                            position: 0,
+                            fragments: sparse.fragments.iter().copied().collect(),
+                        });
+                    }
+                    return Ok(Some(entry));
+                }
                 Some((_, Step::Content | Step::More)) => {}
                 Some((_, Step::End)) => {
                     while self.body.chunk().await?.is_some() {}
@@ -84,13 +112,30 @@ impl<B: Body> Reader<B> {
         }
     }
 
-    /// The next piece of the entry's content; `None` at its end.
+    /// The next piece of the entry's content; `None` at its end. Holes are zeros.
     ///
     /// # Errors
     /// As [`Reader::next`].
     pub(super) async fn content(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(holes) = &mut self.holes else {
+            return self.stored(STEP_BYTES).await;
+        };
+        let limit = match holes.next() {
+            Next::Zeros(count) => return Ok(Some(vec![0; count])),
+            Next::Stored(limit) => limit,
+            Next::Nothing => return Ok(None),
+        };
+        let piece = self.stored(limit).await?;
+        if let (Some(holes), Some(piece)) = (&mut self.holes, &piece) {
+            holes.came(piece.len() as u64);
+        }
+        Ok(piece)
+    }
+
+    /// The next piece of what is stored of the entry's content, at most `limit` bytes.
+    async fn stored(&mut self, limit: usize) -> Result<Option<Vec<u8>>> {
         while self.parser.remaining() > 0 {
-            let Some((range, step)) = self.advance().await? else {
+            let Some((range, step)) = self.advance(limit).await? else {
                 break;
             };
             if step != Step::Content || range.is_empty() {
@@ -106,11 +151,12 @@ impl<B: Body> Reader<B> {
         Ok(None)
     }
 
-    /// One step, and the bytes of the chunk it used; `None` if it ends without end.
-    async fn advance(&mut self) -> Result<Option<(Range<usize>, Step)>> {
+    /// One step over at most `limit` bytes, and the bytes of the chunk it used; `None` if it
+    /// ends without end.
+    async fn advance(&mut self, limit: usize) -> Result<Option<(Range<usize>, Step)>> {
         loop {
             let rest = self.chunk.get(self.used..).unwrap_or_default();
-            let rest = rest.get(..STEP_BYTES).unwrap_or(rest);
+            let rest = rest.get(..limit).unwrap_or(rest);
             let stepped = self.parser.step(rest);
             let (used, step) = stepped.map_err(|error| self.refused(error))?;
             let start = self.used;
@@ -148,6 +194,42 @@ impl<B: Body> Reader<B> {
             ArchiveError::Sparse(_) => Error::Unsupported(message),
             _ if self.source == Source::Caller => Error::InvalidArgument(message),
             _ => Error::ManifestInvalid(message),
+        }
+    }
+}
+
+/// What comes next of a file with holes.
+enum Next {
+    /// So many zeros.
+    Zeros(usize),
+    /// At most so many bytes that are stored.
+    Stored(usize),
+    /// It is over.
+    Nothing,
+}
+
+impl Holes {
+    fn next(&mut self) -> Next {
+        while self.fragments.front().is_some_and(|next| next.length == 0) {
+            self.fragments.pop_front();
+        }
+        let next = self.fragments.front();
+        let start = next.map_or(self.size, |next| next.offset);
+        let step = |count: u64| usize::try_from(count).map_or(STEP_BYTES, |it| it.min(STEP_BYTES));
+        let zeros = step(start.saturating_sub(self.position));
+        if zeros > 0 {
+            self.position = self.position.saturating_add(zeros as u64);
+            return Next::Zeros(zeros);
+        }
+        next.map_or(Next::Nothing, |next| Next::Stored(step(next.length)))
+    }
+
+    /// Bytes that are stored came.
+    fn came(&mut self, count: u64) {
+        self.position = self.position.saturating_add(count);
+        if let Some(next) = self.fragments.front_mut() {
+            next.offset = next.offset.saturating_add(count);
+            next.length = next.length.saturating_sub(count);
         }
     }
 }

@@ -1,22 +1,25 @@
 //! File systems of containers, as trees of names.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use strata_oci::{
     Descriptor, Digest,
-    layer::{Tree, TreeError},
+    layer::{List, Tree, TreeError},
 };
 
-use super::{record::Saved, scan::Located};
-use crate::{Engine, Error, Result, Store};
+use super::{record::Saved, scan::Budget};
+use crate::{Engine, Error, Result, Store, pace::Pace};
 
 /// Layers read at the same time: decompressing is the host's and takes the time. Each
-/// waits as a list of entries.
+/// waits as a list of its entries.
 const PARALLEL_LAYERS: usize = 4;
 
-/// The file system of an image or a container.
-#[derive(Clone, Debug)]
+/// Steps of [`Pace`] that one entry takes: its name leads through several directories.
+const ENTRY_STEPS: usize = 8;
+
+/// The file system of an image or a container. A copy shares all that it does not change.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Root {
     /// Its names. Layers are numbered as in `layers`.
     pub(super) tree: Tree,
@@ -60,25 +63,13 @@ impl Root {
     pub(super) fn is_changed(&self, layer: Option<u32>) -> bool {
         layer.is_some_and(|layer| layer >= self.image_layers)
     }
-
-    /// Puts a layer on top.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`] if there are too many names; [`Error::ManifestInvalid`]
-    /// if a hard link leads nowhere.
-    pub(super) fn apply(&mut self, layer: Layer, entries: Vec<Located>) -> Result<()> {
-        let number = self.next_layer()?;
-        self.layers.push(layer);
-        self.changed_entries = self.changed_entries.saturating_add(entries.len());
-        self.tree.apply(number, entries).map_err(refused)
-    }
 }
 
 /// What a layer that cannot be applied is to a caller.
 pub(super) fn refused(error: TreeError) -> Error {
     let message = error.to_string();
     match error {
-        TreeError::TooLarge => Error::QuotaExceeded(message),
+        TreeError::TooLarge | TreeError::TooDeep => Error::QuotaExceeded(message),
         TreeError::DanglingLink { .. } => Error::ManifestInvalid(message),
     }
 }
@@ -90,8 +81,20 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// [`Error::NotFound`] if content is not here; [`Error::ManifestInvalid`] if a layer
     /// is none; [`Error::QuotaExceeded`] if it is too large.
     pub(super) async fn image_root(&self, saved: &Saved) -> Result<Rc<Root>> {
-        let mut roots = self.catalog.roots.lock().await;
-        self.image_root_in(&mut roots, saved).await
+        let manifest = saved.image_manifest()?;
+        let key = &saved.record.manifest.digest;
+        if let Some((digest, root)) = &self.catalog.roots.borrow().image
+            && digest == key
+        {
+            return Ok(root.clone());
+        }
+        let mut root = Root::default();
+        self.apply_layers(&mut root, &manifest.layers).await?;
+        root.image_layers = root.next_layer()?;
+        root.changed_entries = 0;
+        let root = Rc::new(root);
+        self.catalog.roots.borrow_mut().image = Some((key.clone(), root.clone()));
+        Ok(root)
     }
 
     /// The file system of a container.
@@ -99,53 +102,26 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// # Errors
     /// As [`Engine::image_root`].
     pub(super) async fn root(&self, saved: &Saved) -> Result<Rc<Root>> {
-        let mut roots = self.catalog.roots.lock().await;
         let key = &saved.container.target.digest;
-        if let Some((digest, root)) = &roots.container
+        if let Some((digest, root)) = &self.catalog.roots.borrow().container
             && digest == key
         {
             return Ok(root.clone());
         }
-        let image = self.image_root_in(&mut roots, saved).await?;
+        let image = self.image_root(saved).await?;
         if saved.diffs.is_empty() {
             return Ok(image);
         }
-        // Two of them beside the image's are not needed.
-        roots.container = None;
         let mut root = Root::clone(&image);
         self.apply_layers(&mut root, &saved.diffs).await?;
         let root = Rc::new(root);
-        roots.container = Some((key.clone(), root.clone()));
+        self.keep_root(key, root.clone());
         Ok(root)
     }
 
     /// Keeps the file system a container has now.
-    pub(super) async fn keep_root(&self, index: &Digest, root: Root) {
-        let mut roots = self.catalog.roots.lock().await;
-        roots.container = Some((index.clone(), Rc::new(root)));
-    }
-
-    async fn image_root_in(&self, roots: &mut Roots, saved: &Saved) -> Result<Rc<Root>> {
-        let manifest = saved.image_manifest()?;
-        let key = &saved.record.manifest.digest;
-        if let Some((digest, root)) = &roots.image
-            && digest == key
-        {
-            return Ok(root.clone());
-        }
-        roots.image = None;
-        let mut root = Root {
-            tree: Tree::new(),
-            layers: Vec::new(),
-            image_layers: 0,
-            changed_entries: 0,
-        };
-        self.apply_layers(&mut root, &manifest.layers).await?;
-        root.image_layers = root.next_layer()?;
-        root.changed_entries = 0;
-        let root = Rc::new(root);
-        roots.image = Some((key.clone(), root.clone()));
-        Ok(root)
+    pub(super) fn keep_root(&self, index: &Digest, root: Rc<Root>) {
+        self.catalog.roots.borrow_mut().container = Some((index.clone(), root));
     }
 
     /// Puts layers on top.
@@ -153,11 +129,19 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// # Errors
     /// As [`Engine::image_root`].
     pub(super) async fn apply_layers(&self, root: &mut Root, layers: &[Descriptor]) -> Result<()> {
-        let entries = Cell::new(0);
-        let read = layers.iter().map(|layer| self.layer(layer, &entries));
+        let budget = Budget::default();
+        let read = layers.iter().map(|layer| self.layer_list(layer, &budget));
         let mut read = stream::iter(read).buffered(PARALLEL_LAYERS);
-        while let Some((layer, entries)) = read.try_next().await? {
-            root.apply(layer, entries)?;
+        let mut layers = layers.iter();
+        while let Some(list) = read.try_next().await? {
+            let Some(layer) = layers.next() else { break };
+            let before = root.clone();
+            if !root.apply(&layer.digest, &list).await? {
+                // It was kept, and not kept well.
+                *root = before;
+                let list = self.scan(layer, &budget).await?;
+                root.apply(&layer.digest, &list).await?;
+            }
         }
         Ok(())
     }
@@ -173,6 +157,36 @@ impl<S: Store, T, C> Engine<S, T, C> {
             Some((digest, _)) => Err(gone(digest)),
             None => Ok(()),
         }
+    }
+}
+
+impl Root {
+    /// Puts a layer on top. False if the list is damaged; the file system is of no use then.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] if there are too many names; [`Error::ManifestInvalid`]
+    /// if a hard link leads nowhere.
+    pub(super) async fn apply(&mut self, digest: &Digest, list: &List) -> Result<bool> {
+        let number = self.next_layer()?;
+        self.layers.push(Layer {
+            digest: digest.clone(),
+            is_plain: list.is_plain(),
+        });
+        self.changed_entries = self.changed_entries.saturating_add(list.len());
+        let mut pace = Pace::default();
+        if list.has_whiteouts() {
+            for (entry, _) in list.entries() {
+                self.tree.hide(&entry);
+                pace.steps(ENTRY_STEPS).await;
+            }
+        }
+        let mut applied = 0;
+        for (entry, offset) in list.entries() {
+            self.tree.put(number, &entry, offset).map_err(refused)?;
+            applied += 1;
+            pace.steps(ENTRY_STEPS).await;
+        }
+        Ok(applied == list.len())
     }
 }
 

@@ -247,6 +247,12 @@ fn export(engine: &TestEngine) -> Vec<u8> {
     kept.0
 }
 
+/// Forgets file systems that were looked into, and what layers list.
+fn forget(engine: &TestEngine) {
+    engine.catalog.roots.take();
+    engine.store.forget_derived();
+}
+
 /// `A /path`, `C /path`, `D /path`.
 fn changes(engine: &TestEngine) -> Vec<String> {
     let changes = block_on(engine.changes("box")).unwrap().into_iter();

@@ -5,8 +5,10 @@ use std::mem;
 use strata_oci::{
     Descriptor,
     archive::{END, padding},
-    layer::{Entry, header},
+    layer::{Entry, List, header},
 };
+
+use super::scan::too_long;
 
 use crate::{Result, Stage as _, Store};
 
@@ -18,7 +20,7 @@ pub(super) struct Writer<S: Store> {
     stage: S::Stage,
     pending: Vec<u8>,
     offset: u64,
-    entries: usize,
+    list: List,
 }
 
 impl<S: Store> Writer<S> {
@@ -31,22 +33,22 @@ impl<S: Store> Writer<S> {
             stage: store.stage(lease).await?,
             pending: Vec::new(),
             offset: 0,
-            entries: 0,
+            list: List::new(true),
         })
     }
 
     /// How many entries there are.
     pub(super) fn entries(&self) -> usize {
-        self.entries
+        self.list.len()
     }
 
     /// Adds an entry. Returns where its content begins, which must follow.
     ///
     /// # Errors
-    /// As the store's `stage.write`.
+    /// [`crate::Error::QuotaExceeded`] if there are too many; as the store's `stage.write`.
     pub(super) async fn entry(&mut self, entry: &Entry) -> Result<u64> {
-        self.entries += 1;
         self.write(header(entry)).await?;
+        self.list.push(entry, self.offset).map_err(too_long)?;
         Ok(self.offset)
     }
 
@@ -75,15 +77,15 @@ impl<S: Store> Writer<S> {
         self.write(vec![0; padding(size)]).await
     }
 
-    /// Ends the layer and makes it durable.
+    /// Ends the layer and makes it durable. Returns what it lists, too.
     ///
     /// # Errors
     /// As the store's `stage.finish`.
-    pub(super) async fn finish(mut self, media_type: &str) -> Result<Descriptor> {
+    pub(super) async fn finish(mut self, media_type: &str) -> Result<(Descriptor, List)> {
         self.write(END.to_vec()).await?;
         self.flush().await?;
         let (digest, size) = self.stage.finish().await?;
-        Ok(Descriptor::new(media_type, digest, size))
+        Ok((Descriptor::new(media_type, digest, size), self.list))
     }
 
     async fn flush(&mut self) -> Result<()> {

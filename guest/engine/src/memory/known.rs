@@ -34,6 +34,11 @@ impl Known {
         self.damaged.borrow_mut().remove(digest);
     }
 
+    /// All derived data went to make room.
+    pub(super) fn forget_derived(&self) {
+        self.derived.borrow_mut().clear();
+    }
+
     /// The blob is deleted.
     pub(super) fn forget(&self, digest: &Digest) {
         self.lift(digest);

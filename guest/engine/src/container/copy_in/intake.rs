@@ -6,13 +6,14 @@ mod directories;
 use strata_oci::{
     Descriptor,
     archive::MAX_NAME_BYTES,
-    layer::{Entry, Kind, Metadata, OPAQUE_WHITEOUT, Whiteout},
+    layer::{Entry, Kind, List, Metadata, OPAQUE_WHITEOUT, Whiteout},
     media_type,
 };
 
 use crate::{
     Body, ContentProgress, Error, Event, Phase, Progress, Result, Store,
     container::{
+        content::Filled,
         model::CopyInOptions,
         pack::{PROGRESS_BYTES, whiteout},
         place::{join, split},
@@ -22,22 +23,18 @@ use crate::{
     },
 };
 
-/// Bytes of names and attributes that a layer may have before it is read again to see
-/// whether it can be: far more than any but hostile ones.
-const SURE_BYTES: usize = 8 << 20;
-
-/// Names that one tar may change. All of them are in memory until it is known to be whole, some 250
-/// bytes each.
+/// Names that one tar may change. All of them are in memory until it is known to be whole, some hundred
+/// bytes each and their names.
 const MAX_CHANGES: usize = 200_000;
 
 /// What became of a tar.
 pub(super) struct Taken {
     /// The layer, stored.
     pub(super) layer: Descriptor,
-    /// How many entries it has.
-    pub(super) entries: usize,
+    /// What it lists.
+    pub(super) list: List,
     /// The file system with it on top, though not yet listed among its layers; `None` if
-    /// it must be read again to be known.
+    /// it must be applied to be known.
     pub(super) root: Option<Root>,
 }
 
@@ -52,10 +49,8 @@ pub(super) struct Intake<S: Store> {
     writer: Writer<S>,
     /// The parent of the last entry, as written, and the directory it is.
     last: Option<(Vec<u8>, Vec<u8>)>,
-    /// Bytes of names and attributes so far.
-    weight: usize,
-    /// The layer may be read as something else, as it has whiteouts or is very large.
-    is_unsure: bool,
+    /// Holes that become zeros.
+    filled: Filled,
 }
 
 impl<S: Store> Intake<S> {
@@ -75,8 +70,7 @@ impl<S: Store> Intake<S> {
             directory,
             writer: Writer::new(store, lease).await?,
             last: None,
-            weight: 0,
-            is_unsure: false,
+            filled: Filled::default(),
         })
     }
 
@@ -104,6 +98,11 @@ impl<S: Store> Intake<S> {
                 entry.metadata.uid = uid;
                 entry.metadata.gid = gid;
             }
+            // Go expands them as well.
+            if let Kind::Sparse(sparse) = &entry.kind {
+                self.filled.add(sparse)?;
+                entry.kind = Kind::File(sparse.size);
+            }
             let size = match entry.kind {
                 Kind::File(size) => size,
                 _ => 0,
@@ -125,15 +124,17 @@ impl<S: Store> Intake<S> {
             self.writer.pad(size).await?;
         }
         report(Phase::Downloaded, reader.offset());
-        let entries = self.writer.entries();
-        if entries == 0 {
+        if self.writer.entries() == 0 {
             return Ok(None);
         }
-        let layer = self.writer.finish(media_type::OCI_LAYER).await?;
+        let (layer, list) = self.writer.finish(media_type::OCI_LAYER).await?;
+        // Read as a layer, a whiteout removes nothing of the same tar, and what that linked
+        // to before is not there.
+        let is_sure = !list.has_whiteouts();
         Ok(Some(Taken {
             layer,
-            entries,
-            root: (!self.is_unsure).then_some(self.root),
+            list,
+            root: is_sure.then_some(self.root),
         }))
     }
 
@@ -176,16 +177,13 @@ impl<S: Store> Intake<S> {
         let is_something = match &name {
             // Other names of aufs remove nothing.
             Some(name) if name.is_empty() => false,
-            Some(_) => self.root.tree.get(&path).is_some(),
+            Some(_) => self.root.tree.find(&path).is_some(),
             None => !self.root.tree.is_empty(&path),
         };
         if !is_something {
             return Ok(());
         }
         self.repeat(&parent).await?;
-        // Read as a layer, it removes nothing of the same tar, and what that linked to before
-        // is not there.
-        self.is_unsure = true;
         let entry = match &name {
             Some(name) => whiteout(&parent, name),
             None => Entry {
@@ -216,20 +214,14 @@ impl<S: Store> Intake<S> {
         }
         // Only what was there, and links, lead elsewhere than before.
         let is_link = matches!(entry.kind, Kind::Symlink(_) | Kind::HardLink(_));
-        if is_link || entry.whiteout().is_some() || self.root.tree.get(&entry.path).is_some() {
+        if is_link || entry.whiteout().is_some() || self.root.tree.find(&entry.path).is_some() {
             self.last = None;
         }
         let offset = self.writer.entry(&entry).await?;
-        let path = entry.path.clone();
-        let applied = self.root.tree.apply(self.number, [(entry, offset)]);
-        applied.map_err(refused)?;
-        let node = self.root.tree.get(&path);
-        let xattrs = node.into_iter().flat_map(|node| &node.metadata.xattrs);
-        let xattrs = xattrs.map(|(name, value)| name.len() + value.len());
-        self.weight += path.len() + target + xattrs.sum::<usize>();
-        // A tree is bounded by what a layer does to it, too, which is only known when it is
-        // read at once.
-        self.is_unsure |= self.weight > SURE_BYTES;
+        if !self.root.tree.hide(&entry) {
+            let put = self.root.tree.put(self.number, &entry, offset);
+            put.map_err(refused)?;
+        }
         Ok(())
     }
 }

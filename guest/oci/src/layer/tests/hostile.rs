@@ -4,8 +4,7 @@ use super::{layer, raw, read};
 use crate::{
     archive::{ArchiveError, END, MAX_EXTENSION_BYTES, MAX_NAME_BYTES, pax_record},
     layer::{
-        Entry, Kind, MAX_NODES, MAX_TREE_BYTES, Metadata, Parser, Step, Tree, TreeError,
-        header,
+        Entry, Kind, MAX_NODES, MAX_TREE_BYTES, Metadata, Parser, Step, Tree, TreeError, header,
     },
 };
 

@@ -1,6 +1,6 @@
 //! What may be where.
 
-use strata_oci::layer::{Kind, NodeKind};
+use strata_oci::layer::Kind;
 
 use super::Intake;
 use crate::{
@@ -22,10 +22,11 @@ impl<S: Store> Intake<S> {
         if !options.no_overwrite_dir_non_dir {
             return Ok(());
         }
-        let Some(node) = self.root.tree.get(path) else {
+        let tree = &self.root.tree;
+        let Some(node) = tree.find(path) else {
             return Ok(());
         };
-        let was_directory = node.kind == NodeKind::Directory;
+        let was_directory = tree.is_directory(node);
         let is_directory = *kind == Kind::Directory;
         let (path, directory) = (shown(path), shown(&self.directory));
         match (was_directory, is_directory) {
@@ -51,13 +52,13 @@ impl<S: Store> Intake<S> {
         };
         let resolved = tree.resolve(&join(&self.directory, target), false);
         let resolved = resolved.map_err(|_| refused("which is not there"))?;
-        match tree.get(&resolved).map(|node| &node.kind) {
-            None | Some(NodeKind::Directory) => Err(refused("which is no file")),
+        match tree.find(&resolved).map(|node| tree.is_directory(node)) {
+            None | Some(true) => Err(refused("which is no file")),
             // What takes the place of its own target would be a link to nothing.
-            Some(_) if resolved == path || is_below(&resolved, path) => {
+            Some(false) if resolved == path || is_below(&resolved, path) => {
                 Err(refused("whose place it would take"))
             }
-            Some(_) => Ok(resolved),
+            Some(false) => Ok(resolved),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The directories that entries go into.
 
-use strata_oci::layer::{Entry, Kind, Metadata, NodeKind, PathError};
+use strata_oci::layer::{Entry, Kind, Metadata, PathError};
 
 use super::Intake;
 use crate::{
@@ -22,9 +22,10 @@ impl<S: Store> Intake<S> {
                 continue;
             }
             let path = join(&directory, part);
-            match self.root.tree.get(&path).map(|node| &node.kind) {
-                Some(NodeKind::Directory) => directory = path,
-                Some(_) => directory = self.followed(&path)?,
+            let tree = &self.root.tree;
+            match tree.find(&path).map(|node| tree.is_directory(node)) {
+                Some(true) => directory = path,
+                Some(false) => directory = self.followed(&path)?,
                 None => {
                     self.repeat(&directory).await?;
                     let metadata = Metadata {
@@ -49,12 +50,12 @@ impl<S: Store> Intake<S> {
 
     /// The directory that the link at `path` leads to.
     fn followed(&self, path: &[u8]) -> Result<Vec<u8>> {
-        let resolved = self.root.tree.resolve(path, true);
-        let resolved = resolved.and_then(|path| {
-            let node = self.root.tree.get(&path).ok_or(PathError::NotFound)?;
-            match node.kind {
-                NodeKind::Directory => Ok(path),
-                _ => Err(PathError::NotDirectory),
+        let tree = &self.root.tree;
+        let resolved = tree.resolve(path, true).and_then(|path| {
+            let node = tree.find(&path).ok_or(PathError::NotFound)?;
+            match tree.is_directory(node) {
+                true => Ok(path),
+                false => Err(PathError::NotDirectory),
             }
         });
         resolved.map_err(|error| Error::InvalidArgument(format!("{}: {error}", shown(path))))
@@ -66,13 +67,13 @@ impl<S: Store> Intake<S> {
         let mut missing = Vec::new();
         let mut next = directory;
         while !next.is_empty()
-            && let Some(node) = self.root.tree.get(next)
+            && let Some(node) = self.root.tree.find(next)
         {
             // What is above one that is listed is listed.
-            if node.layer == Some(self.number) {
+            if self.root.tree.layer(node) == Some(self.number) {
                 break;
             }
-            missing.push((next, node.metadata.clone()));
+            missing.push((next, self.root.tree.node(node).metadata));
             next = split(next).0;
         }
         for (path, metadata) in missing.into_iter().rev() {

@@ -21,7 +21,7 @@ pub(crate) use create::create;
 pub(crate) use files::{CopyIn, CopyOut, changes, copy_in, copy_out, export, stat};
 pub(crate) use inspect::inspect;
 pub(crate) use list::list;
-pub(crate) use process::{logs, process};
+pub(crate) use process::{Processed, logs, process, wait};
 pub(crate) use remove::{prune, remove};
 
 /// What stands where containers have a state.

@@ -40,6 +40,7 @@ pub use output::{Gone, Output, Request, RequestBody};
 pub use route::{reads_body, streams_body};
 pub use version::{MAX_API_VERSION, MIN_API_VERSION};
 
+use containers::Processed;
 use failure::Failure;
 use query::Query;
 use reply::Reply;
@@ -65,6 +66,8 @@ enum Stream {
     CopyIn(containers::CopyIn),
     /// The container of this name.
     Export(String),
+    /// Until the container of this ID is removed.
+    Wait(String),
 }
 
 /// Answers `request` through `output`.
@@ -136,6 +139,7 @@ async fn run<O: Operations, W: Output<Body = O::Body>>(
             Err(failure) => Ok(Err(failure)),
         },
         Stream::Export(name) => containers::export(operations, name, headers, output).await,
+        Stream::Wait(id) => containers::wait(operations, id, headers, output).await,
     }
 }
 
@@ -238,7 +242,10 @@ async fn container<O: Operations>(
         }
         ContainerRoute::Logs => containers::logs(operations, version, query, name).await?,
         ContainerRoute::Process(process) => {
-            containers::process(operations, version, query, name, process).await?
+            match containers::process(operations, version, query, name, process).await? {
+                Processed::Reply(reply) => reply,
+                Processed::Wait(id) => return Ok(Answer::Stream(Stream::Wait(id))),
+            }
         }
     };
     Ok(Answer::Reply(reply))
@@ -255,9 +262,9 @@ async fn send<W: Output>(
         reply.body.clear();
     } else if !matches!(
         reply.status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
     ) {
-        // Those two have no length: HTTP forbids it, or it would be that of something else.
+        // Those have no length: HTTP forbids it, or it would be that of something else.
         reply
             .headers
             .insert(CONTENT_LENGTH, reply.body.len().into());

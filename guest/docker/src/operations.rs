@@ -68,6 +68,8 @@ pub trait Operations {
     async fn containers(&self, options: &ContainerListOptions) -> Result<Vec<ContainerSummary>>;
     async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails>;
     async fn remove_container(&self, name: &str) -> Result<()>;
+    /// Returns when no container has this ID any more.
+    async fn wait_removed(&self, id: &str) -> Result<()>;
     async fn container_count(&self) -> Result<usize>;
     async fn stat_path(&self, container: &str, path: &[u8]) -> Result<PathStat>;
     /// Without progress: an archive has no place for it.

@@ -1,6 +1,9 @@
 //! Making images: the documents around layers that are in the store already.
 
-use strata_oci::{Descriptor, Digest, ImageConfig, Manifest, config::MAX_CONFIG_BYTES, media_type};
+use strata_oci::{
+    Descriptor, Digest, ImageConfig, Manifest, config::MAX_CONFIG_BYTES,
+    instruction::InstructionError, media_type,
+};
 
 use crate::{Engine, Error, Result, Store, Target};
 
@@ -71,6 +74,14 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let size = bytes.len() as u64;
         self.store.put(&digest, bytes, lease).await?;
         Ok(Descriptor::new(media_type, digest, size))
+    }
+}
+
+/// What instructions that are refused are to a caller.
+pub(crate) fn refused(error: InstructionError) -> Error {
+    match error {
+        InstructionError::TooMuch(text) => Error::QuotaExceeded(text),
+        error => Error::InvalidArgument(error.to_string()),
     }
 }
 

@@ -20,7 +20,7 @@ use strata_oci::{
 };
 
 use crate::{
-    Clock, Completed, Engine, Error, Event, Progress, Result, Store, Target, Transport,
+    Clock, Completed, Engine, Error, Event, Progress, Result, Store, Target, Transport, authoring,
     curation::Candidates, registry::address,
 };
 use intake::{Intake, Root};
@@ -85,7 +85,7 @@ where
         }
         let mut config = ContainerConfig::default();
         let applied = instruction::apply(&options.changes, &mut config);
-        applied.map_err(|error| Error::InvalidArgument(error.to_string()))?;
+        applied.map_err(authoring::refused)?;
         let (body, total, origin) = match source {
             ImportSource::Body(body) => (body, None, "-".to_owned()),
             ImportSource::Url(url) => {

@@ -29,15 +29,22 @@ pub const MAX_CHANGES_BYTES: usize = 1024 * 1024;
 /// The most bytes of one line, as in dockerd's line reader.
 pub const MAX_LINE_BYTES: usize = 65_535;
 
+/// The most ports all `EXPOSE` together may name, repeated ones included: each of 65,536 by each of three protocols. A
+/// range is a few bytes and many ports.
+pub const MAX_EXPOSED: usize = 3 * 65_536;
+
 /// Why instructions are refused. The texts are dockerd's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InstructionError {
     /// An instruction that changes more than a config, or none at all.
     #[error("{0} is not a valid change command")]
     NotAllowed(String),
-    /// An instruction that does not parse, or goes beyond a bound.
+    /// An instruction that does not parse.
     #[error("{0}")]
     Invalid(String),
+    /// Instructions that go beyond a bound.
+    #[error("{0}")]
+    TooMuch(String),
 }
 
 /// Applies `changes` to `config`: joined with newlines and read as a Dockerfile, with comments, continued lines and the
@@ -51,7 +58,7 @@ pub fn apply(changes: &[String], config: &mut ContainerConfig) -> Result<(), Ins
     }
     let size: usize = changes.iter().map(|change| change.len() + 1).sum();
     if size > MAX_CHANGES_BYTES {
-        return Err(invalid(format!(
+        return Err(InstructionError::TooMuch(format!(
             "the changes have {size} bytes, the limit is {MAX_CHANGES_BYTES}"
         )));
     }
@@ -63,6 +70,7 @@ pub fn apply(changes: &[String], config: &mut ContainerConfig) -> Result<(), Ins
         config,
         expansion: Expansion::new(file.escape),
         is_cmd_set: false,
+        exposed: 0,
     };
     let mut commands = commands.into_iter();
     let result = commands.try_for_each(|command| build.apply(command));

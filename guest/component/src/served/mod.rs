@@ -218,6 +218,10 @@ impl Operations for Face {
         self.engine.remove_container(name).await
     }
 
+    async fn wait_removed(&self, id: &str) -> strata_engine::Result<()> {
+        self.engine.wait_removed(id).await
+    }
+
     async fn container_count(&self) -> strata_engine::Result<usize> {
         self.engine.container_count().await
     }

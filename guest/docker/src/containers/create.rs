@@ -18,6 +18,11 @@ use crate::{
     version::ApiVersion,
 };
 
+/// The deepest that what a container is created with may be nested. Nothing the API knows goes deeper than
+/// ten; Go's decoders, which are to read it again inside of other documents, give up at ten thousand, and
+/// others earlier.
+const MAX_DEPTH: usize = 100;
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer<'a> {
@@ -99,5 +104,48 @@ fn object(members: &Members, name: &str) -> Result<Option<Box<RawValue>>, Failur
     };
     let read: Result<Members, _> = serde_json::from_str(value.get());
     read.map_err(|error| body::invalid(&error))?;
-    Ok(Some(value.to_owned()))
+    match depth(value.get()) > MAX_DEPTH {
+        true => Err(Failure::invalid(format!(
+            "invalid JSON: {name} is nested more than {MAX_DEPTH} deep"
+        ))),
+        false => Ok(Some(value.to_owned())),
+    }
+}
+
+/// How deep valid JSON is nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut is_text = false;
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_text = !is_text,
+            b'\\' if is_text => drop(bytes.next()),
+            b'{' | b'[' if !is_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_not_nested() {
+        for (json, expected) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[[],[{}]],"b":{}}"#, 4),
+            (r#"{"[[[":"{{{"}"#, 1),
+            (r#"{"\"[[":"\\","a":"\\\"[["}"#, 1),
+        ] {
+            assert_eq!(depth(json), expected, "{json}");
+        }
+    }
 }

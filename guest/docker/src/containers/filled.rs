@@ -19,18 +19,17 @@ pub(super) struct Filled<'a> {
     pub(super) defaults: Defaults,
     /// Members that are only there when given.
     pub(super) optional: &'static [&'static str],
-    /// A member with another text than given.
-    pub(super) replaced: Option<(&'static str, &'a str)>,
+    /// Members with another value than given, in JSON.
+    pub(super) replaced: Vec<(&'static str, Box<RawValue>)>,
 }
 
 impl Serialize for Filled<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (key, default) in self.defaults {
-            match (self.replaced, self.given.get(key)) {
-                (Some((replaced, text)), _) if replaced == *key => {
-                    map.serialize_entry(key, text)?;
-                }
+            let replaced = self.replaced.iter().find(|(replaced, _)| replaced == key);
+            match (replaced, self.given.get(key)) {
+                (Some((_, value)), _) => map.serialize_entry(key, value)?,
                 (_, Some(value)) => map.serialize_entry(key, value)?,
                 (_, None) => {
                     let value: &RawValue = serde_json::from_str(default).map_err(Error::custom)?;

@@ -1,13 +1,19 @@
 //! `HostConfig`: how a container would be run. Kept as given; shown with what dockerd fills in.
 
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
 use super::filled::{Defaults, Filled};
 use crate::body::Members;
+
+/// The log driver of those who name none. Clients decide by it whether there are logs.
+const LOG_DRIVER: &str = "json-file";
 
 /// Empty, but for what dockerd puts there: clients compare some of these.
 const DEFAULTS: Defaults = &[
     ("Binds", "null"),
     ("ContainerIDFile", r#""""#),
-    ("LogConfig", r#"{"Type":"","Config":{}}"#),
+    ("LogConfig", r#"{"Type":"json-file","Config":{}}"#),
     ("NetworkMode", r#""bridge""#),
     ("PortBindings", "{}"),
     ("RestartPolicy", r#"{"Name":"no","MaximumRetryCount":0}"#),
@@ -79,14 +85,45 @@ const OPTIONAL: [&str; 7] = [
     "Init",
 ];
 
+/// How a container would log. The CLI names no driver unless it is told one.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LogConfig {
+    r#type: &'static str,
+    config: Box<RawValue>,
+}
+
 /// The host config `given`, as it is shown; `network_mode` is [`network_mode`]'s.
-pub(super) fn filled<'a>(given: &'a Members, network_mode: &'a str) -> Filled<'a> {
+pub(super) fn filled<'a>(given: &'a Members, network_mode: &str) -> Filled<'a> {
+    let log = given.object("LogConfig");
+    let nothing = || RawValue::from_string("{}".to_owned());
+    let config = log.get("Config").map(|config| Ok(config.to_owned()));
+    let config = config.unwrap_or_else(nothing).ok();
+    let log_config = config.filter(|_| log.text("Type").is_empty());
+    let log_config = log_config.and_then(|config| {
+        to_raw_value(&LogConfig {
+            r#type: LOG_DRIVER,
+            config,
+        })
+        .ok()
+    });
+    let network_mode = to_raw_value(network_mode).ok();
+    let replaced = [("NetworkMode", network_mode), ("LogConfig", log_config)];
+    let replaced = replaced.into_iter();
     Filled {
         given,
         defaults: DEFAULTS,
         optional: &OPTIONAL,
-        replaced: Some(("NetworkMode", network_mode)),
+        replaced: replaced
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect(),
     }
+}
+
+/// Whether a container goes as soon as it does not run any more.
+pub(super) fn auto_remove(host_config: &Members) -> bool {
+    let given = host_config.get("AutoRemove");
+    given.is_some_and(|given| given.get() == "true")
 }
 
 /// The network a container would start with.
@@ -118,6 +155,32 @@ mod tests {
         assert_eq!(some["Init"], true);
         assert_eq!(some["ShmSize"], 67_108_864);
         assert!(some.get("X").is_none(), "nobody knows it");
+    }
+
+    #[test]
+    fn the_log_driver_is_always_named() {
+        for (given, expected) in [
+            ("{}", r#"{"Type":"json-file","Config":{}}"#),
+            (
+                r#"{"LogConfig":null}"#,
+                r#"{"Type":"json-file","Config":{}}"#,
+            ),
+            (
+                r#"{"LogConfig":{"Type":"","Config":{"max-size":"1m"}}}"#,
+                r#"{"Type":"json-file","Config":{"max-size":"1m"}}"#,
+            ),
+            (
+                r#"{"LogConfig":{"Type":"","Config":null}}"#,
+                r#"{"Type":"json-file","Config":{}}"#,
+            ),
+            (
+                r#"{"LogConfig":{"Type":"none","Config":{}}}"#,
+                r#"{"Type":"none","Config":{}}"#,
+            ),
+        ] {
+            let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+            assert_eq!(shown(given)["LogConfig"], expected, "{given}");
+        }
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl<'a> Inspected<'a> {
                     given: &given.nothing,
                     defaults: LEGACY_NETWORK,
                     optional: &[],
-                    replaced: None,
+                    replaced: Vec::new(),
                 }),
                 sandbox_id: "",
                 sandbox_key: "",

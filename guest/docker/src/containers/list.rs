@@ -17,6 +17,9 @@ use crate::{
     version::ApiVersion,
 };
 
+/// What a listing needs of the host config.
+const HOST_MEMBERS: [&str; 2] = ["Annotations", "NetworkMode"];
+
 /// Answers a listing.
 ///
 /// # Errors
@@ -34,6 +37,7 @@ pub(crate) async fn list<O: Operations>(
         limit: limit.filter(|_| filters.is_engines()),
         size: query.boolean("size"),
         filters: filters.engine.clone(),
+        host_members: &HOST_MEMBERS,
     };
     let mut containers = operations.containers(&options).await?;
     containers.retain(|container| filters.matches(container));

@@ -67,7 +67,7 @@ impl Serialize for Networks {
                 given,
                 defaults: ENDPOINT,
                 optional: &[],
-                replaced: None,
+                replaced: Vec::new(),
             };
             map.serialize_entry(name, &endpoint)?;
         }

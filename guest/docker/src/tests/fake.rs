@@ -269,6 +269,10 @@ impl Operations for Fake {
         self.container(name, false).await.map(drop)
     }
 
+    async fn wait_removed(&self, id: &str) -> Result<()> {
+        self.answer(format!("wait_removed {id}"), &())
+    }
+
     async fn container_count(&self) -> Result<usize> {
         self.answer("container_count".to_owned(), &self.containers.len())
     }

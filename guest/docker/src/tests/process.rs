@@ -29,16 +29,6 @@ fn every_request_has_the_answer_for_a_container_that_never_ran() {
             refused("restarting", commit),
         ),
         (
-            "POST /containers/web/attach?stream=1",
-            501,
-            refused("attaching to", commit),
-        ),
-        (
-            "POST /containers/web/wait?condition=next-exit",
-            501,
-            refused("waiting for the end of", commit),
-        ),
-        (
             "GET /containers/web/stats",
             501,
             refused("measuring", commit),
@@ -134,6 +124,59 @@ fn a_process_that_never_was_has_ended() {
             (200, "{\"StatusCode\":0}\n"),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn attaching_goes_well_and_brings_nothing() {
+    for (line, content_type) in [
+        (
+            "POST /containers/web/attach?stream=1",
+            "application/vnd.docker.multiplexed-stream",
+        ),
+        (
+            "POST /v1.41/containers/web/attach?stream=1",
+            "application/vnd.docker.raw-stream",
+        ),
+    ] {
+        let client = call(&with_container(), line);
+        assert_eq!((client.code(), client.text()), (101, ""), "{line}");
+        assert_eq!(client.headers["content-type"], content_type);
+        assert!(client.headers.get("content-length").is_none());
+    }
+}
+
+#[test]
+fn a_wait_ends_when_the_container_is_removed() {
+    for condition in ["removed", "next-exit"] {
+        let fake = with_container();
+        let line = format!("POST /containers/web/wait?condition={condition}");
+        let client = call(&fake, &line);
+        assert_eq!(
+            (client.code(), client.text()),
+            (200, "{\"StatusCode\":0}\n")
+        );
+        let expected = format!("wait_removed {}", "c".repeat(64));
+        assert_eq!(fake.calls.borrow().last(), Some(&expected));
+    }
+}
+
+#[test]
+fn what_could_not_be_started_goes_if_it_is_to() {
+    for (host_config, goes) in [
+        (r#"{"AutoRemove":true}"#, true),
+        (r#"{"autoremove":true}"#, true),
+        (r#"{"AutoRemove":false}"#, false),
+        ("{}", false),
+    ] {
+        let mut fake = with_container();
+        let container = fake.container.as_mut().unwrap();
+        container.host_config = serde_json::from_str(host_config).unwrap();
+        let client = call(&fake, "POST /containers/web/start");
+        assert_eq!(client.code(), 501);
+        let removal = format!("remove_container {}", "c".repeat(64));
+        let calls = fake.calls.borrow();
+        assert_eq!(calls.contains(&removal), goes, "{host_config}");
     }
 }
 

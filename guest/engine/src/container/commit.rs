@@ -5,7 +5,9 @@ use strata_oci::{
 };
 
 use super::{model::CommitOptions, record::Saved};
-use crate::{Clock, Completed, Engine, Error, Event, Progress, Result, Store, Transport};
+use crate::{
+    Clock, Completed, Engine, Error, Event, Progress, Result, Store, Transport, authoring,
+};
 
 impl<S, T, C> Engine<S, T, C>
 where
@@ -37,8 +39,7 @@ where
         let saved = self.find_saved(container).await?;
         let base = &saved.record.config;
         let mut config = options.config.clone().unwrap_or_else(|| base.clone());
-        instruction::apply(&options.changes, &mut config)
-            .map_err(|error| Error::InvalidArgument(error.to_string()))?;
+        instruction::apply(&options.changes, &mut config).map_err(authoring::refused)?;
         config.inherit(base);
 
         let lease = self.store.acquire_lease().await?;

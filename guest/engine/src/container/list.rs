@@ -1,8 +1,14 @@
 //! Listing containers, and one in full.
 
-use std::{cmp::Reverse, collections::HashSet, rc::Rc};
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    collections::{BTreeMap, HashSet},
+    rc::Rc,
+};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde_json::value::{RawValue, to_raw_value};
 use strata_oci::{Digest, filter::match_label};
 
 use super::{
@@ -11,15 +17,20 @@ use super::{
     root::Root,
 };
 use crate::{
-    Clock, Engine, Result, Store, Transport,
+    Clock, Engine, Error, Result, Store, Transport,
     catalog::{Container, Snapshot},
     pace::Pace,
 };
 
 /// The one state a container here is ever in.
 const CREATED: &str = "created";
-/// Records read at the same time.
+/// Records read at the same time: each may have half a megabyte.
 const PARALLEL_READS: usize = 16;
+/// The most bytes of labels, commands and members of host configs that a listing may have.
+/// Ten thousand containers have about ten million.
+const MAX_LISTING_BYTES: usize = 48 << 20;
+/// Bytes that each text takes beside its own.
+const EACH: usize = 64;
 
 impl<S, T, C> Engine<S, T, C>
 where
@@ -32,7 +43,7 @@ where
     ///
     /// # Errors
     /// [`crate::Error::NotFound`] if a container named by `before` or `since` is not here, or
-    /// content of one got lost.
+    /// content of one got lost; [`Error::QuotaExceeded`] if they say too much.
     pub async fn containers(
         &self,
         options: &ContainerListOptions,
@@ -53,31 +64,44 @@ where
                 && ancestors.admit(it)
         });
         let admitted: Vec<&Container> = admitted.collect();
-        let read = admitted.into_iter().map(|container| self.saved(container));
-        let read: Vec<Saved> = stream::iter(read)
+        let admits = |saved: &Saved| {
+            let nothing = BTreeMap::new();
+            let labels = saved.record.config.labels.as_ref().unwrap_or(&nothing);
+            let has = |condition: &String| match_label(condition, labels);
+            let age = age(saved);
+            filters.labels.iter().all(has)
+                && before.iter().all(|bound| age < *bound)
+                && since.iter().all(|bound| age > *bound)
+        };
+        let weight = Cell::new(0);
+        let read = admitted.into_iter().map(|container| async {
+            let saved = self.saved(container).await?;
+            let listed = admits(&saved).then(|| Listed::new(&snapshot, saved, options));
+            if let Some(listed) = &listed {
+                weight.update(|sum| listed.weight.saturating_add(sum));
+            }
+            match weight.get() > MAX_LISTING_BYTES {
+                true => Err(Error::QuotaExceeded(format!(
+                    "the labels and commands of all containers have more than {MAX_LISTING_BYTES} bytes, list some of them by a filter"
+                ))),
+                false => Ok(listed),
+            }
+        });
+        let read: Vec<Option<Listed>> = stream::iter(read)
             .buffer_unordered(PARALLEL_READS)
             .try_collect()
             .await?;
-        let mut listed: Vec<Saved> = read
-            .into_iter()
-            .filter(|saved| {
-                let labels = saved.record.config.labels.clone().unwrap_or_default();
-                let has = |condition: &String| match_label(condition, &labels);
-                let age = age(saved);
-                filters.labels.iter().all(has)
-                    && before.iter().all(|bound| age < *bound)
-                    && since.iter().all(|bound| age > *bound)
-            })
-            .collect();
-        listed.sort_by_cached_key(|saved| Reverse(age(saved)));
+        let mut listed: Vec<Listed> = read.into_iter().flatten().collect();
+        listed.sort_by(|one, other| other.age.cmp(&one.age));
         listed.truncate(options.limit.unwrap_or(usize::MAX));
         let mut summaries = Vec::with_capacity(listed.len());
-        for saved in listed {
-            let size_total = match options.size {
-                true => Some(self.total_size(&saved).await?),
-                false => None,
-            };
-            summaries.push(summary(&snapshot, saved, options.size, size_total));
+        for mut listed in listed {
+            if options.size {
+                let (_, _, id) = &listed.age;
+                let saved = self.find_saved(id).await?;
+                listed.summary.size_total = Some(self.total_size(&saved).await?);
+            }
+            summaries.push(listed.summary);
         }
         Ok(summaries)
     }
@@ -208,32 +232,59 @@ impl<'a> Ancestors<'a> {
     }
 }
 
-fn summary(
-    snapshot: &Rc<Snapshot>,
-    saved: Saved,
-    with_sizes: bool,
-    size_total: Option<u64>,
-) -> ContainerSummary {
-    let record = saved.record;
-    let config = record.config;
-    let command = config.entrypoint.into_iter().chain(config.cmd).flatten();
-    let image = match still_names(snapshot, &record.image, &record.image_id) {
-        true => record.image,
-        false => record.image_id.to_string(),
-    };
-    ContainerSummary {
-        id: record.id,
-        name: record.name,
-        image,
-        image_id: record.image_id,
-        manifest: record.manifest,
-        command: command.collect(),
-        created: record.created.0,
-        labels: config.labels.unwrap_or_default(),
-        host_config: record.host_config,
-        size_changed: with_sizes.then_some(saved.changed_size),
-        size_total,
+/// One container of a listing, and what that is ordered and bounded by.
+struct Listed {
+    summary: ContainerSummary,
+    age: Age,
+    /// Bytes of what may be much in it.
+    weight: usize,
+}
+
+impl Listed {
+    fn new(snapshot: &Rc<Snapshot>, saved: Saved, options: &ContainerListOptions) -> Self {
+        let age = age(&saved);
+        let record = saved.record;
+        let config = record.config;
+        let command = config.entrypoint.into_iter().chain(config.cmd).flatten();
+        let command: Vec<String> = command.collect();
+        let labels = config.labels.unwrap_or_default();
+        let image = match still_names(snapshot, &record.image, &record.image_id) {
+            true => record.image,
+            false => record.image_id.to_string(),
+        };
+        let host_config = record.host_config.as_deref();
+        let host_config = host_config.and_then(|it| members(it, options.host_members));
+        let words = command.iter().map(String::len);
+        let pairs = labels.iter().map(|(name, value)| name.len() + value.len());
+        let host = host_config.as_deref().map_or(0, |it| it.get().len());
+        let weight = words.chain(pairs).map(|bytes| bytes + EACH).sum::<usize>() + host;
+        let summary = ContainerSummary {
+            id: record.id,
+            name: record.name,
+            image,
+            image_id: record.image_id,
+            manifest: record.manifest,
+            command,
+            created: record.created.0,
+            labels,
+            host_config,
+            size_changed: options.size.then_some(saved.changed_size),
+            size_total: None,
+        };
+        Self {
+            summary,
+            age,
+            weight,
+        }
     }
+}
+
+/// Of an object the members of these names, in any case; of one given twice the last.
+fn members(object: &RawValue, names: &[&str]) -> Option<Box<RawValue>> {
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(object.get()).ok()?;
+    let is_asked = |name: &str| names.iter().any(|asked| asked.eq_ignore_ascii_case(name));
+    let members = members.into_iter().filter(|(name, _)| is_asked(name));
+    to_raw_value(&members.collect::<BTreeMap<_, _>>()).ok()
 }
 
 /// Whether `text`, by which a container was made, still leads to its image.

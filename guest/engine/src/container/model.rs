@@ -62,6 +62,9 @@ pub struct ContainerListOptions {
     pub size: bool,
     /// Which. A status implies `all`.
     pub filters: ContainerFilters,
+    /// Which members of the host config to return: all of it for each of many containers
+    /// would be much.
+    pub host_members: &'static [&'static str],
 }
 
 /// One container in a listing.
@@ -83,7 +86,7 @@ pub struct ContainerSummary {
     pub created: i64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// As given at creation.
+    /// As given at creation, but only the members asked for.
     pub host_config: Option<Box<RawValue>>,
     /// Bytes of the files changed since, when asked for.
     pub size_changed: Option<u64>,

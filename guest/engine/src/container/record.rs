@@ -26,6 +26,11 @@ pub(super) const ARTIFACT_TYPE: &str = "application/vnd.strata.container.v1+json
 /// changed. It saves listings from reading the layers.
 const CHANGED_SIZE: &str = "vnd.strata.container.changed-size";
 
+/// The most bytes a record may have. What clients say of a container has some thousand, and
+/// with the config of its image seldom more than a hundred thousand; every listing reads
+/// all records.
+const MAX_RECORD_BYTES: usize = 512 << 10;
+
 /// What was said when the container was created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -132,13 +137,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// Stores a new container's record and documents.
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`] if the record is larger than any config may be; as the
-    /// store's `put`.
+    /// [`Error::QuotaExceeded`] beyond [`MAX_RECORD_BYTES`]; as the store's `put`.
     pub(super) async fn put_record(&self, record: &Record, lease: &S::Lease) -> Result<Target> {
         let bytes = encode(record)?;
-        if bytes.len() > MAX_CONFIG_BYTES {
+        if bytes.len() > MAX_RECORD_BYTES {
             return Err(Error::QuotaExceeded(format!(
-                "the container's config would have {} bytes, the limit is {MAX_CONFIG_BYTES}",
+                "the container's config, with what its image adds, would have {} bytes, the limit is {MAX_RECORD_BYTES}",
                 bytes.len()
             )));
         }

@@ -1,6 +1,6 @@
 //! Removing containers.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use strata_oci::Document;
 
@@ -9,6 +9,9 @@ use crate::{
     Change, Clock, Engine, Error, Expectation, Result, Store, Transport, catalog::CONTAINERS,
     curation::Candidates,
 };
+
+/// Time between two looks whether a container is still there: what people do not notice.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl<S, T, C> Engine<S, T, C>
 where
@@ -59,6 +62,20 @@ where
         Err(Error::Conflict(
             "container names keep changing, try again".to_owned(),
         ))
+    }
+
+    /// Returns when no container has this ID any more.
+    ///
+    /// # Errors
+    /// As the store's `names`.
+    pub async fn wait_removed(&self, id: &str) -> Result<()> {
+        loop {
+            let snapshot = self.snapshot().await?;
+            if snapshot.all_containers().all(|it| it.id != id) {
+                return Ok(());
+            }
+            self.clock.sleep(LOOK).await;
+        }
     }
 
     /// How many containers there are.

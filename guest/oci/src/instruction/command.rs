@@ -1,8 +1,8 @@
 //! The instructions themselves: what each takes, and what it does to a config.
 
 use super::{
-    InstructionError, environment::Environment, expand::Expansion, healthcheck, invalid,
-    line::Line, port, signal,
+    InstructionError, MAX_EXPOSED, environment::Environment, expand::Expansion, healthcheck,
+    invalid, line::Line, port, signal,
 };
 use crate::config::{ContainerConfig, Empty, Healthcheck};
 
@@ -42,6 +42,8 @@ pub(super) struct Build<'a> {
     pub(super) expansion: Expansion,
     /// Whether a `CMD` came before.
     pub(super) is_cmd_set: bool,
+    /// Ports exposed so far, repeated ones included.
+    pub(super) exposed: usize,
 }
 
 impl Command {
@@ -124,6 +126,12 @@ impl Build<'_> {
                 for spec in specs {
                     for spec in self.expansion.words(&spec, &self.environment)? {
                         let ports = port::exposed(&spec)?;
+                        self.exposed = self.exposed.saturating_add(ports.len());
+                        if self.exposed > MAX_EXPOSED {
+                            return Err(InstructionError::TooMuch(format!(
+                                "the changes expose more than {MAX_EXPOSED} ports, those named again included"
+                            )));
+                        }
                         let exposed = self.config.exposed_ports.get_or_insert_default();
                         exposed.extend(ports.map(|port| (port, Empty {})));
                     }

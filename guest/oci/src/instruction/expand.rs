@@ -9,6 +9,8 @@ use crate::{config::MAX_CONFIG_BYTES, quote::quote};
 /// The most bytes all variables may expand to: more would be no config. Without it a few lines that double a value
 /// would fill the memory.
 const MAX_EXPANDED_BYTES: usize = MAX_CONFIG_BYTES;
+/// Characters of a word that an error shows.
+const MAX_SHOWN: usize = 1000;
 /// How deep `${X:-${Y:-…}}` may go.
 const MAX_DEPTH: usize = 64;
 
@@ -58,10 +60,23 @@ impl Expansion {
             environment,
             expansion: self,
             depth: 0,
+            is_too_much: false,
         };
-        reader
-            .read(None)
-            .map_err(|reason| invalid(format!("failed to process {}: {reason}", quote(source))))
+        let read = reader.read(None);
+        let is_too_much = reader.is_too_much;
+        read.map_err(|reason| {
+            let start: String = source.chars().take(MAX_SHOWN).collect();
+            let more = if start.len() < source.len() {
+                "…"
+            } else {
+                ""
+            };
+            let text = format!("failed to process {}{more}: {reason}", quote(&start));
+            match is_too_much {
+                true => InstructionError::TooMuch(text),
+                false => invalid(text),
+            }
+        })
     }
 }
 
@@ -102,6 +117,8 @@ struct Reader<'a> {
     environment: &'a Environment,
     expansion: &'a mut Expansion,
     depth: usize,
+    /// The variables expand to more than they may.
+    is_too_much: bool,
 }
 
 /// Errors are reasons; the word at fault is put before them.
@@ -246,6 +263,7 @@ impl Reader<'_> {
             return Ok(None);
         };
         let left = self.expansion.left.checked_sub(value.len());
+        self.is_too_much |= left.is_none();
         self.expansion.left = left.ok_or_else(|| {
             format!("the variables expand to more than {MAX_EXPANDED_BYTES} bytes")
         })?;

@@ -6,7 +6,9 @@ use super::{InstructionError, invalid};
 use crate::quote::quote;
 
 /// The container's ports in `[[address:]host-ports:]ports[/protocol]`, as `number/protocol`.
-pub(super) fn exposed(spec: &str) -> Result<impl Iterator<Item = String>, InstructionError> {
+pub(super) fn exposed(
+    spec: &str,
+) -> Result<impl ExactSizeIterator<Item = String>, InstructionError> {
     let (host, container) = spec.rsplit_once(':').unwrap_or(("", spec));
     let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
     if container.is_empty() {

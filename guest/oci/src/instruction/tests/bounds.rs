@@ -33,6 +33,20 @@ fn variables_that_double_run_into_a_bound() {
 }
 
 #[test]
+fn ports_are_counted_before_they_are_named() {
+    let all = "EXPOSE 0-65535/tcp 0-65535/udp 0-65535/sctp\n";
+    let exposed = applied(all).exposed_ports.unwrap();
+    assert_eq!(exposed.len(), MAX_EXPOSED);
+    for text in [format!("{all}EXPOSE 1"), all.repeat(1000)] {
+        let mut config = ContainerConfig::default();
+        let error = apply(&[text], &mut config).unwrap_err();
+        let expected =
+            "the changes expose more than 196608 ports, those named again included".to_owned();
+        assert_eq!(error, InstructionError::TooMuch(expected));
+    }
+}
+
+#[test]
 fn nesting_runs_into_a_bound() {
     let nested = |depth: usize| format!("USER {}x{}", "${U:-".repeat(depth), "}".repeat(depth));
     assert_eq!(applied(&nested(64)).user, "x");

@@ -194,9 +194,11 @@ pub(crate) fn config_from_wit(config: Option<Vec<u8>>) -> Result<Option<Containe
     let Some(config) = config else {
         return Ok(None);
     };
-    serde_json::from_slice(&config).map(Some).map_err(|error| {
-        Error::InvalidArgument(format!("the container config does not parse: {error}"))
-    })
+    strata_oci::json::from_slice(&config)
+        .map(Some)
+        .map_err(|error| {
+            Error::InvalidArgument(format!("the container config does not parse: {error}"))
+        })
 }
 
 /// A container config as JSON.

@@ -23,8 +23,8 @@ mod value;
 mod tests;
 
 pub use limits::{
-    MAX_ANNOTATIONS, MAX_FEATURES, MAX_HISTORY, MAX_LABEL_BYTES, MAX_LABELS, MAX_PORTS, MAX_URLS,
-    MAX_VOLUMES, MAX_WORDS,
+    MAX_ANNOTATIONS, MAX_FEATURES, MAX_HISTORY, MAX_LABELS, MAX_PORTS, MAX_URLS, MAX_VOLUMES,
+    MAX_WORDS,
 };
 
 /// How deep objects and lists may be nested: Go's limit, so that nothing is kept here that no Go client reads.
@@ -65,20 +65,17 @@ pub enum Error {
         /// The limit.
         most: usize,
     },
-    /// The same by their bytes.
-    #[error("{what} have more than {most} bytes, which is the limit")]
-    TooLong {
-        /// What has too many.
-        what: &'static str,
-        /// The limit.
-        most: usize,
-    },
 }
 
 impl Error {
+    /// Whether all is well but for something behind the value.
+    pub fn is_after_value(&self) -> bool {
+        matches!(self, Self::Syntax { context, .. } if *context == scan::AFTER_VALUE)
+    }
+
     /// Whether it is sound but more than is taken here.
     pub fn is_over_limit(&self) -> bool {
-        matches!(self, Self::TooMany { .. } | Self::TooLong { .. })
+        matches!(self, Self::TooMany { .. })
     }
 }
 

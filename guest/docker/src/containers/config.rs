@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
-use strata_oci::config::{ContainerConfig, Empty, Healthcheck};
+use strata_oci::{
+    config::{ContainerConfig, Empty, Healthcheck},
+    json,
+};
 
 use crate::{
     body::{self, Members},
@@ -48,11 +50,15 @@ pub(super) fn read(members: &Members) -> Result<Option<ContainerConfig>, Failure
     if !MEMBERS.iter().any(|name| members.contains(name)) {
         return Ok(None);
     }
-    let named = |name: &&'static str| Some((*name, members.get(name)?));
-    let given: BTreeMap<&str, &RawValue> = MEMBERS.iter().filter_map(named).collect();
-    let json = serde_json::to_string(&given).map_err(|error| body::invalid(&error))?;
-    let config = serde_json::from_str(&json).map_err(|error| body::invalid(&error))?;
-    Ok(Some(config))
+    // What was given twice stays so, for the reader to decide.
+    let given = members.iter();
+    let given = given.filter(|(key, _)| MEMBERS.iter().any(|it| it.eq_ignore_ascii_case(key)));
+    let given: Vec<String> = given
+        .map(|(key, value)| format!("\"{key}\":{}", value.get()))
+        .collect();
+    let object = format!("{{{}}}", given.join(","));
+    let config = json::from_slice(object.as_bytes());
+    config.map(Some).map_err(|error| body::invalid(&error))
 }
 
 /// A config as it is shown: what is empty is mostly there.

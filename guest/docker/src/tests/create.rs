@@ -105,12 +105,12 @@ fn bad_requests_never_reach_the_engine() {
         (r#"{"Cmd":["sh"]}"#, "invalid reference format"),
         (
             "[]",
-            "invalid JSON: invalid type: sequence, expected an object at line 1 column 0",
+            "invalid JSON: invalid type: sequence, expected an object",
         ),
         (r#"{"Image":"a"}}"#, "unexpected content after JSON"),
         (
             r#"{"Image":5}"#,
-            "invalid JSON: invalid type: integer `5`, expected a string at line 1 column 10",
+            "invalid JSON: invalid type: integer `5`, expected a string",
         ),
         (
             r#"{"Image":"a","HostConfig":[]}"#,

@@ -93,10 +93,9 @@ impl<'de> MapAccess<'de> for Members<'de, '_> {
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
         loop {
-            let start = self.walk.at;
             if let Some((key, value)) = self.walk.member() {
                 let source = self.walk.source;
-                source.count(self.limit, start, self.walk.at)?;
+                source.count(self.limit)?;
                 self.value = value;
                 return seed.deserialize(Text(key)).map(Some);
             }
@@ -227,7 +226,7 @@ impl<'de> SeqAccess<'de> for Elements<'de, '_> {
             return Ok(None);
         };
         self.walk.at = source.end(at);
-        source.count(self.limit, at, self.walk.at)?;
+        source.count(self.limit)?;
         let mut earlier = Vec::new();
         self.earlier.retain_mut(|walk| match walk.next() {
             Some(at) => {

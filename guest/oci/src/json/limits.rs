@@ -12,11 +12,9 @@ use crate::document::MAX_CHILDREN;
 
 /// The most history entries of a config. The longest known have some thousands, most below a hundred.
 pub const MAX_HISTORY: usize = 16_384;
-/// The most labels of an image. Few have more than thirty; those written by programs have some hundreds.
-pub const MAX_LABELS: usize = 4096;
-/// The most bytes labels take together. The largest known are the build metadata of Buildpacks, some hundred KiB. Every
-/// listing has the labels of every image.
-pub const MAX_LABEL_BYTES: usize = 2 << 20;
+/// The most labels of an image. Few have more than thirty; those written by programs have some hundreds. So many take
+/// some forty MiB of memory beside their texts, and what copies them stays below the memory of an instance.
+pub const MAX_LABELS: usize = 600_000;
 /// The most annotations of a document and of the descriptors in it: eight for each of the most children it may have.
 /// Layers that can be read lazily have five each.
 pub const MAX_ANNOTATIONS: usize = 8 * MAX_CHILDREN;
@@ -40,8 +38,6 @@ pub(super) struct Limit {
     pub(super) what: &'static str,
     /// The most of them.
     pub(super) most: usize,
-    /// The most bytes they may have as they are written.
-    pub(super) bytes: usize,
 }
 
 /// The position among [`LIMITS`] of what a newtype's name names.
@@ -50,14 +46,13 @@ pub(super) fn find(name: &str) -> Option<usize> {
 }
 
 macro_rules! limits {
-    ($($function:ident $what:literal $most:expr, $bytes:expr;)*) => {
+    ($($function:ident $what:literal $most:expr;)*) => {
         /// Every limit.
         pub(super) static LIMITS: &[Limit] = &[
             $(Limit {
                 name: concat!("$strata::limits::", stringify!($function)),
                 what: $what,
                 most: $most,
-                bytes: $bytes,
             },)*
         ];
         $(
@@ -75,20 +70,20 @@ macro_rules! limits {
 }
 
 limits! {
-    history "history entries" MAX_HISTORY, usize::MAX;
-    diff_ids "diff-ids" MAX_CHILDREN, usize::MAX;
-    labels "labels" MAX_LABELS, MAX_LABEL_BYTES;
-    annotations "annotations" MAX_ANNOTATIONS, usize::MAX;
-    urls "addresses" MAX_URLS, usize::MAX;
-    features "os.features" MAX_FEATURES, usize::MAX;
-    env "environment variables" MAX_WORDS, usize::MAX;
-    cmd "words of the command" MAX_WORDS, usize::MAX;
-    entrypoint "words of the entrypoint" MAX_WORDS, usize::MAX;
-    shell "words of the shell" MAX_WORDS, usize::MAX;
-    on_build "triggers" MAX_WORDS, usize::MAX;
-    test "words of the health check" MAX_WORDS, usize::MAX;
-    ports "exposed ports" MAX_PORTS, usize::MAX;
-    volumes "volumes" MAX_VOLUMES, usize::MAX;
+    history "history entries" MAX_HISTORY;
+    diff_ids "diff-ids" MAX_CHILDREN;
+    labels "labels" MAX_LABELS;
+    annotations "annotations" MAX_ANNOTATIONS;
+    urls "addresses" MAX_URLS;
+    features "os.features" MAX_FEATURES;
+    env "environment variables" MAX_WORDS;
+    cmd "words of the command" MAX_WORDS;
+    entrypoint "words of the entrypoint" MAX_WORDS;
+    shell "words of the shell" MAX_WORDS;
+    on_build "triggers" MAX_WORDS;
+    test "words of the health check" MAX_WORDS;
+    ports "exposed ports" MAX_PORTS;
+    volumes "volumes" MAX_VOLUMES;
 }
 
 struct Limited<T>(PhantomData<T>);

@@ -3,6 +3,9 @@
 
 use super::{Error, MAX_DEPTH};
 
+/// Where something is that does not belong to the document.
+pub(super) const AFTER_VALUE: &str = "after top-level value";
+
 /// Looks a document over, and says where its value begins.
 pub(super) fn check(bytes: &[u8]) -> Result<usize, Error> {
     let mut scan = Scan { bytes, at: 0 };
@@ -12,7 +15,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<usize, Error> {
     scan.space();
     match scan.peek() {
         None => Ok(start),
-        Some(_) => Err(scan.fault("after top-level value")),
+        Some(_) => Err(scan.fault(AFTER_VALUE)),
     }
 }
 

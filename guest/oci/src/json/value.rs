@@ -21,8 +21,8 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 /// A document that has been checked.
 pub(super) struct Source<'de> {
     pub(super) bytes: &'de [u8],
-    /// How many of each of [`LIMITS`] there have been, and their bytes.
-    counts: Vec<Cell<(usize, usize)>>,
+    /// How many of each of [`LIMITS`] there have been.
+    counts: Vec<Cell<usize>>,
 }
 
 impl<'de> Source<'de> {
@@ -33,31 +33,15 @@ impl<'de> Source<'de> {
         }
     }
 
-    /// Counts one more, from `start` to `end`.
-    pub(super) fn count(
-        &self,
-        limit: Option<usize>,
-        start: usize,
-        end: usize,
-    ) -> Result<(), Error> {
+    /// Counts one more.
+    pub(super) fn count(&self, limit: Option<usize>) -> Result<(), Error> {
         let found = limit.and_then(|limit| Some((LIMITS.get(limit)?, self.counts.get(limit)?)));
-        let Some((
-            Limit {
-                what, most, bytes, ..
-            },
-            count,
-        )) = found
-        else {
+        let Some((Limit { what, most, .. }, count)) = found else {
             return Ok(());
         };
-        let (number, size) = count.get();
-        let (number, size) = (number + 1, size + end.saturating_sub(start));
-        count.set((number, size));
-        if number > *most {
-            return Err(Error::TooMany { what, most: *most });
-        }
-        match size > *bytes {
-            true => Err(Error::TooLong { what, most: *bytes }),
+        count.update(|count| count + 1);
+        match count.get() > *most {
+            true => Err(Error::TooMany { what, most: *most }),
             false => Ok(()),
         }
     }

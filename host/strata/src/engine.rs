@@ -4,6 +4,7 @@ use std::{borrow::Cow, fs, path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use strata_store::{Options, Store};
+use tokio::sync::Semaphore;
 use wasmtime::{
     Config, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, InstancePre, Linker},
@@ -15,7 +16,7 @@ use crate::{
     bounds::{Admission, Budget, Memory, Meter, Metered, Ticker},
     compiled::Code,
     instance::{Alone, HasLent, Shared, State, lent},
-    lent::{configuration, machine_memory},
+    lent::{LARGE_DECODERS, configuration, machine_memory},
     outgoing::Outgoing,
 };
 
@@ -104,6 +105,7 @@ impl Engine {
                 outgoing,
                 admission: Admission::new(budget.places()),
                 budget: Arc::new(budget),
+                decoders: Arc::new(Semaphore::new(LARGE_DECODERS)),
                 ticker,
             }),
             connections: capabilities.limits.connections.max(1),

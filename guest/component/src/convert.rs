@@ -351,5 +351,6 @@ fn phase_to_wit(phase: Phase) -> wire::Phase {
         Phase::Mounted => wire::Phase::Mounted,
         Phase::Retrying => wire::Phase::Retrying,
         Phase::Unavailable => wire::Phase::Unavailable,
+        Phase::Verifying => wire::Phase::Verifying,
     }
 }

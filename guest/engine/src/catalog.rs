@@ -31,7 +31,7 @@ use cache::Bounded;
 use documents::{Config, Essentials};
 
 pub(crate) use containers::{Basis, CONTAINERS, Container};
-pub(crate) use documents::Documents;
+pub(crate) use documents::{Documents, may_be_document};
 pub(crate) use filter::Selection;
 pub(crate) use referrers::{Companion, REFERRERS, Referrer};
 pub(crate) use resolve::{By, Found, same_repository};

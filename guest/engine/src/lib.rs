@@ -11,6 +11,7 @@
 mod archive;
 mod authoring;
 mod catalog;
+mod check;
 mod clock;
 mod container;
 mod curation;
@@ -30,6 +31,7 @@ mod store;
 mod transport;
 
 pub use archive::ArchiveSink;
+pub use check::{Affected, CheckReport, Fault, FaultKind, Mended, Outcome};
 pub use clock::Clock;
 pub use container::{
     ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters,

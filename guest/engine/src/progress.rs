@@ -95,6 +95,8 @@ pub enum Phase {
     Retrying,
     /// Not here and not needed.
     Unavailable,
+    /// Here, and compared with its digest.
+    Verifying,
 }
 
 /// See [`Event::Retry`].

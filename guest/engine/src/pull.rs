@@ -13,6 +13,7 @@ use crate::{
     registry::{Repository, retrying},
 };
 
+mod again;
 mod blob;
 mod choice;
 mod content;

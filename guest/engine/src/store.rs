@@ -185,6 +185,7 @@ pub trait Store {
     async fn stage_like(&self, lease: &Self::Lease, like: &Digest) -> Result<Self::Stage>;
     async fn decompress(&self, body: Self::Body) -> Result<Self::Body>;
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts>;
+    async fn known_layer(&self, digest: &Digest) -> Result<Option<LayerFacts>>;
     async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()>;
     async fn blobs(&self) -> Result<Vec<(Digest, u64)>>;
     async fn discard_ingests(&self) -> Result<u64>;

@@ -143,7 +143,11 @@ pub(crate) async fn on_demand(inner: &Arc<Inner>, digest: &Digest) -> Result<Lay
     result
 }
 
-async fn known(inner: &Arc<Inner>, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
+/// What was found before; reads no blob.
+pub(crate) async fn known(
+    inner: &Arc<Inner>,
+    digest: &Digest,
+) -> Result<Option<LayerFacts>, Error> {
     let (inner, digest) = (inner.clone(), digest.clone());
     blocking(move || {
         inner

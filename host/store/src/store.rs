@@ -224,6 +224,15 @@ impl Store {
         facts::on_demand(&self.inner, digest).await
     }
 
+    /// What [`layer_facts`](Store::layer_facts) found before, `None` if it was not asked yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DigestMismatch`] as there; [`Error::Database`].
+    pub async fn known_layer_facts(&self, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
+        facts::known(&self.inner, digest).await
+    }
+
     /// Queues layers, as (blob, diff-id), for a check in the background. Durable on return.
     ///
     /// Diff-ids of other algorithms than SHA-256 are not checked.

@@ -73,6 +73,13 @@ impl Lease for HostLease {
     }
 }
 
+fn layer_facts_from_wit(facts: &lent::LayerFacts) -> Result<LayerFacts> {
+    Ok(LayerFacts {
+        diff_id: digest_from_wit(&facts.diff_id)?,
+        size: facts.size,
+    })
+}
+
 /// Bytes in parts of at most what the store takes at once.
 fn parts(bytes: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
     const MOST: usize = 1 << 20;
@@ -165,10 +172,14 @@ impl Store for HostStore {
         let facts = lent::learn_layer(digest.to_string())
             .await
             .map_err(error_from_wit)?;
-        Ok(LayerFacts {
-            diff_id: digest_from_wit(&facts.diff_id)?,
-            size: facts.size,
-        })
+        layer_facts_from_wit(&facts)
+    }
+
+    async fn known_layer(&self, digest: &Digest) -> Result<Option<LayerFacts>> {
+        let known = lent::known_layer(digest.to_string())
+            .await
+            .map_err(error_from_wit)?;
+        known.as_ref().map(layer_facts_from_wit).transpose()
     }
 
     async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()> {

@@ -3,6 +3,7 @@
 mod archives;
 mod authoring;
 mod containers;
+mod integrity;
 mod isolation;
 mod running;
 mod sink;

@@ -112,7 +112,8 @@ impl Display<'_> {
             | Phase::Uploaded
             | Phase::Mounted
             | Phase::Retrying
-            | Phase::Unavailable => return,
+            | Phase::Unavailable
+            | Phase::Verifying => return,
         };
         let line = Line::layer(blob.digest.short(), status, detail);
         self.lines.push(line);

@@ -169,7 +169,11 @@ impl<'a> Display<'a> {
             // Said by the event of its own that comes with it.
             Phase::Retrying => {}
             // Of no concern to a pull.
-            Phase::Uploading | Phase::Uploaded | Phase::Mounted | Phase::Unavailable => {}
+            Phase::Uploading
+            | Phase::Uploaded
+            | Phase::Mounted
+            | Phase::Unavailable
+            | Phase::Verifying => {}
         }
     }
 

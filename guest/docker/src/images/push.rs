@@ -119,7 +119,7 @@ impl Display<'_> {
             // Said by the event of its own that comes with it.
             Phase::Retrying => return,
             // Of no concern to a push.
-            Phase::Downloading | Phase::Downloaded => return,
+            Phase::Downloading | Phase::Downloaded | Phase::Verifying => return,
         };
         self.0
             .push(Line::layer(blob.digest.short(), status, detail));

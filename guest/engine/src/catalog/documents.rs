@@ -64,7 +64,7 @@ impl Essentials {
 
 /// Whether content announced as `media_type` may be a manifest or index. Names
 /// adopted from other tools may lack a type: the bytes decide then.
-pub(super) fn may_be_document(media_type: &str) -> bool {
+pub(crate) fn may_be_document(media_type: &str) -> bool {
     match media_type::kind(media_type) {
         Kind::Index | Kind::Manifest => true,
         Kind::Other => matches!(

@@ -300,6 +300,10 @@ impl Store for Rc<MemoryStore> {
         })
     }
 
+    async fn known_layer(&self, _digest: &Digest) -> Result<Option<LayerFacts>> {
+        Ok(None)
+    }
+
     async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()> {
         self.expected.borrow_mut().extend_from_slice(layers);
         Ok(())

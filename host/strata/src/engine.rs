@@ -4,7 +4,6 @@ use std::{borrow::Cow, fs, path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use strata_store::{Options, Store};
-use tokio::sync::Semaphore;
 use wasmtime::{
     Config, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, InstancePre, Linker},
@@ -16,7 +15,7 @@ use crate::{
     bounds::{Admission, Budget, Memory, Meter, Metered, Ticker},
     compiled::Code,
     instance::{Alone, HasLent, Shared, State, lent},
-    lent::{LARGE_DECODERS, configuration, machine_memory},
+    lent::{configuration, machine_memory},
     outgoing::Outgoing,
 };
 
@@ -105,7 +104,6 @@ impl Engine {
                 outgoing,
                 admission: Admission::new(budget.places()),
                 budget: Arc::new(budget),
-                decoders: Arc::new(Semaphore::new(LARGE_DECODERS)),
                 ticker,
             }),
             connections: capabilities.limits.connections.max(1),

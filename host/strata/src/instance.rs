@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -28,8 +27,6 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     /// Who may run in an instance of its own.
     pub(crate) admission: Arc<Admission>,
-    /// Decoders with much memory that may be made.
-    pub(crate) decoders: Arc<Semaphore>,
     /// Makes long computations yield.
     pub(crate) ticker: Arc<Ticker>,
 }

@@ -9,6 +9,7 @@ mod authoring;
 mod bytes;
 mod containers;
 mod events;
+mod integrity;
 mod transfer;
 
 use crate::{Engine, Result, types};

@@ -6,6 +6,7 @@ pub use crate::bindings::{
         authoring::{CommitOptions, ImportOptions},
         containers::{ChangeKind, ChangedPath, Container, CreateOptions, FileKind, PathStat},
         curation::{Pruned, Removal},
+        integrity::{Affected, Fault, FaultKind, Mended, Outcome as MendedOutcome, Report},
         transfer::{PullOptions, PushOptions},
     },
     strata::image::{

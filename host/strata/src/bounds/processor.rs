@@ -27,10 +27,6 @@ const NANOS_PER_BYTE: u64 = 40;
 /// then, as the others do.
 pub(crate) const STREAK: Duration = Duration::from_secs(1);
 
-/// Most that one poll counts for. A guest yields at every tick, so one that took longer had to wait
-/// for a processor itself, which is no reason to end it.
-const LONGEST_POLL: u64 = 20_000_000;
-
 thread_local! {
     /// Bytes moved in the poll that is under way.
     static MOVED: Cell<u64> = const { Cell::new(0) };
@@ -97,7 +93,8 @@ impl Meter {
     /// # Errors
     /// If it is at its limit.
     pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
-        let busy = self.busy.load(Relaxed).saturating_add(self.running());
+        let running = self.now().saturating_sub(self.entered.load(Relaxed));
+        let busy = self.busy.load(Relaxed).saturating_add(running);
         if u128::from(busy) > self.limit.as_nanos() {
             return Err(wasmtime::Error::new(match self.shared {
                 true => Ended::Hogged,
@@ -108,16 +105,6 @@ impl Meter {
         Ok(UpdateDeadline::Yield(1))
     }
 
-    /// What the present poll counts for so far.
-    fn running(&self) -> u64 {
-        let running = self.now().saturating_sub(self.entered.load(Relaxed));
-        match self.shared {
-            // What others wait for is time as it passes.
-            true => running,
-            false => running.min(LONGEST_POLL),
-        }
-    }
-
     fn enter(&self) {
         self.yielding.store(false, Relaxed);
         MOVED.set(0);
@@ -125,8 +112,7 @@ impl Meter {
     }
 
     fn leave(&self) {
-        let took = self.running();
-        self.entered.store(0, Relaxed);
+        let took = self.now().saturating_sub(self.entered.swap(0, Relaxed));
         if self.shared && !self.yielding.load(Relaxed) {
             self.busy.store(0, Relaxed);
             return;

@@ -14,7 +14,7 @@ use strata::Listener;
 use super::manual;
 pub(crate) use archives::{Import, Load, Save};
 pub(crate) use containers::{Commit, Containers, Copy, Create, Diff, Export, RemoveContainers};
-pub(crate) use images::{History, Images, Inspect, Prune, Remove, Tag};
+pub(crate) use images::{Check, History, Images, Inspect, Prune, Remove, Tag};
 pub(crate) use options::Options;
 pub(crate) use transfer::{Login, Pull, Push};
 
@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Remove unused images and free their space
     #[command(after_long_help = manual::PRUNE)]
     Prune(Prune),
+    /// Compare everything in the store with its digest, and repair it
+    #[command(after_long_help = manual::CHECK)]
+    Check(Check),
     /// Save images to an archive
     #[command(after_long_help = manual::SAVE)]
     Save(Save),

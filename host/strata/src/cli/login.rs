@@ -36,7 +36,7 @@ pub(crate) async fn credentials(
 }
 
 /// What `docker login` has stored for the registry of this reference.
-async fn stored(
+pub(crate) async fn stored(
     reference: &str,
     docker_settings: Option<&Path>,
     terminal: &Terminal,

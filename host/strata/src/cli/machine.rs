@@ -70,6 +70,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Mounted => "mounted",
         Phase::Retrying => "retrying",
         Phase::Unavailable => "unavailable",
+        Phase::Verifying => "verifying",
     }
 }
 

@@ -49,6 +49,19 @@ Exit codes:
 
 `strata COMMAND --help` has examples for each command.";
 
+/// `strata check --help`
+pub(crate) const CHECK: &str = "\
+Examples:
+  strata check                            read everything again
+  strata check --quick                    only sizes, documents and names
+  strata check --repair                   fetch what is damaged or missing
+  strata check --format json | jq '.result.faults'
+
+It may run while a server uses the store. Credentials are those `docker login` has stored.
+
+Exit codes:
+  0 clean   3 everything found was repaired   4 something is damaged   1 the check itself failed";
+
 /// `strata serve --help`
 pub(crate) const SERVE: &str = "\
 Examples:

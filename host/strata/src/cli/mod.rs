@@ -7,6 +7,7 @@
 mod age;
 mod arguments;
 mod bars;
+mod check;
 mod commit;
 mod containers;
 mod copy;
@@ -65,6 +66,10 @@ use terminal::Terminal;
 
 /// The command line or the settings file makes no sense; clap uses the same number.
 const EXIT_USAGE: u8 = 2;
+/// `strata check` mended all it found.
+const EXIT_REPAIRED: u8 = 3;
+/// `strata check` found what is not mended.
+const EXIT_DAMAGED: u8 = 4;
 /// What shells report for a program that signal `n` ended is this plus `n`.
 const EXIT_SIGNAL: u8 = 128;
 
@@ -75,6 +80,10 @@ enum Outcome {
     Done,
     /// Some of it was not; the command has already said why.
     Failed,
+    /// The store had faults, and has none any more.
+    Repaired,
+    /// The store has faults.
+    Damaged,
 }
 
 /// What was asked for makes no sense, which only became clear after the words were parsed.
@@ -167,6 +176,7 @@ async fn dispatch(
             Command::Tag(tag) => tag::run(engine, tag).await,
             Command::Rmi(remove) => remove::run(engine, remove, terminal).await,
             Command::Prune(prune) => prune::run(engine, prune, terminal).await,
+            Command::Check(check) => check::run(engine, check, credentials, terminal).await,
             Command::Save(save) => save::run(engine, save, platforms, terminal).await,
             Command::Load(load) => load::run(engine, load, platforms, terminal).await,
             Command::Import(import) => import::run(engine, import, exact, terminal).await,
@@ -202,6 +212,8 @@ fn exit_code(outcome: anyhow::Result<Outcome>, terminal: &Terminal) -> ExitCode 
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Repaired) => ExitCode::from(EXIT_REPAIRED),
+        Ok(Outcome::Damaged) => ExitCode::from(EXIT_DAMAGED),
         // Whoever read our output has seen enough (`strata images | head`).
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

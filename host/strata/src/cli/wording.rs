@@ -26,6 +26,8 @@ pub(crate) enum Work {
     Export,
     /// `strata cp`
     Copy,
+    /// `strata check`
+    Check,
 }
 
 impl Work {
@@ -45,6 +47,7 @@ impl Work {
             Work::Save => "Saving",
             Work::Export => "Exporting",
             Work::Copy => "Copying",
+            Work::Check => "Checking",
         }
     }
 }
@@ -78,7 +81,7 @@ pub(crate) fn blob(work: Work, blob: &BlobProgress) -> Option<Cow<'static, str>>
             None => "Mounted",
         },
         (Phase::Retrying, _) => "Retrying",
-        (Phase::Unavailable, _) => return None,
+        (Phase::Unavailable | Phase::Verifying, _) => return None,
     };
     Some(word.into())
 }

@@ -7,7 +7,6 @@ mod settings;
 mod steps;
 mod store;
 
-pub(crate) use codec::LARGE_DECODERS;
 pub(crate) use settings::{configuration, machine_memory};
 #[allow(
     unreachable_pub,

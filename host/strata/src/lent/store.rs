@@ -398,6 +398,20 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         }
     }
 
+    async fn known_layer(
+        accessor: &Accessor<T, Self>,
+        name: String,
+    ) -> Outcome<Option<wit::LayerFacts>> {
+        let store = native(accessor);
+        ask! {
+            let known = store.known_layer_facts(&digest(&name)?).await?;
+            known.map(|facts| wit::LayerFacts {
+                diff_id: facts.diff_id.to_string(),
+                size: facts.size,
+            })
+        }
+    }
+
     async fn expect_diff_ids(
         accessor: &Accessor<T, Self>,
         layers: Vec<(String, String)>,

@@ -92,3 +92,21 @@ pub(crate) struct Prune {
     #[command(flatten)]
     pub(crate) printing: Printing,
 }
+
+/// `strata check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Do not read all content again: only sizes, documents and names
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Fetch exactly what is damaged or missing from the registries it came from
+    ///
+    /// Damaged content that no registry has is moved out of the store, to .strata/quarantine.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}

@@ -170,7 +170,9 @@ fn name_of(entry: &Value) -> Option<String> {
     )
 }
 
-fn blob(store: &Path, digest: &str) -> PathBuf {
+/// The file of a blob.
+#[must_use]
+pub fn blob(store: &Path, digest: &str) -> PathBuf {
     let (algorithm, encoded) = digest.split_once(':').unwrap_or(("sha256", digest));
     store.join("blobs").join(algorithm).join(encoded)
 }

@@ -1,0 +1,121 @@
+//! `strata check`: what was damaged at rest is found, said and fetched again, and nothing else is touched.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use strata_tests::client::{Output, strata};
+use strata_tests::house::{House, package_image};
+use strata_tests::image::{Schema, small};
+use strata_tests::layer::Compression;
+use strata_tests::store;
+
+/// What a disk may do to a file.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    Flip,
+    Truncate,
+    Remove,
+}
+
+fn harm(store: &Path, digest: &str, harm: Harm) -> Result<()> {
+    let file = store::blob(store, digest);
+    fs::set_permissions(&file, Permissions::from_mode(0o644))?;
+    match harm {
+        Harm::Flip => {
+            let mut bytes = fs::read(&file)?;
+            let middle = bytes.len() / 2;
+            *bytes.get_mut(middle).context("an empty blob")? ^= 1;
+            fs::write(&file, bytes)?;
+        }
+        Harm::Truncate => fs::File::options().write(true).open(&file)?.set_len(7)?,
+        Harm::Remove => fs::remove_file(&file)?,
+    }
+    Ok(())
+}
+
+async fn check(store: &Path, args: &[&str]) -> Result<Output> {
+    let store = store.display().to_string();
+    strata(
+        &[
+            &["check", "--store", &store, "--format", "json", "--quiet"],
+            args,
+        ]
+        .concat(),
+    )
+    .await
+}
+
+/// The object of the result, if the command ended with this status.
+fn result(output: &Output, status: i32) -> Result<Value> {
+    ensure!(output.status == status, "{output:?}");
+    let line = output.stdout.lines().last().context("no result")?;
+    Ok(serde_json::from_str::<Value>(line)?["result"].take())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pulled_image_is_repaired_from_its_registry_whatever_happened_to_it() -> Result<()> {
+    let house = House::new().await?;
+    let image = package_image(Schema::Oci, Compression::Gzip)?;
+    let reference = house.pulled("made/whole", "1", &image).await?;
+    house.pulled("left/alone", "1", &small("alone")?).await?;
+    let path = house.store.path();
+    result(&check(path, &[]).await?, 0)?;
+    let blobs: Vec<String> = image.contents().map(|blob| blob.digest.clone()).collect();
+    let whole = store::blobs(path)?;
+    for blob in std::iter::once(image.digest()).chain(blobs.iter().map(String::as_str)) {
+        for how in [Harm::Flip, Harm::Truncate, Harm::Remove] {
+            let what = format!("{how:?} of {blob}");
+            harm(path, blob, how)?;
+            let found = result(&check(path, &[]).await?, 4).context(what.clone())?;
+            ensure!(found["faults"][0]["digest"] == blob, "{what}: {found}");
+            ensure!(
+                found["faults"].as_array().map(Vec::len) == Some(1),
+                "{what}: {found}"
+            );
+            ensure!(
+                found["affected"][0]["names"][0] == reference.as_str(),
+                "{what}: {found}"
+            );
+            let mended = result(&check(path, &["--repair"]).await?, 3).context(what.clone())?;
+            ensure!(mended["verdict"] == "repaired", "{what}: {mended}");
+            ensure!(store::blobs(path)? == whole, "{what}");
+            store::check(path).context(what)?;
+        }
+    }
+    result(&check(path, &[]).await?, 0)?;
+    let saved = tempfile::NamedTempFile::new()?;
+    let file = saved.path().display().to_string();
+    house.ok(&["save", "--output", &file, &reference]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_registry_has_is_quarantined_and_its_image_can_be_removed() -> Result<()> {
+    let house = House::new().await?;
+    let image = small("lost")?;
+    house.pulled("lost/image", "1", &image).await?;
+    house.pulled("left/alone", "1", &small("alone")?).await?;
+    let layer = image.contents().last().context("no layer")?.digest.clone();
+    let path = house.store.path();
+    harm(path, &layer, Harm::Flip)?;
+    fs::remove_dir_all(house.registry.storage())?;
+    let mended = result(&check(path, &["--repair"]).await?, 4)?;
+    ensure!(
+        mended["faults"][0]["outcome"]["quarantined"].is_string(),
+        "{mended}"
+    );
+    let kept = path.join(".strata/quarantine");
+    ensure!(fs::read_dir(kept)?.count() == 1);
+    ensure!(!store::blobs(path)?.contains(&layer));
+    for name in house.images(&["lost/image"]).await? {
+        house.ok(&["rmi", &name]).await?;
+    }
+    let images = house.images(&[]).await?;
+    for name in images.iter().filter(|name| name.contains("lost")) {
+        house.ok(&["rmi", name]).await?;
+    }
+    result(&check(path, &[]).await?, 0)?;
+    Ok(())
+}

@@ -4,6 +4,7 @@
 //! priority while nothing is being written.
 
 mod compute;
+mod demand;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +14,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use crate::open::Inner;
-use crate::sync::{blocking, lock};
+pub(crate) use demand::{known, on_demand};
+
+use crate::sync::lock;
 use crate::{Algorithm, Digest, Error};
 
 /// Layers decompressed at once on demand: a zstd or xz window may take 128 MiB each.
@@ -37,7 +40,7 @@ pub(crate) struct Facts {
     state: Mutex<State>,
     changed: Condvar,
     computing: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
-    permits: tokio::sync::Semaphore,
+    permits: Arc<tokio::sync::Semaphore>,
 }
 
 struct State {
@@ -55,7 +58,7 @@ impl Default for Facts {
             }),
             changed: Condvar::new(),
             computing: Mutex::default(),
-            permits: tokio::sync::Semaphore::new(PARALLEL),
+            permits: Arc::new(tokio::sync::Semaphore::new(PARALLEL)),
         }
     }
 }
@@ -110,72 +113,6 @@ impl Facts {
         }
         !self.stopped()
     }
-}
-
-/// Facts of a layer, from the database or computed now.
-pub(crate) async fn on_demand(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
-    if inner.layout.blob_size(digest)?.is_none() {
-        return Err(Error::NotFound(format!(
-            "blob {digest} is not in the store"
-        )));
-    }
-    if let Some(facts) = known(inner, digest).await? {
-        return Ok(facts);
-    }
-    // Of several who ask at once, one computes and the others read its result.
-    let turn = lock(&inner.facts.computing)
-        .entry(digest.clone())
-        .or_default()
-        .clone();
-    let result = {
-        let _turn = turn.lock().await;
-        match known(inner, digest).await {
-            Ok(Some(facts)) => Ok(facts),
-            Ok(None) => compute_and_keep(inner, digest).await,
-            Err(error) => Err(error),
-        }
-    };
-    let mut computing = lock(&inner.facts.computing);
-    // Two: the map's and ours.
-    if Arc::strong_count(&turn) <= 2 {
-        computing.remove(digest);
-    }
-    result
-}
-
-/// What was found before; reads no blob.
-pub(crate) async fn known(
-    inner: &Arc<Inner>,
-    digest: &Digest,
-) -> Result<Option<LayerFacts>, Error> {
-    let (inner, digest) = (inner.clone(), digest.clone());
-    blocking(move || {
-        inner
-            .database
-            .read(|connection, _| look_up(connection, &digest))
-    })
-    .await
-}
-
-async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
-    let _permit = inner.facts.permits.acquire().await;
-    let (inner, digest) = (inner.clone(), digest.clone());
-    blocking(move || {
-        let (file, _) = inner.layout.open_blob(&digest)?;
-        let facts = compute::compute(&digest, file, &mut || true)?
-            .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
-        if !inner.writable {
-            return Ok(facts);
-        }
-        inner
-            .database
-            .write(|transaction, _| {
-                keep(transaction, &digest, &facts)?;
-                Ok(look_up(transaction, &digest))
-            })??
-            .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
-    })
-    .await
 }
 
 /// Queues checks; those whose facts are known are made at once.

@@ -116,6 +116,41 @@ async fn a_lease_lives_as_long_as_any_of_its_clones() {
 }
 
 #[tokio::test]
+async fn nobody_waits_until_hundreds_of_leases_have_ended() {
+    let f = Fixture::new();
+    let mut leases = Vec::new();
+    for number in 0..300_u32 {
+        let lease = f.lease().await;
+        f.store
+            .stat(&Digest::of(&number.to_le_bytes()), Some(&lease))
+            .await
+            .unwrap();
+        leases.push(lease);
+    }
+    let database = f.directory.path().join(".strata/leases.db");
+    let database = rusqlite::Connection::open(database).unwrap();
+    let left = |table| {
+        let count = format!("SELECT count(*) FROM {table}");
+        let left = database.query_row(&count, [], |row| row.get::<_, i64>(0));
+        left.unwrap()
+    };
+    assert_eq!((left("leases"), left("protections")), (300, 300));
+    // While another process has the database, what waits for it does not return.
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    drop(leases);
+    database.execute_batch("COMMIT").unwrap();
+    // They were put down together, and one more that ends now is, too.
+    drop(f.lease().await);
+    for _ in 0..1000 {
+        if (left("leases"), left("protections")) == (0, 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} leases stay in the database", left("leases"));
+}
+
+#[tokio::test]
 async fn a_lease_of_another_store_is_refused() {
     let (f, other) = (Fixture::new(), Fixture::new());
     let (_own, lease) = (f.lease().await, other.lease().await);

@@ -1,0 +1,139 @@
+//! Facts somebody waits for: computed once for all who ask, and only as long as one does.
+
+use std::sync::Arc;
+
+use super::{Facts, LayerFacts, compute, keep, look_up};
+use crate::open::Inner;
+use crate::sync::{blocking, lock};
+use crate::{Digest, Error};
+
+/// Facts of a layer, from the database or computed now.
+pub(crate) async fn on_demand(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
+    if inner.layout.blob_size(digest)?.is_none() {
+        return Err(Error::NotFound(format!(
+            "blob {digest} is not in the store"
+        )));
+    }
+    if let Some(facts) = known(inner, digest).await? {
+        return Ok(facts);
+    }
+    // Of several who ask at once, one computes and the others read its result.
+    let queue = Queue::join(&inner.facts, digest);
+    let _turn = queue.turn.lock().await;
+    match known(inner, digest).await? {
+        Some(facts) => Ok(facts),
+        None => compute_and_keep(inner, digest).await,
+    }
+}
+
+/// A place among those who ask for the same facts, given up when it is dropped.
+struct Queue<'a> {
+    facts: &'a Facts,
+    digest: &'a Digest,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Queue<'a> {
+    fn join(facts: &'a Facts, digest: &'a Digest) -> Queue<'a> {
+        let turn = lock(&facts.computing)
+            .entry(digest.clone())
+            .or_default()
+            .clone();
+        Queue {
+            facts,
+            digest,
+            turn,
+        }
+    }
+}
+
+impl Drop for Queue<'_> {
+    fn drop(&mut self) {
+        let mut computing = lock(&self.facts.computing);
+        // Two: the map's and ours.
+        if Arc::strong_count(&self.turn) <= 2 {
+            computing.remove(self.digest);
+        }
+    }
+}
+
+/// What was found before; reads no blob.
+pub(crate) async fn known(
+    inner: &Arc<Inner>,
+    digest: &Digest,
+) -> Result<Option<LayerFacts>, Error> {
+    let (inner, digest) = (inner.clone(), digest.clone());
+    blocking(move || {
+        inner
+            .database
+            .read(|connection, _| look_up(connection, &digest))
+    })
+    .await
+}
+
+async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
+    let permit = inner.facts.permits.clone().acquire_owned().await;
+    let (inner, digest) = (inner.clone(), digest.clone());
+    // Held by whoever waits for this: without them the thread stops, and only then gives its
+    // permit back.
+    let waiting = Arc::new(());
+    let waited_for = Arc::downgrade(&waiting);
+    let computed = blocking(move || {
+        let _permit = permit;
+        let (file, _) = inner.layout.open_blob(&digest)?;
+        let facts = compute::compute(&digest, file, &mut || waited_for.strong_count() > 0)?
+            .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
+        if !inner.writable {
+            return Ok(facts);
+        }
+        inner
+            .database
+            .write(|transaction, _| {
+                keep(transaction, &digest, &facts)?;
+                Ok(look_up(transaction, &digest))
+            })??
+            .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
+    })
+    .await;
+    drop(waiting);
+    computed
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs::File;
+    use std::time::Duration;
+
+    use super::super::PARALLEL;
+    use super::*;
+    use crate::{Options, open};
+
+    /// Bytes that take seconds to hash, and no room on the disk.
+    const LARGE: u64 = 16 << 30;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_stops_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (inner, _background) = open::open(directory.path(), &Options::default()).unwrap();
+        let digest = Digest::of(b"large");
+        let path = directory.path().join("blobs/sha256").join(digest.hex());
+        File::create(path).unwrap().set_len(LARGE).unwrap();
+        let facts = &inner.facts;
+        let mut asked = Box::pin(on_demand(&inner, &digest));
+        let begun = async {
+            while facts.permits.available_permits() == PARALLEL {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            done = &mut asked => panic!("{done:?}"),
+            () = begun => {}
+        }
+        drop(asked);
+        assert!(lock(&facts.computing).is_empty());
+        drop(facts.permits.acquire_many(PARALLEL as u32).await);
+        assert_eq!(known(&inner, &digest).await.unwrap(), None);
+    }
+}

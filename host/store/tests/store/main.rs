@@ -15,6 +15,7 @@ mod facts;
 mod full_disk;
 mod index;
 mod ingest;
+mod leases;
 mod names;
 mod open;
 mod processes;

@@ -1,10 +1,12 @@
 //! Blobs being written: the handle, and how bytes get to the thread that hashes and writes them.
 //!
-//! Each open ingest or stage has one worker thread ([`worker`]) behind a bounded queue, so parallel layers
-//! use all cores and a slow disk slows the download instead of filling memory. The queue is a
-//! mutex, a condition variable for the worker and wakers for the senders: that serves `async`
-//! callers and hand-written `poll` functions alike.
+//! Each open ingest or stage has a worker ([`worker`]) behind a bounded queue, so parallel layers use
+//! all cores and a slow disk slows the download instead of filling memory. A worker has a thread
+//! ([`pool`]) only while there is something to do: one whose client stalls costs an open file and some
+//! hundred bytes. The queue is a mutex and wakers for the senders: that serves `async` callers and
+//! hand-written `poll` functions alike.
 
+mod pool;
 mod queue;
 mod stage;
 mod twin;
@@ -27,6 +29,7 @@ use crate::sync::lock;
 use crate::verify::{self, Verdict};
 use crate::{Digest, Error, damage};
 
+use pool::POOL;
 use queue::{Queue, Request};
 use worker::{Goal, Worker};
 
@@ -252,31 +255,20 @@ pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ing
         }
         let queue = Arc::new(Queue::new(Some(size), length));
         let goal = Goal::Blob(digest.clone());
-        let worker = Worker::new(inner.clone(), queue.clone(), goal.clone(), file, path, None);
-        spawn(inner, &queue, &goal, worker, length)?;
+        let worker = Worker::new(inner.clone(), goal.clone(), file, path, None);
+        start(inner, &queue, &goal, worker)?;
         return Ok(IngestState::Open(Ingest { queue }));
     }
 }
 
-/// Starts the thread of a worker. `length` is what its file has from before.
-fn spawn(
-    inner: &Inner,
-    queue: &Arc<Queue>,
-    goal: &Goal,
-    worker: Worker,
-    length: u64,
-) -> Result<(), Error> {
+/// Starts a worker.
+fn start(inner: &Inner, queue: &Arc<Queue>, goal: &Goal, worker: Worker) -> Result<(), Error> {
+    POOL.enter().doing(|| "starting a thread to write with")?;
     if let Goal::Blob(digest) = goal {
         lock(&inner.ingests.queues).insert(digest.clone(), queue.clone());
     }
     inner.ingests.open.fetch_add(1, Ordering::Relaxed);
-    let spawned = std::thread::Builder::new()
-        .name("strata-ingest".into())
-        .spawn(move || worker.run(length));
-    if let Err(error) = spawned {
-        closed(inner, goal);
-        return Err(Error::io("starting a thread to write with", error));
-    }
+    queue.start(worker);
     Ok(())
 }
 
@@ -286,6 +278,7 @@ fn closed(inner: &Inner, goal: &Goal) {
         lock(&inner.ingests.queues).remove(digest);
     }
     inner.ingests.open.fetch_sub(1, Ordering::Relaxed);
+    POOL.leave();
     inner.facts.wake();
 }
 

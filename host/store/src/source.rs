@@ -30,16 +30,19 @@ pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Resul
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
     inner.database.write(|transaction, _| {
-        let mut insert =
-            transaction.prepare_cached("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)")?;
+        // Later than any before, whatever the clock says.
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO sources VALUES (?1, ?2, max(?3, 1 + coalesce(
+                 (SELECT max(noted) FROM sources WHERE digest = ?1), 0)))",
+        )?;
         let mut bound = transaction.prepare_cached(
             "DELETE FROM sources WHERE digest = ?1 AND repository NOT IN
                  (SELECT repository FROM sources WHERE digest = ?1
-                  ORDER BY noted DESC, repository = ?2 DESC LIMIT ?3)",
+                  ORDER BY noted DESC LIMIT ?2)",
         )?;
         for digest in digests {
             insert.execute((digest.as_str(), repository, now))?;
-            bound.execute((digest.as_str(), repository, MOST))?;
+            bound.execute((digest.as_str(), MOST))?;
         }
         Ok(())
     })
@@ -57,7 +60,7 @@ pub(crate) fn of(inner: &Inner, digest: &Digest) -> Result<Vec<String>, Error> {
             return Ok(Vec::new());
         }
         let mut query = connection.prepare_cached(
-            "SELECT repository FROM sources WHERE digest = ? ORDER BY noted DESC, repository",
+            "SELECT repository FROM sources WHERE digest = ? ORDER BY noted DESC",
         )?;
         let rows = query.query_map([digest.as_str()], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)

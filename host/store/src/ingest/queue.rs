@@ -1,12 +1,14 @@
-//! The bounded queue between an ingest's senders and its worker.
+//! The bounded queue between an ingest's senders and its worker, which gets a thread of the pool while
+//! there is something to do.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::pool::POOL;
+use super::worker::Worker;
 use crate::sync::lock;
 use crate::{Digest, Error};
 
@@ -14,8 +16,6 @@ use crate::{Digest, Error};
 const CAPACITY: usize = 1024 * 1024;
 /// Bytes worth a batch: fewer, larger system calls and fewer changes between threads.
 const BATCH: usize = 256 * 1024;
-/// How long a smaller batch may wait for more, so that a slow download still gets to the file.
-const LINGER: Duration = Duration::from_millis(20);
 
 /// What a handle wants from the worker, apart from writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,14 @@ pub(super) enum Request {
 
 /// What the worker has to do next.
 pub(super) enum Work {
+    /// Hash so many bytes that are in the file from before.
+    Begin(u64),
     Write(VecDeque<Bytes>),
     Reset,
     Commit,
     Close,
+    /// Nothing, for now.
+    Rest,
 }
 
 /// How a worker ended: the blob it published with its size in bytes, `None` if it only was closed.
@@ -39,13 +43,19 @@ pub(super) type Outcome = Result<Option<(Digest, u64)>, Error>;
 pub(super) struct Queue {
     size: Option<u64>,
     state: Mutex<State>,
-    /// For the worker.
-    work: Condvar,
+    /// Gone when it has ended.
+    worker: Mutex<Option<Worker>>,
     /// For threads that wait for the worker to end.
     ended: Condvar,
 }
 
 struct State {
+    /// Bytes in the file from before that are not hashed yet.
+    begin: u64,
+    /// Whether a thread is at work, or about to be.
+    running: bool,
+    /// Whether one will look in a moment.
+    lingering: bool,
     pieces: VecDeque<Bytes>,
     queued: usize,
     writing: usize,
@@ -63,6 +73,9 @@ impl Queue {
         Queue {
             size,
             state: Mutex::new(State {
+                begin: accepted,
+                running: false,
+                lingering: false,
                 pieces: VecDeque::new(),
                 queued: 0,
                 writing: 0,
@@ -74,7 +87,7 @@ impl Queue {
                 outcome: None,
                 wakers: Vec::new(),
             }),
-            work: Condvar::new(),
+            worker: Mutex::new(None),
             ended: Condvar::new(),
         }
     }
@@ -104,25 +117,21 @@ impl Queue {
         Poll::Ready(state.check())
     }
 
-    pub(super) fn send(&self, bytes: Bytes) -> Result<(), Error> {
+    pub(super) fn send(self: &Arc<Self>, bytes: Bytes) -> Result<(), Error> {
         if bytes.is_empty() {
             return Ok(());
         }
         let mut state = lock(&self.state);
         state.check()?;
         state.check_room(self.size, bytes.len() as u64)?;
-        let before = state.queued;
         state.accepted += bytes.len() as u64;
         state.queued += bytes.len();
         state.pieces.push_back(bytes);
-        // The worker sleeps until there is something, and then until it is worth a batch.
-        if before == 0 || (before < BATCH && state.queued >= BATCH) {
-            self.work.notify_one();
-        }
+        self.wake_worker(&mut state);
         Ok(())
     }
 
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_flush(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let mut state = lock(&self.state);
         if let Err(error) = state.check() {
             return Poll::Ready(Err(error));
@@ -131,12 +140,12 @@ impl Queue {
             return Poll::Ready(Ok(()));
         }
         state.flush = true;
-        self.work.notify_one();
+        self.wake_worker(&mut state);
         state.register(cx);
         Poll::Pending
     }
 
-    pub(super) fn request(&self, request: Request) {
+    pub(super) fn request(self: &Arc<Self>, request: Request) {
         let mut state = lock(&self.state);
         match request {
             Request::Reset => {
@@ -149,7 +158,7 @@ impl Queue {
                 state.last.get_or_insert(request);
             }
         }
-        self.work.notify_one();
+        self.wake_worker(&mut state);
     }
 
     pub(super) fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -187,39 +196,82 @@ impl Queue {
 
     // ---- the worker ----
 
-    /// Waits for work. Everything queued is one batch.
-    pub(super) fn next(&self) -> Work {
-        let mut state = lock(&self.state);
-        let mut lingered = false;
+    /// Gives the queue its worker, which begins with what is in the file from before.
+    pub(super) fn start(self: &Arc<Self>, worker: Worker) {
+        *lock(&self.worker) = Some(worker);
+        self.wake_worker(&mut lock(&self.state));
+    }
+
+    /// Sees to it that a thread comes if there is something to do.
+    fn wake_worker(self: &Arc<Self>, state: &mut State) {
+        if state.running || state.outcome.is_some() {
+            return;
+        }
+        if state.is_urgent() {
+            state.running = true;
+            POOL.run(self.clone());
+        } else if state.queued > 0 && !state.lingering {
+            state.lingering = true;
+            POOL.linger(self.clone());
+        }
+    }
+
+    /// Works until there is nothing to do or others wait. On a thread of the pool; `lingered` if what is
+    /// queued has waited for more.
+    pub(super) fn turn(self: &Arc<Self>, mut lingered: bool) {
+        if lingered {
+            let mut state = lock(&self.state);
+            state.lingering = false;
+            if state.running || state.outcome.is_some() {
+                return;
+            }
+            state.running = true;
+        }
+        let mut slot = lock(&self.worker);
+        let Some(worker) = slot.as_mut() else { return };
         loop {
-            if state.reset {
-                return Work::Reset;
+            let work = self.next(std::mem::take(&mut lingered));
+            if matches!(work, Work::Rest) {
+                return;
             }
-            let urgent = lingered || state.flush || state.last.is_some();
-            if state.queued >= BATCH || (state.queued > 0 && urgent) {
-                state.writing = state.queued;
-                state.queued = 0;
-                return Work::Write(std::mem::take(&mut state.pieces));
+            if let Some(outcome) = worker.work(self, work) {
+                // What it held goes first: whoever learns of the end finds the lock free.
+                if let Some(worker) = slot.take() {
+                    worker.close();
+                }
+                self.end(outcome);
+                return;
             }
-            match state.last {
-                Some(Request::Commit) => return Work::Commit,
-                Some(Request::Close | Request::Reset) => return Work::Close,
-                None => {}
-            }
-            if state.queued > 0 {
-                let (next, timeout) = self
-                    .work
-                    .wait_timeout(state, LINGER)
-                    .unwrap_or_else(PoisonError::into_inner);
-                state = next;
-                lingered = timeout.timed_out();
-            } else {
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+            if POOL.is_busy() {
+                drop(slot);
+                POOL.run(self.clone());
+                return;
             }
         }
+    }
+
+    /// What to do next. Everything queued is one batch.
+    fn next(self: &Arc<Self>, lingered: bool) -> Work {
+        let mut state = lock(&self.state);
+        if state.begin > 0 {
+            return Work::Begin(std::mem::take(&mut state.begin));
+        }
+        if state.reset {
+            return Work::Reset;
+        }
+        if state.queued > 0 && (lingered || state.is_urgent()) {
+            state.writing = state.queued;
+            state.queued = 0;
+            return Work::Write(std::mem::take(&mut state.pieces));
+        }
+        match state.last {
+            Some(Request::Commit) => return Work::Commit,
+            Some(Request::Close | Request::Reset) => return Work::Close,
+            None => {}
+        }
+        state.running = false;
+        self.wake_worker(&mut state);
+        Work::Rest
     }
 
     /// The batch is in the file.
@@ -262,8 +314,8 @@ impl Queue {
         lock(&self.state).failure.as_ref().map(Error::again)
     }
 
-    /// The worker ends.
-    pub(super) fn end(&self, outcome: Outcome) {
+    /// The worker has ended.
+    fn end(&self, outcome: Outcome) {
         let mut state = lock(&self.state);
         state.last.get_or_insert(Request::Close);
         state.pieces.clear();
@@ -274,6 +326,15 @@ impl Queue {
 }
 
 impl State {
+    /// Whether there is something to do that cannot wait for more.
+    fn is_urgent(&self) -> bool {
+        self.begin > 0
+            || self.reset
+            || self.last.is_some()
+            || self.queued >= BATCH
+            || (self.flush && self.queued > 0)
+    }
+
     fn check(&self) -> Result<(), Error> {
         match (&self.failure, self.last) {
             (Some(failure), _) => Err(failure.again()),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::queue::{Queue, Request};
 use super::twin::Twin;
 use super::worker::{Goal, Worker};
-use super::{IngestSink, spawn};
+use super::{IngestSink, start};
 use crate::error::Doing as _;
 use crate::lease::Lease;
 use crate::open::Inner;
@@ -101,15 +101,8 @@ pub(crate) fn open(
     let file = owner::create_locked(&path).doing(|| "creating a staged blob")?;
     let queue = Arc::new(Queue::new(None, 0));
     let goal = Goal::Stage { lease: id };
-    let worker = Worker::new(
-        inner.clone(),
-        queue.clone(),
-        goal.clone(),
-        file,
-        path.clone(),
-        twin,
-    );
-    if let Err(error) = spawn(inner, &queue, &goal, worker, 0) {
+    let worker = Worker::new(inner.clone(), goal.clone(), file, path.clone(), twin);
+    if let Err(error) = start(inner, &queue, &goal, worker) {
         let _ = fs::remove_file(path);
         return Err(error);
     }

@@ -1,5 +1,6 @@
 //! A blob that is here and may be what is being staged: compared instead of written.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -21,9 +22,16 @@ pub(super) struct Twin {
     size: u64,
     /// Bytes that were equal.
     position: u64,
-    buffer: Vec<u8>,
-    /// Where in `buffer` is [`PART`] bytes of room.
-    start: usize,
+}
+
+thread_local! {
+    /// What is read to be compared, and where in it the room begins. Of each writing thread rather than
+    /// of each blob: those may be many, and stand still.
+    static STORED: RefCell<(Vec<u8>, usize)> = {
+        let (mut buffer, start) = buffer(PART);
+        buffer.resize(start + PART, 0);
+        RefCell::new((buffer, start))
+    };
 }
 
 impl Twin {
@@ -35,15 +43,11 @@ impl Twin {
             return Ok(None);
         }
         let (file, stamp) = inner.layout.open_blob(digest)?;
-        let (mut buffer, start) = buffer(PART);
-        buffer.resize(start + PART, 0);
         Ok(Some(Twin {
             digest: digest.clone(),
             file,
             size: stamp.size,
             position: 0,
-            buffer,
-            start,
         }))
     }
 
@@ -58,15 +62,18 @@ impl Twin {
     /// How many bytes these are, if the blob goes on with them. A blob that cannot be read is
     /// another one.
     pub(super) fn equal(&mut self, pieces: &VecDeque<Bytes>) -> Option<u64> {
-        let mut position = self.position;
-        for part in pieces.iter().flat_map(|piece| piece.chunks(PART)) {
-            let stored = self.buffer.get_mut(self.start..)?.get_mut(..part.len())?;
-            self.file.read_exact_at(stored, position).ok()?;
-            if stored != part {
-                return None;
+        let position = STORED.with_borrow_mut(|(buffer, start)| {
+            let mut position = self.position;
+            for part in pieces.iter().flat_map(|piece| piece.chunks(PART)) {
+                let stored = buffer.get_mut(*start..)?.get_mut(..part.len())?;
+                self.file.read_exact_at(stored, position).ok()?;
+                if stored != part {
+                    return None;
+                }
+                position += part.len() as u64;
             }
-            position += part.len() as u64;
-        }
+            Some(position)
+        })?;
         let equal = position - self.position;
         self.position = position;
         Some(equal)

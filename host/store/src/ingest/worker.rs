@@ -1,4 +1,4 @@
-//! The thread behind an ingest or a stage: hashes, writes, and finally publishes.
+//! The work behind an ingest or a stage: hashes, writes, and finally publishes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -55,7 +55,6 @@ impl fmt::Display for Goal {
 
 pub(super) struct Worker {
     inner: Arc<Inner>,
-    queue: Arc<Queue>,
     goal: Goal,
     file: File,
     path: PathBuf,
@@ -73,7 +72,6 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         inner: Arc<Inner>,
-        queue: Arc<Queue>,
         goal: Goal,
         file: File,
         path: PathBuf,
@@ -82,7 +80,6 @@ impl Worker {
         let hasher = goal.hasher();
         Worker {
             inner,
-            queue,
             goal,
             file,
             path,
@@ -94,19 +91,44 @@ impl Worker {
         }
     }
 
-    /// The thread. `length` is what the file has from before.
-    pub(super) fn run(mut self, length: u64) {
+    /// Does a piece of work. The outcome is that of the whole ingest, once there is one.
+    pub(super) fn work(&mut self, queue: &Queue, work: Work) -> Option<Outcome> {
         // A panic is a fault of this program, but nobody may wait for its outcome forever.
-        let work = std::panic::AssertUnwindSafe(|| self.work(length));
-        let outcome = std::panic::catch_unwind(work).unwrap_or_else(|_| {
-            Err(Error::io(
+        let work = std::panic::AssertUnwindSafe(|| self.try_work(queue, work));
+        std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            Some(Err(Error::io(
                 "the writing thread panicked",
                 io::ErrorKind::Other.into(),
-            ))
-        });
+            )))
+        })
+    }
+
+    fn try_work(&mut self, queue: &Queue, work: Work) -> Option<Outcome> {
+        match work {
+            Work::Begin(length) => {
+                if let Err(error) = self.rehash(length) {
+                    queue.fail(error, self.length);
+                }
+            }
+            Work::Write(pieces) => match self.write(pieces) {
+                Ok(()) => queue.written(),
+                Err(error) => queue.fail(error, self.length),
+            },
+            Work::Reset => {
+                let result = self.truncate();
+                queue.was_reset(result);
+            }
+            Work::Commit => return Some(self.commit(queue).map(Some)),
+            Work::Close => return Some(Ok(None)),
+            Work::Rest => {}
+        }
+        None
+    }
+
+    /// Gives back what it held.
+    pub(super) fn close(self) {
         let Worker {
             inner,
-            queue,
             goal,
             file,
             path,
@@ -119,29 +141,6 @@ impl Worker {
         // In this order: whoever learns of the end finds the lock free.
         drop(file);
         super::closed(&inner, &goal);
-        drop(inner);
-        queue.end(outcome);
-    }
-
-    /// Works until the handle commits or is dropped.
-    fn work(&mut self, length: u64) -> Outcome {
-        if let Err(error) = self.rehash(length) {
-            self.queue.fail(error, self.length);
-        }
-        loop {
-            match self.queue.next() {
-                Work::Write(pieces) => match self.write(pieces) {
-                    Ok(()) => self.queue.written(),
-                    Err(error) => self.queue.fail(error, self.length),
-                },
-                Work::Reset => {
-                    let result = self.truncate();
-                    self.queue.was_reset(result);
-                }
-                Work::Commit => return self.commit().map(Some),
-                Work::Close => return Ok(None),
-            }
-        }
     }
 
     /// Hash states are not kept on disk: a resumed file is read once more.
@@ -237,11 +236,11 @@ impl Worker {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<(Digest, u64), Error> {
-        if let Some(error) = self.queue.failure() {
+    fn commit(&mut self, queue: &Queue) -> Result<(Digest, u64), Error> {
+        if let Some(error) = queue.failure() {
             return Err(error);
         }
-        if let Some(expected) = self.queue.size()
+        if let Some(expected) = queue.size()
             && self.length != expected
         {
             return Err(Error::TooShort {

@@ -285,12 +285,8 @@ async fn sources_are_kept_latest_first_until_the_blob_is_deleted() {
         .note_source(std::slice::from_ref(&a), "example.com/4");
     last.await.unwrap();
     let sources = f.store.sources(&a).await.unwrap();
-    assert_eq!(sources.len(), 8);
-    assert!(sources.contains(&"example.com/4".to_owned()), "{sources:?}");
-    assert!(
-        !sources.contains(&"example.com/0".to_owned()),
-        "{sources:?}"
-    );
+    let latest = [4, 9, 8, 7, 6, 5, 3, 2].map(|i| format!("example.com/{i}"));
+    assert_eq!(sources, latest);
     for bad in ["", "a\nb", &"x".repeat(1025)] {
         let refused = f.store.note_source(&both, bad).await;
         assert!(matches!(refused, Err(Error::Invalid(_))), "{bad:?}");

@@ -272,3 +272,50 @@ async fn discarding_leaves_open_ingests_alone() {
     assert_eq!(discarded, 2);
     assert_eq!(ingest.offset(), 2);
 }
+
+/// Threads of this process that hash and write.
+fn writing_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| std::fs::read(task.unwrap().path().join("comm")).ok());
+    names
+        .filter(|name| name.starts_with(b"strata-ingest"))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_stall_cost_no_threads_and_others_go_on() {
+    const STALLED: usize = 200;
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let blobs: Vec<Bytes> = (0..STALLED).map(|i| noise(1000 + i).into()).collect();
+    let mut stalled = Vec::new();
+    for bytes in &blobs {
+        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        let state = f.store.open_ingest(&digest, size, &lease).await.unwrap();
+        let mut ingest = opened(state);
+        ingest.write(bytes.slice(..500)).await.unwrap();
+        stalled.push(ingest);
+    }
+    for ingest in &stalled {
+        ingest.sink().flush().await.unwrap();
+    }
+    // Those of other tests are among them.
+    assert!(writing_threads() <= 32, "{}", writing_threads());
+    let large = noise(3_000_000);
+    let digest = Digest::of(&large);
+    let state = f.store.open_ingest(&digest, 3_000_000, &lease).await;
+    let mut ingest = opened(state.unwrap());
+    ingest.write(large.into()).await.unwrap();
+    ingest.commit().await.unwrap();
+    let mut finishing = Vec::new();
+    for (mut ingest, bytes) in stalled.into_iter().zip(blobs) {
+        finishing.push(tokio::spawn(async move {
+            ingest.write(bytes.slice(500..)).await.unwrap();
+            ingest.commit().await.unwrap();
+        }));
+    }
+    for finishing in finishing {
+        finishing.await.unwrap();
+    }
+    assert_eq!(f.store.blobs().await.unwrap().len(), STALLED + 1);
+}

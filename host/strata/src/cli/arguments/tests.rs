@@ -95,6 +95,12 @@ fn the_defaults_in_the_help_are_those_of_the_library() {
     let memory: ByteCount = default("memory-limit").parse().unwrap();
     assert_eq!(memory, ByteCount(limits.memory));
     assert_eq!(default("connections"), limits.connections.to_string());
+    for (long, limit) in [
+        ("compute-limit", limits.compute),
+        ("stall-limit", limits.stall),
+    ] {
+        assert_eq!(default(long), limit.as_secs().to_string());
+    }
     assert_eq!(
         default("parallel-layers"),
         limits.parallel_layers.to_string()

@@ -73,6 +73,7 @@ impl Output {
 pub struct Docker {
     host: String,
     config: TempDir,
+    verifies: bool,
 }
 
 impl Docker {
@@ -84,7 +85,17 @@ impl Docker {
         Ok(Self {
             host: host.to_owned(),
             config: tempfile::tempdir()?,
+            verifies: false,
         })
+    }
+
+    /// The same with `DOCKER_TLS_VERIFY=1`; the certificates are in its configuration folder.
+    #[must_use]
+    pub fn verifying(self) -> Self {
+        Self {
+            verifies: true,
+            ..self
+        }
     }
 
     /// Its configuration folder (`DOCKER_CONFIG`).
@@ -125,6 +136,14 @@ impl Docker {
             docker.env_remove(name);
         }
         docker.env("DOCKER_CLI_HINTS", "false");
+        match self.verifies {
+            true => docker
+                .env("DOCKER_TLS_VERIFY", "1")
+                .env("DOCKER_CERT_PATH", self.config.path()),
+            false => docker
+                .env_remove("DOCKER_TLS_VERIFY")
+                .env_remove("DOCKER_CERT_PATH"),
+        };
         docker
     }
 }

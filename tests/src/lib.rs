@@ -14,6 +14,7 @@ pub mod layer;
 pub mod layout;
 pub mod poll;
 pub mod push;
+pub mod raw;
 pub mod registry;
 pub mod server;
 pub mod store;

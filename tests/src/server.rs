@@ -86,6 +86,19 @@ impl Server {
         Ok(self.process.kill().await?)
     }
 
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        let pid = self
+            .process
+            .id()
+            .and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
+        rustix::process::kill_process(pid.context("strata has ended")?, signal)?;
+        Ok(())
+    }
+
     /// Sends SIGTERM and waits for the end.
     ///
     /// # Errors
@@ -99,14 +112,7 @@ impl Server {
     /// # Errors
     /// When it does not end.
     pub async fn stop(mut self) -> Result<(ExitStatus, String)> {
-        let pid = self
-            .process
-            .id()
-            .and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
-        rustix::process::kill_process(
-            pid.context("strata has ended")?,
-            rustix::process::Signal::TERM,
-        )?;
+        self.signal(rustix::process::Signal::TERM)?;
         let status = within("strata to end", self.process.wait()).await??;
         Ok((status, self.log()?))
     }

@@ -55,13 +55,15 @@ pub struct Limits {
     pub total_memory: Option<u64>,
     /// Processor time of one operation. What moving its bytes costs is not counted.
     pub compute: Duration,
-    /// How long a client may neither send what it has begun nor read what it asked for.
+    /// How long a client may neither send what it has begun nor read what it asked for, and how long
+    /// a connection is kept on which nothing is asked.
     pub stall: Duration,
     /// Layers one pull fetches at once, 1 to 64.
     pub parallel_layers: u8,
     /// Check diff-ids before a pull ends instead of right after it.
     pub verify_diff_ids_first: bool,
-    /// Client connections served at once; further ones wait to be accepted.
+    /// Client connections served at once. For a further one an idle one is closed,
+    /// or it waits.
     pub connections: usize,
 }
 

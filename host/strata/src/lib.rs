@@ -47,4 +47,4 @@ pub mod types;
 pub use capabilities::{Capabilities, Limits};
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use serve::{Bound, Listener, bind};
+pub use serve::{Access, Bound, Listener, Tls, TlsFiles, bind};

@@ -1,43 +1,47 @@
 //! Serving the component: accepts connections and pumps requests into it.
 
+mod answer;
 mod answering;
 mod bulk;
 mod clients;
 mod company;
+mod connection;
+mod desk;
+mod framing;
 mod gather;
+mod guard;
+mod head;
 mod instances;
+mod intake;
 mod lanes;
 mod listener;
 mod operation;
 mod outcome;
 mod own;
+mod patience;
+mod slots;
+mod socket;
+mod target;
+mod tls;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
-    task::JoinSet,
-};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::task::JoinSet;
 use wasmtime_wasi_http::{WasiBody, p3::bindings::ServicePre};
 
-pub use listener::{Bound, Listener, bind};
+pub use listener::{Access, Bound, Listener, bind};
+pub use tls::{Tls, TlsFiles};
 
 use crate::{Engine, Error, Result, instance::Alone};
 use answering::Answering;
+use connection::Rules;
 use operation::Closing;
+use slots::Slots;
 
-/// A client that sends no complete request head for this long is cut off; an
-/// idle connection between requests is not affected.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long running requests may go on after a shutdown was asked for. What they
 /// leave then is resumable.
 const GRACE: Duration = Duration::from_secs(10);
@@ -57,24 +61,35 @@ impl Engine {
         self.shared.outgoing.prepare();
         let answering = Answering::new(self).await?;
         let graceful = Arc::new(GracefulShutdown::new());
-        let slots = Arc::new(Semaphore::new(self.connections));
+        let slots = Slots::new(self.connections);
+        let (listeners, allowed_hosts) = bound.into_parts();
+        let rules = Rules::new(allowed_hosts, self.stall);
         let mut accepting = JoinSet::new();
-        for listener in bound.into_listeners() {
+        for listener in listeners {
             let answering = Arc::clone(&answering);
             let graceful = Arc::clone(&graceful);
-            let slots = Arc::clone(&slots);
+            let (slots, rules) = (Arc::clone(&slots), Arc::clone(&rules));
             accepting.spawn(async move {
                 loop {
+                    let accepted = listener.accept(&slots).await;
                     // Closed only with this function.
-                    let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                    let Some(seat) = slots.take().await else {
                         return Ok(());
                     };
-                    let connection = listener.accept().await?;
-                    let serving = connection_future(connection, Arc::clone(&answering));
-                    let watched = graceful.watcher();
+                    let (rules, watcher) = (Arc::clone(&rules), graceful.watcher());
+                    let (answering, closing) = (Arc::clone(&answering), Closing::default());
+                    let asking = closing.clone();
+                    let respond = move |mut request: Request<_>| {
+                        request.extensions_mut().insert(asking.clone());
+                        let answering = Arc::clone(&answering);
+                        async move { answering.respond(request).await }
+                    };
                     tokio::spawn(async move {
-                        serving(watched).await;
-                        drop(slot);
+                        tokio::select! {
+                            () = connection::serve(accepted, seat, rules, watcher, respond) => {}
+                            // Its client neither reads nor sends.
+                            () = closing.asked() => {}
+                        }
                     });
                 }
             });
@@ -155,44 +170,5 @@ struct AbortOnDrop(tokio::task::JoinHandle<()>);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Anything a client can be at the other end of.
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
-
-/// A connection, ready to be served under a graceful-shutdown watcher.
-fn connection_future(
-    socket: Box<dyn Socket>,
-    answering: Arc<Answering>,
-) -> impl FnOnce(
-    hyper_util::server::graceful::Watcher,
-) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-    move |watcher| {
-        Box::pin(async move {
-            let closing = Closing::default();
-            let service = {
-                let closing = closing.clone();
-                service_fn(move |mut request: Request<_>| {
-                    request.extensions_mut().insert(closing.clone());
-                    let answering = Arc::clone(&answering);
-                    async move { Ok::<_, Infallible>(answering.respond(request).await) }
-                })
-            };
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(socket), service);
-            tokio::select! {
-                ended = watcher.watch(connection) => {
-                    if let Err(error) = ended {
-                        tracing::debug!("connection ended: {error}");
-                    }
-                }
-                // Its client neither reads nor sends.
-                () = closing.asked() => {}
-            }
-        })
     }
 }

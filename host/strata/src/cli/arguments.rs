@@ -4,18 +4,19 @@ mod archives;
 mod containers;
 mod images;
 mod options;
+mod serve;
 mod transfer;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use strata::Listener;
 
 use super::manual;
 pub(crate) use archives::{Import, Load, Save};
 pub(crate) use containers::{Commit, Containers, Copy, Create, Diff, Export, RemoveContainers};
 pub(crate) use images::{Check, History, Images, Inspect, Prune, Remove, Tag};
 pub(crate) use options::Options;
+pub(crate) use serve::Serve;
 pub(crate) use transfer::{Login, Pull, Push};
 
 /// A container-image engine in a WebAssembly sandbox
@@ -53,7 +54,7 @@ impl Arguments {
         arguments.options.platform_is_typed =
             matches.value_source("platform") == Some(ValueSource::CommandLine);
         if let Command::Serve(serve) = &mut arguments.command {
-            arguments.options.listen = serve.listen.take();
+            arguments.options.serve = std::mem::take(serve);
         }
         let platforms = arguments.options.platform.as_deref().unwrap_or_default();
         if platforms.len() > 1 && !arguments.command.takes_platforms() {
@@ -165,25 +166,6 @@ pub(crate) struct Printing {
         default_value = "text"
     )]
     pub(crate) format: Format,
-}
-
-/// `strata serve`
-#[derive(Debug, Args)]
-pub(crate) struct Serve {
-    /// Address to listen on, tcp://HOST:PORT or unix:///PATH; repeat for more
-    ///
-    /// Port 0 takes a free one. TCP addresses must be on the loopback interface: who reaches
-    /// the API may pull and delete images, and it asks for no password.
-    ///
-    /// [default: tcp://127.0.0.1:2375, and unix://$XDG_RUNTIME_DIR/strata.sock where that is set]
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "STRATA_LISTEN",
-        hide_env_values = true,
-        value_delimiter = ','
-    )]
-    pub(crate) listen: Option<Vec<Listener>>,
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ Examples:
   strata images                           see what is here
   strata save -o alpine.tar alpine        take it elsewhere
   strata serve                            let the docker CLI use it:
-  DOCKER_HOST=tcp://127.0.0.1:2375 docker pull alpine
+  docker context create strata --docker host=unix://$XDG_RUNTIME_DIR/strata.sock
+  docker --context strata pull alpine
 
 Settings:
   Each setting can be given in three places; the first that has it wins:
@@ -26,7 +27,11 @@ Settings:
 
   # ~/.config/strata/config.toml, every key optional
   store = \"/srv/strata\"
-  listen = [\"tcp://127.0.0.1:2375\", \"unix:///run/user/1000/strata.sock\"]
+  listen = [\"unix:///run/user/1000/strata.sock\", \"tcp://127.0.0.1:2375\"]
+  allow-host = [\"build.lan\"]
+  tls-cert = \"/etc/strata/cert.pem\"
+  tls-key = \"/etc/strata/key.pem\"
+  tls-client-ca = \"/etc/strata/ca.pem\"
   platform = \"linux/amd64\"
   mirror = [\"docker.io=http://127.0.0.1:5000\"]
   insecure-registry = [\"registry.lan:5000\"]
@@ -66,12 +71,21 @@ Exit codes:
 pub(crate) const SERVE: &str = "\
 Examples:
   strata serve
-  strata serve --listen tcp://127.0.0.1:0 --store /srv/strata
-  strata serve --listen unix:///run/strata.sock --mirror docker.io=http://127.0.0.1:5000
-  DOCKER_HOST=unix:///run/strata.sock docker pull alpine
+  strata serve --store /srv/strata --mirror docker.io=http://127.0.0.1:5000
+  strata serve --listen tcp://127.0.0.1:0
+  strata serve --listen tcp://0.0.0.0:2376 \\
+      --tls-cert cert.pem --tls-key key.pem --tls-client-ca ca.pem
 
 Once it answers requests it prints one line per address on stdout:
-  listening on tcp://127.0.0.1:2375
+  listening on unix:///run/user/1000/strata.sock
+and then, for the docker CLI, the line that makes it use the first of them.
+
+A request with an Origin, or for a host name that is not this machine's, comes from a web page: TCP
+listeners refuse it. --allow-host adds names.
+
+With TLS a client needs a certificate of its own, as Docker's clients have it under
+DOCKER_TLS_VERIFY=1 in DOCKER_CERT_PATH. SIGHUP has the three files read again, for connections
+that are made afterwards; if they do not fit together, those read before stay in force.
 
 SIGTERM or SIGINT ends it: no new connections, up to 10 seconds for running requests, then the
 store is closed. A pull that does not finish in time continues where it was next time. A second

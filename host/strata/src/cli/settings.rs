@@ -3,22 +3,18 @@
 //!
 //! The first two are already one when they come here: clap reads the environment.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use strata::types::Platform;
-use strata::{Capabilities, Limits, Listener};
+use strata::{Capabilities, Limits, Listener, TlsFiles};
 
 use super::arguments::Options;
 use super::platform;
 use super::settings_file::SettingsFile;
 use super::surroundings::Surroundings;
-
-/// The port docker uses for an API without TLS.
-const PORT: u16 = 2375;
 
 /// Everything a command needs to start.
 #[derive(Debug)]
@@ -27,6 +23,10 @@ pub(crate) struct Settings {
     pub(crate) capabilities: Capabilities,
     /// Where `serve` listens.
     pub(crate) listen: Vec<Listener>,
+    /// Host names `serve` answers to over TCP.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// What makes TCP listeners TLS.
+    pub(crate) tls: Option<TlsFiles>,
     /// A component to run instead of the built-in one.
     pub(crate) component: Option<PathBuf>,
     /// The platforms a command asks for by name; none for the best of what there is.
@@ -95,9 +95,15 @@ impl Settings {
             connections: (options.connections.or(file.connections))
                 .map_or(defaults.connections, |count| count as usize),
         };
+        let serve = options.serve;
+        let tls = tls_files(
+            serve.tls_cert.or(file.tls_cert),
+            serve.tls_key.or(file.tls_key),
+            serve.tls_client_ca.or(file.tls_client_ca),
+        )?;
         let mirrors = options.mirror.or(file.mirror).unwrap_or_default();
-        let listen = options.listen.or(file.listen);
-        let listen = listen.unwrap_or_else(|| default_listeners(surroundings));
+        let listen = serve.listen.or(file.listen);
+        let listen = listen.unwrap_or_else(|| vec![Listener::Unix(surroundings.socket(&store))]);
         Ok(Settings {
             capabilities: Capabilities {
                 store,
@@ -114,6 +120,8 @@ impl Settings {
                 limits,
             },
             listen,
+            allowed_hosts: serve.allow_host.or(file.allow_host).unwrap_or_default(),
+            tls,
             component: options.component.or(file.component),
             exact_platforms: match options.platform_is_typed {
                 true => named,
@@ -125,10 +133,33 @@ impl Settings {
     }
 }
 
-fn default_listeners(surroundings: &Surroundings) -> Vec<Listener> {
-    let tcp = Listener::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
-    let unix = surroundings.socket().map(Listener::Unix);
-    [tcp].into_iter().chain(unix).collect()
+/// All three, or none.
+fn tls_files(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_authorities: Option<PathBuf>,
+) -> anyhow::Result<Option<TlsFiles>> {
+    match (certificate, key, client_authorities) {
+        (None, None, None) => Ok(None),
+        (Some(certificate), Some(key), Some(client_authorities)) => Ok(Some(TlsFiles {
+            certificate,
+            key,
+            client_authorities,
+        })),
+        (certificate, key, authorities) => {
+            let given = [
+                ("--tls-cert", certificate),
+                ("--tls-key", key),
+                ("--tls-client-ca", authorities),
+            ];
+            let missing = given.iter().filter(|(_, path)| path.is_none());
+            let missing: Vec<_> = missing.map(|(name, _)| *name).collect();
+            anyhow::bail!(
+                "TLS needs a certificate, its key and the authority of clients; give {} as well",
+                missing.join(" and ")
+            )
+        }
+    }
 }
 
 /// A registry to try before another, written `docker.io=http://127.0.0.1:5000`.

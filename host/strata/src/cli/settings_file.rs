@@ -18,6 +18,10 @@ pub(crate) struct SettingsFile {
     pub(crate) store: Option<PathBuf>,
     #[serde(deserialize_with = "parsed_list")]
     pub(crate) listen: Option<Vec<Listener>>,
+    pub(crate) allow_host: Option<Vec<String>>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) tls_client_ca: Option<PathBuf>,
     pub(crate) platform: Option<String>,
     #[serde(deserialize_with = "parsed_list")]
     pub(crate) mirror: Option<Vec<Mirror>>,
@@ -150,6 +154,7 @@ mod tests {
             ("compute-limit = 0", "at least 1"),
             ("stall-limit = \"1m\"", "u32"),
             ("total-memory-limit = \"lots\"", "lots"),
+            ("stall-limit = 0", "at least 1"),
             ("memory-limit = \"lots\"", "lots"),
             ("memory-limit = true", "512MiB"),
             ("mirror = [\"docker.io\"]", "REGISTRY=URL"),

@@ -2,7 +2,7 @@
 //! tests can bring their own.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Folders of the user, as the XDG base directory specification names them.
 ///
@@ -14,6 +14,7 @@ pub(crate) struct Surroundings {
     config_home: Option<PathBuf>,
     runtime: Option<PathBuf>,
     docker_config: Option<PathBuf>,
+    is_root: bool,
 }
 
 impl Surroundings {
@@ -27,11 +28,11 @@ impl Surroundings {
         ]
         .into_iter()
         .chain(["DOCKER_CONFIG"]);
-        Surroundings::of(
-            &names
-                .filter_map(|name| Some((name, std::env::var_os(name)?.into())))
-                .collect(),
-        )
+        let names = names.filter_map(|name| Some((name, std::env::var_os(name)?.into())));
+        Surroundings {
+            is_root: rustix::process::geteuid().is_root(),
+            ..Surroundings::of(&names.collect())
+        }
     }
 
     /// Those that these variables describe. The specification says to ignore relative folders.
@@ -51,6 +52,7 @@ impl Surroundings {
                 .get("DOCKER_CONFIG")
                 .filter(|path| !path.as_os_str().is_empty())
                 .cloned(),
+            is_root: false,
         }
     }
 
@@ -68,9 +70,22 @@ impl Surroundings {
         Some(config.join("strata/config.toml"))
     }
 
-    /// The socket to listen on, where the session has a place for sockets.
-    pub(crate) fn socket(&self) -> Option<PathBuf> {
-        Some(self.runtime.as_ref()?.join("strata.sock"))
+    /// The socket to listen on: where the session or the system has a place for sockets, else
+    /// beside the store.
+    pub(crate) fn socket(&self, store: &Path) -> PathBuf {
+        match &self.runtime {
+            Some(runtime) => runtime.join("strata.sock"),
+            None if self.is_root => PathBuf::from("/run/strata.sock"),
+            None => {
+                // Absolute, as it stands in what is printed for others.
+                let store = std::path::absolute(store).unwrap_or_else(|_| store.to_path_buf());
+                // Written from its parts, it does not end with a slash.
+                let store: PathBuf = store.components().collect();
+                let mut name = store.into_os_string();
+                name.push(".sock");
+                name.into()
+            }
+        }
     }
 
     /// The docker CLI's own settings, which hold the credentials of registries.
@@ -94,7 +109,18 @@ mod tests {
             plain.settings_file(),
             Some("/home/u/.config/strata/config.toml".into())
         );
-        assert_eq!(plain.socket(), None);
+        assert_eq!(
+            plain.socket(Path::new("/srv/images/")),
+            PathBuf::from("/srv/images.sock")
+        );
+        let root = Surroundings {
+            is_root: true,
+            ..plain.clone()
+        };
+        assert_eq!(
+            root.socket(Path::new("/srv/images")),
+            PathBuf::from("/run/strata.sock")
+        );
         assert_eq!(
             plain.docker_settings(),
             Some("/home/u/.docker/config.json".into())
@@ -110,7 +136,10 @@ mod tests {
             set.settings_file(),
             Some("/home/u/.config/strata/config.toml".into())
         );
-        assert_eq!(set.socket(), Some("/run/user/1/strata.sock".into()));
+        assert_eq!(
+            set.socket(Path::new("/srv/images")),
+            PathBuf::from("/run/user/1/strata.sock")
+        );
         assert_eq!(set.docker_settings(), Some("/ci/docker/config.json".into()));
     }
 

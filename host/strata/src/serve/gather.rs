@@ -101,6 +101,13 @@ impl Begun {
     }
 }
 
+/// Listens for a while to a body that nobody wants.
+pub(super) fn unwanted(mut body: Incoming) {
+    if !body.is_end_stream() {
+        tokio::spawn(async move { tokio::time::timeout(LINGER, drain(&mut body)).await });
+    }
+}
+
 /// How reading ended.
 enum Read {
     /// All was read, or the client went away.

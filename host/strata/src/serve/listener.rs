@@ -11,13 +11,18 @@ use std::{
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use super::Socket;
+use super::{
+    connection::Accepted,
+    slots::Slots,
+    socket::{self, Socket},
+    tls::Tls,
+};
 use crate::{Error, Result};
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listener {
-    /// A loopback TCP address.
+    /// A TCP address: on the loopback interface, or behind TLS.
     Tcp(SocketAddr),
     /// A Unix socket, readable and writable by its owner alone.
     Unix(PathBuf),
@@ -43,25 +48,46 @@ impl FromStr for Listener {
             return Err(invalid("write tcp://ADDRESS:PORT or unix:///path"));
         };
         let address = address.replacen("localhost:", "127.0.0.1:", 1);
-        let address: SocketAddr = address.parse().map_err(|_| {
+        let address = address.parse().map_err(|_| {
             invalid("write an IP address and a port, for example tcp://127.0.0.1:2375")
         })?;
-        // Whoever reaches the API owns the store, and it asks for no password.
-        if !address.ip().is_loopback() {
-            return Err(invalid(
-                "only loopback addresses are served, because the API has no authentication; use an SSH tunnel to reach it from elsewhere",
-            ));
-        }
         Ok(Self::Tcp(address))
     }
 }
 
+/// Who may ask.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Certificates, for every TCP listener. Without them only loopback addresses are served.
+    pub tls: Option<Tls>,
+    /// Host names, besides those of a loopback address, that TCP listeners without TLS answer to.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Access {
+    /// Whoever reaches the API owns the store, and it asks for no password.
+    fn judge(&self, address: SocketAddr) -> Result<()> {
+        if self.tls.is_some() || address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err(Error::Listen {
+            address: format!("tcp://{address}"),
+            reason: "without TLS only loopback addresses are served, because the API has no authentication: \
+                     give --tls-cert, --tls-key and --tls-client-ca, or use an SSH tunnel"
+                .to_owned(),
+        })
+    }
+}
+
 /// Listeners that are open.
-pub struct Bound(Vec<(String, Open)>);
+pub struct Bound {
+    listeners: Vec<(String, Open)>,
+    allowed_hosts: Vec<String>,
+}
 
 /// One open listener.
 pub(super) enum Open {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<Tls>),
     Unix {
         listener: UnixListener,
         /// Lives as long as the listener.
@@ -82,30 +108,37 @@ impl Drop for RemoveOnDrop {
 impl Bound {
     /// Where clients connect, for example `tcp://127.0.0.1:2375`, port 0 resolved.
     pub fn addresses(&self) -> Vec<String> {
-        self.0.iter().map(|(address, _)| address.clone()).collect()
+        let listeners = self.listeners.iter();
+        listeners.map(|(address, _)| address.clone()).collect()
     }
 
-    pub(super) fn into_listeners(self) -> impl Iterator<Item = Open> {
-        self.0.into_iter().map(|(_, open)| open)
+    /// The listeners, and the host names they answer to.
+    pub(super) fn into_parts(self) -> (impl Iterator<Item = Open>, Vec<String>) {
+        let listeners = self.listeners.into_iter().map(|(_, open)| open);
+        (listeners, self.allowed_hosts)
     }
 }
 
 /// Opens listeners.
 ///
 /// # Errors
-/// [`Error::Listen`] if one cannot be opened.
-pub async fn bind(listeners: Vec<Listener>) -> Result<Bound> {
+/// [`Error::Listen`] if one cannot be opened, or would be open to the network.
+pub async fn bind(listeners: Vec<Listener>, access: Access) -> Result<Bound> {
     let mut bound = Vec::with_capacity(listeners.len());
     for listener in listeners {
         bound.push(match listener {
             Listener::Tcp(address) => {
+                access.judge(address)?;
                 let failed = |error: io::Error| Error::Listen {
                     address: format!("tcp://{address}"),
                     reason: error.to_string(),
                 };
                 let listener = TcpListener::bind(address).await.map_err(failed)?;
                 let local = listener.local_addr().map_err(failed)?;
-                (format!("tcp://{local}"), Open::Tcp(listener))
+                (
+                    format!("tcp://{local}"),
+                    Open::Tcp(listener, access.tls.clone()),
+                )
             }
             Listener::Unix(path) => {
                 let address = format!("unix://{}", path.display());
@@ -118,7 +151,10 @@ pub async fn bind(listeners: Vec<Listener>) -> Result<Bound> {
             }
         });
     }
-    Ok(Bound(bound))
+    Ok(Bound {
+        listeners: bound,
+        allowed_hosts: access.allowed_hosts,
+    })
 }
 
 /// Replaces the socket of a server that was killed; leaves a living one alone.
@@ -145,29 +181,43 @@ async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 
 impl Open {
     /// The next client. A failure of one connection is not one of the listener.
-    pub(super) async fn accept(&self) -> Result<Box<dyn Socket>> {
+    pub(super) async fn accept(&self, slots: &Slots) -> Accepted {
         loop {
             let accepted = match self {
-                Self::Tcp(listener) => listener.accept().await.and_then(|(stream, _)| {
-                    // Progress is many small writes.
-                    stream.set_nodelay(true)?;
-                    Ok(Box::new(stream) as Box<dyn Socket>)
+                Self::Tcp(listener, tls) => listener.accept().await.and_then(|(stream, _)| {
+                    socket::prepare(&stream)?;
+                    Ok(match tls {
+                        Some(tls) => Accepted::Tls(stream, tls.clone()),
+                        None => Accepted::Plain(Socket::Tcp(stream)),
+                    })
                 }),
                 Self::Unix { listener, .. } => listener
                     .accept()
                     .await
-                    .map(|(stream, _)| Box::new(stream) as Box<dyn Socket>),
+                    .map(|(stream, _)| Accepted::Plain(Socket::Unix(stream))),
             };
             match accepted {
-                Ok(socket) => return Ok(socket),
-                Err(error) => {
-                    // Out of descriptors, most likely: give connections time to end.
+                Ok(accepted) => return accepted,
+                Err(error) if is_exhausted(&error) => {
+                    // One that is idle makes room; where none is, one will end.
                     tracing::warn!("cannot accept a connection: {error}");
+                    slots.close_longest_idle();
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
+                // The client has left already.
+                Err(error) => tracing::debug!("a connection ended at once: {error}"),
             }
         }
     }
+}
+
+/// Whether there is too little of something for another connection.
+fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| {
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno)
+    })
 }
 
 #[cfg(test)]
@@ -175,14 +225,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_and_absolute_sockets_are_served() {
+    fn addresses_are_written_in_full() {
         for (text, accepted) in [
             ("tcp://127.0.0.1:2375", true),
             ("tcp://localhost:0", true),
             ("tcp://[::1]:2375", true),
             ("unix:///run/strata.sock", true),
-            ("tcp://0.0.0.0:2375", false),
-            ("tcp://10.0.0.1:2375", false),
+            ("tcp://0.0.0.0:2375", true),
+            ("tcp://strata.example:2375", false),
+            ("tcp://127.0.0.1", false),
             ("unix://strata.sock", false),
             ("127.0.0.1:2375", false),
         ] {
@@ -191,14 +242,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn without_tls_only_loopback_addresses_are_served() {
+        for (address, accepted) in [
+            ("127.0.0.1:0", true),
+            ("127.0.0.2:0", true),
+            ("0.0.0.0:0", false),
+            ("192.0.2.1:0", false),
+            ("[::]:0", false),
+            ("[::ffff:192.0.2.1]:0", false),
+        ] {
+            let listener = Listener::Tcp(address.parse().unwrap());
+            let bound = bind(vec![listener], Access::default()).await;
+            assert_eq!(bound.is_ok(), accepted, "{address}");
+            if let Err(error) = bound {
+                assert!(error.to_string().contains("--tls-cert"), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_socket_is_its_owners_alone_and_replaces_a_dead_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("strata.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let bound = bind(vec![Listener::Unix(path.clone())]).await.unwrap();
+        let bound = bind(vec![Listener::Unix(path.clone())], Access::default())
+            .await
+            .unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(bind(vec![Listener::Unix(path.clone())]).await.is_err());
+        assert!(
+            bind(vec![Listener::Unix(path.clone())], Access::default())
+                .await
+                .is_err()
+        );
         drop(bound);
         assert!(!path.exists());
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use strata::Listener;
 
+use super::Serve;
 use crate::cli::settings::Mirror;
 use crate::cli::size::ByteCount;
 
@@ -190,7 +190,8 @@ pub(crate) struct Options {
 
     /// How long a client may neither send nor read in the middle of a request [default: 60]
     ///
-    /// While others wait for its place it is 2 seconds.
+    /// While others wait for its place it is 2 seconds. A connection on which nothing is asked is
+    /// kept as long.
     #[arg(
         long,
         global = true,
@@ -202,7 +203,10 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) stall_limit: Option<u32>,
 
-    /// Client connections served at once; further ones wait [default: 4096]
+    /// Client connections served at once [default: 4096]
+    ///
+    /// For a further one the connection is closed that has been idle for longest; where none is
+    /// idle, it waits.
     #[arg(
         long,
         global = true,
@@ -237,7 +241,7 @@ pub(crate) struct Options {
     )]
     pub(crate) log: Option<String>,
 
-    /// Addresses of `serve`; an option of that command, kept with the others it is resolved with.
+    /// The options of `serve`, kept with the others they are resolved with.
     #[arg(skip)]
-    pub(crate) listen: Option<Vec<Listener>>,
+    pub(crate) serve: Serve,
 }

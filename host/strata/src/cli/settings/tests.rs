@@ -28,6 +28,11 @@ mirror = ["docker.io=http://file:1", "docker.io=http://file:2"]
 allow-registry = []
 allow-unsafe-redirects = true
 listen = ["unix:///file.sock"]
+allow-host = ["file.lan"]
+tls-cert = "/file.pem"
+tls-key = "/file.key"
+tls-client-ca = "/ca.pem"
+stall-limit = 5
 "#;
 
 #[test]
@@ -41,7 +46,11 @@ fn defaults_hold_where_nobody_says_anything() {
     assert!(!settings.capabilities.allow_unsafe_redirects);
     assert_eq!(settings.capabilities.limits.parallel_layers, 4);
     assert_eq!(settings.capabilities.platform, None);
-    assert_eq!(settings.listen, ["tcp://127.0.0.1:2375".parse().unwrap()]);
+    let socket = "/home/u/.local/share/strata.sock".into();
+    assert_eq!(settings.listen, [Listener::Unix(socket)]);
+    assert_eq!(settings.tls, None);
+    assert_eq!(settings.allowed_hosts, [""; 0]);
+    assert_eq!(settings.capabilities.limits.stall.as_secs(), 60);
     assert_eq!(settings.log, "warn");
 }
 
@@ -56,12 +65,15 @@ fn the_file_wins_over_defaults() {
     assert_eq!(settings.capabilities.allowed_registries, Some(vec![]));
     assert!(settings.capabilities.allow_unsafe_redirects);
     assert_eq!(settings.listen, [Listener::Unix("/file.sock".into())]);
+    assert_eq!(settings.allowed_hosts, ["file.lan"]);
+    assert_eq!(settings.capabilities.limits.stall.as_secs(), 5);
 }
 
 #[test]
 fn options_win_over_the_file_and_lists_are_replaced_as_a_whole() {
     let line = "strata serve --store /option --parallel-layers 2 --verify-diff-ids-first=false \
-                --allow-unsafe-redirects=no --mirror docker.io=http://option:1 --listen tcp://127.0.0.1:0";
+                --allow-unsafe-redirects=no --mirror docker.io=http://option:1 --listen tcp://127.0.0.1:0 \
+                --allow-host a.lan --allow-host b.lan --tls-cert /option.pem --stall-limit 7";
     let settings = merge(line, FILE);
     assert_eq!(settings.capabilities.store, PathBuf::from("/option"));
     assert_eq!(settings.capabilities.limits.parallel_layers, 2);
@@ -70,6 +82,23 @@ fn options_win_over_the_file_and_lists_are_replaced_as_a_whole() {
     let mirror = ("docker.io".to_owned(), "http://option:1".to_owned());
     assert_eq!(settings.capabilities.mirrors, [mirror]);
     assert_eq!(settings.listen, ["tcp://127.0.0.1:0".parse().unwrap()]);
+    assert_eq!(settings.allowed_hosts, ["a.lan", "b.lan"]);
+    assert_eq!(settings.capabilities.limits.stall.as_secs(), 7);
+    let tls = settings.tls.unwrap();
+    assert_eq!(tls.certificate, PathBuf::from("/option.pem"));
+    assert_eq!(tls.key, PathBuf::from("/file.key"));
+    assert_eq!(tls.client_authorities, PathBuf::from("/ca.pem"));
+}
+
+#[test]
+fn tls_is_mutual_or_not_at_all() {
+    let line = "strata serve --tls-cert /a --tls-key /b";
+    let error = Settings::merge(options(line), SettingsFile::default(), &home()).unwrap_err();
+    assert!(error.to_string().contains("--tls-client-ca"), "{error}");
+    let line = "strata serve --tls-cert /a";
+    let error = Settings::merge(options(line), SettingsFile::default(), &home()).unwrap_err();
+    let missing = "--tls-key and --tls-client-ca";
+    assert!(error.to_string().contains(missing), "{error}");
 }
 
 /// Variables can be set safely only for another process, so the test runs itself once more.

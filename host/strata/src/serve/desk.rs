@@ -1,0 +1,123 @@
+//! Where the two ends of a connection meet: [`super::intake`] puts down the head it read, and whoever
+//! serves the request hyper makes of its substitute takes it up.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{answer::Refusal, framing::Framing, head::Head, slots::Seat};
+
+/// One connection's.
+pub(super) struct Desk {
+    state: Mutex<State>,
+    seat: Arc<Seat>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What was read last.
+    head: Option<Result<Head, Refusal>>,
+    /// Where hyper says that its body ends.
+    framing: Option<Framing>,
+    /// Whether it is not answered yet.
+    is_busy: bool,
+    /// Waits for the answer's end.
+    waker: Option<Waker>,
+}
+
+impl Desk {
+    /// The desk of the connection that has `seat`, with nothing on it.
+    pub(super) fn new(seat: Arc<Seat>) -> Arc<Self> {
+        let state = Mutex::default();
+        Arc::new(Self { state, seat })
+    }
+
+    /// Puts down what was read. From now on the connection is busy.
+    pub(super) fn put(&self, head: Result<Head, Refusal>) {
+        self.seat.busy();
+        let mut state = self.state();
+        state.head = Some(head);
+        state.framing = None;
+        state.is_busy = true;
+    }
+
+    /// Takes it up. `framing` is that of the request hyper made.
+    pub(super) fn take(&self, framing: Framing) -> Option<Result<Head, Refusal>> {
+        let mut state = self.state();
+        state.framing = Some(framing);
+        state.head.take()
+    }
+
+    /// Where the body ends, once hyper has said so.
+    pub(super) fn framing(&self) -> Option<Framing> {
+        self.state().framing.take()
+    }
+
+    /// Whether a request is being answered; if so, `cx` is woken when it is.
+    pub(super) fn is_busy(&self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.state();
+        if state.is_busy {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.is_busy
+    }
+
+    /// Says that the client is waited for.
+    pub(super) fn idle(&self) {
+        self.seat.idle();
+    }
+
+    /// An answer's body, during which the connection is busy.
+    pub(super) fn attend<B>(self: &Arc<Self>, body: B) -> Attended<B> {
+        let busy = Busy(Arc::clone(self));
+        Attended { body, _busy: busy }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends being busy.
+struct Busy(Arc<Desk>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_busy = false;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// See [`Desk::attend`].
+pub(super) struct Attended<B> {
+    body: B,
+    _busy: Busy,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Attended<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

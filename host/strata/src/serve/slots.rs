@@ -1,0 +1,179 @@
+//! How many connections there are at once, and which one goes when there are too many.
+//!
+//! A connection on which nothing was asked yet, or nothing since the last answer, costs its client
+//! nothing to open again. So it is closed when its slot is needed, the one that waited longest first:
+//! many idle connections lock nobody out.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// All slots.
+pub(super) struct Slots {
+    free: Arc<Semaphore>,
+    waiting: Mutex<Waiting>,
+    /// Somebody began to wait for a client.
+    more: Notify,
+}
+
+/// Connections that wait for their client, in the order in which they began to.
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    seats: BTreeMap<u64, Arc<Notify>>,
+}
+
+impl Slots {
+    /// So many slots.
+    pub(super) fn new(count: usize) -> Arc<Self> {
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS))),
+            waiting: Mutex::default(),
+            more: Notify::new(),
+        })
+    }
+
+    /// A slot, for which an idle connection may have to go. `None` never happens while `self` lives.
+    pub(super) async fn take(self: &Arc<Self>) -> Option<Seat> {
+        loop {
+            if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
+                return Some(Seat::new(self, slot));
+            }
+            let more = self.more.notified();
+            tokio::pin!(more);
+            more.as_mut().enable();
+            let freed = Arc::clone(&self.free).acquire_owned();
+            if self.close_longest_idle() {
+                return Some(Seat::new(self, freed.await.ok()?));
+            }
+            tokio::select! {
+                slot = freed => return Some(Seat::new(self, slot.ok()?)),
+                () = more => {}
+            }
+        }
+    }
+
+    /// Has the connection closed that has been idle for longest, if there is one.
+    pub(super) fn close_longest_idle(&self) -> bool {
+        let longest = self.waiting().seats.pop_first();
+        if let Some((_, seat)) = &longest {
+            seat.notify_one();
+        }
+        longest.is_some()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's slot.
+pub(super) struct Seat {
+    slots: Arc<Slots>,
+    closing: Arc<Notify>,
+    /// Its place among those that wait for their client.
+    place: Mutex<Option<u64>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    fn new(slots: &Arc<Slots>, slot: OwnedSemaphorePermit) -> Self {
+        Self {
+            slots: Arc::clone(slots),
+            closing: Arc::default(),
+            place: Mutex::new(None),
+            _slot: slot,
+        }
+    }
+
+    /// Nothing is asked: from now on the connection may have to go.
+    pub(super) fn idle(&self) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_some() {
+            return;
+        }
+        let mut waiting = self.slots.waiting();
+        let next = waiting.next;
+        waiting.next += 1;
+        waiting.seats.insert(next, Arc::clone(&self.closing));
+        *place = Some(next);
+        drop(waiting);
+        self.slots.more.notify_waiters();
+    }
+
+    /// Something is asked.
+    pub(super) fn busy(&self) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = place.take() {
+            self.slots.waiting().seats.remove(&place);
+        }
+    }
+
+    /// Resolves when the connection has to go.
+    pub(super) async fn closing(&self) {
+        self.closing.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.busy();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        pin::Pin,
+        task::{Context, Waker},
+    };
+
+    /// Whether something is ready at once.
+    fn is_ready<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        future.as_mut().poll(&mut cx).is_ready()
+    }
+
+    #[tokio::test]
+    async fn the_one_that_is_idle_for_longest_goes() {
+        let slots = Slots::new(3);
+        let (first, second, third) = (
+            slots.take().await.unwrap(),
+            slots.take().await.unwrap(),
+            slots.take().await.unwrap(),
+        );
+        first.idle();
+        second.idle();
+        third.idle();
+        // It asked something meanwhile.
+        first.busy();
+        first.idle();
+        let mut newcomer = Box::pin(slots.take());
+        assert!(!is_ready(&mut newcomer));
+        assert!(is_ready(&mut Box::pin(second.closing())));
+        assert!(!is_ready(&mut Box::pin(first.closing())));
+        assert!(!is_ready(&mut Box::pin(third.closing())));
+        drop(second);
+        assert!(is_ready(&mut newcomer));
+    }
+
+    #[tokio::test]
+    async fn where_all_are_busy_the_first_that_is_done_goes() {
+        let slots = Slots::new(1);
+        let only = slots.take().await.unwrap();
+        only.idle();
+        only.busy();
+        let mut newcomer = Box::pin(slots.take());
+        assert!(!is_ready(&mut newcomer));
+        assert!(!is_ready(&mut Box::pin(only.closing())));
+        only.idle();
+        assert!(!is_ready(&mut newcomer));
+        assert!(is_ready(&mut Box::pin(only.closing())));
+        drop(only);
+        assert!(is_ready(&mut newcomer));
+    }
+}

@@ -27,7 +27,7 @@ pub(crate) fn error_to_wit(error: Error) -> types::Error {
         Error::InvalidArgument(text) => types::Error::InvalidArgument(text),
         Error::NotFound(text) => types::Error::NotFound(text),
         Error::Conflict(text) => types::Error::Conflict(text),
-        Error::Unauthorized(text) => types::Error::Unauthorized(text),
+        Error::Unauthorized(text) | Error::LoginMissing(text) => types::Error::Unauthorized(text),
         Error::Denied(text) => types::Error::Denied(text),
         Error::RateLimited {
             message,
@@ -97,7 +97,8 @@ pub(crate) fn http_error(code: &ErrorCode) -> Error {
         }
         ErrorCode::DestinationIpProhibited => {
             return Error::Denied(
-                "a redirect leads to a private address; allow it with --allow-unsafe-redirects"
+                "the address is private and whoever named it is not in that network; \
+                 allow it with --allow-unsafe-redirects"
                     .into(),
             );
         }
@@ -176,11 +177,12 @@ pub(crate) fn platform_to_wit(platform: &Platform) -> types::Platform {
 pub(crate) fn auth_from_wit(auth: types::RegistryAuth) -> RegistryAuth {
     match auth {
         types::RegistryAuth::Anonymous => RegistryAuth::Anonymous,
-        types::RegistryAuth::Basic((username, password)) => {
-            RegistryAuth::Basic { username, password }
-        }
-        types::RegistryAuth::IdentityToken(token) => RegistryAuth::IdentityToken(token),
-        types::RegistryAuth::RegistryToken(token) => RegistryAuth::RegistryToken(token),
+        types::RegistryAuth::Basic((username, password)) => RegistryAuth::Basic {
+            username,
+            password: password.into(),
+        },
+        types::RegistryAuth::IdentityToken(token) => RegistryAuth::IdentityToken(token.into()),
+        types::RegistryAuth::RegistryToken(token) => RegistryAuth::RegistryToken(token.into()),
     }
 }
 

@@ -75,13 +75,13 @@ impl AuthConfig {
     fn into_auth(self) -> RegistryAuth {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         if let Some(token) = given(self.registrytoken) {
-            return RegistryAuth::RegistryToken(token);
+            return RegistryAuth::RegistryToken(token.into());
         }
         if let Some(token) = given(self.identitytoken) {
-            return RegistryAuth::IdentityToken(token);
+            return RegistryAuth::IdentityToken(token.into());
         }
         if let Some(username) = given(self.username) {
-            let password = self.password.unwrap_or_default();
+            let password = self.password.unwrap_or_default().into();
             return RegistryAuth::Basic { username, password };
         }
         given(self.auth)
@@ -96,7 +96,7 @@ fn basic(auth: &str) -> Option<RegistryAuth> {
     Some(RegistryAuth::Basic {
         username: username.to_owned(),
         // Old clients padded with NUL bytes.
-        password: password.trim_matches('\0').to_owned(),
+        password: password.trim_matches('\0').into(),
     })
 }
 
@@ -115,7 +115,7 @@ mod tests {
     fn user(password: &str) -> RegistryAuth {
         RegistryAuth::Basic {
             username: "u".to_owned(),
-            password: password.to_owned(),
+            password: password.into(),
         }
     }
 

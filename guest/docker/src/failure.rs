@@ -4,7 +4,7 @@ use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use strata_engine::{Error, NO_BASIC_CREDENTIALS};
+use strata_engine::Error;
 
 use crate::reply::Reply;
 
@@ -104,9 +104,7 @@ impl From<Error> for Failure {
             Error::NotFound(_) | Error::PlatformMismatch(_) => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
             // dockerd's status. On 401 the CLI would ask for a password and wait.
-            Error::Unauthorized(text) if text.ends_with(NO_BASIC_CREDENTIALS) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Error::LoginMissing(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Error::Denied(_) => StatusCode::FORBIDDEN,
             Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -151,6 +149,11 @@ mod tests {
             (Error::NotFound(text()), 404),
             (Error::Conflict(text()), 409),
             (Error::Unauthorized(text()), 401),
+            (
+                Error::Unauthorized("no basic auth credentials".to_owned()),
+                401,
+            ),
+            (Error::LoginMissing(text()), 500),
             (Error::Denied(text()), 403),
             (limited, 429),
             (Error::ManifestInvalid(text()), 500),

@@ -9,11 +9,6 @@ use strata_oci::{Digest, config::ConfigError, document::DocumentError};
 /// `Result` with the engine's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What [`Error::Unauthorized`] ends with when a registry asks for Basic
-/// credentials and there were none. The Docker face answers it with another status
-/// than wrong credentials, as dockerd does.
-pub const NO_BASIC_CREDENTIALS: &str = "no basic auth credentials";
-
 /// Why an operation failed. Not `non_exhaustive`: each face matches every case,
 /// so a new one does not build until every face has decided about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +25,11 @@ pub enum Error {
     /// The registry wants credentials or refused those given.
     #[error("{0}")]
     Unauthorized(String),
+    /// The registry wants user name and password, and there were none. Apart from
+    /// [`Error::Unauthorized`] because the Docker face answers it with another status,
+    /// as dockerd does.
+    #[error("{0}")]
+    LoginMissing(String),
     /// The registry, or a capability not lent, forbids it.
     #[error("{0}")]
     Denied(String),
@@ -125,4 +125,38 @@ fn shortened(reason: impl std::fmt::Display) -> String {
         reason.push('\u{2026}');
     }
     reason
+}
+
+impl Error {
+    /// The text, if the case has one of its own.
+    pub(crate) fn text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::InvalidArgument(text)
+            | Self::NotFound(text)
+            | Self::Conflict(text)
+            | Self::Unauthorized(text)
+            | Self::LoginMissing(text)
+            | Self::Denied(text)
+            | Self::RateLimited { message: text, .. }
+            | Self::ManifestInvalid(text)
+            | Self::Damaged(text)
+            | Self::PlatformMismatch(text)
+            | Self::Unsupported(text)
+            | Self::NoSpace(text)
+            | Self::QuotaExceeded(text)
+            | Self::Unavailable(text)
+            | Self::Internal(text) => Some(text),
+            Self::DigestMismatch { .. } | Self::Cancelled => None,
+        }
+    }
+
+    /// The same without what could drive a terminal: texts quote registries and what
+    /// they sent.
+    #[must_use]
+    pub(crate) fn printable(mut self) -> Self {
+        if let Some(text) = self.text_mut() {
+            *text = crate::registry::printable(text);
+        }
+        self
+    }
 }

@@ -26,6 +26,7 @@ mod progress;
 mod pull;
 mod push;
 mod registry;
+mod secret;
 mod settings;
 mod store;
 mod transport;
@@ -38,19 +39,20 @@ pub use container::{
     ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind,
     PathStat,
 };
-pub use error::{Error, NO_BASIC_CREDENTIALS, Result};
+pub use error::{Error, Result};
 pub use import::{ImportOptions, ImportSource};
 pub use model::*;
 pub use progress::{
     BlobProgress, Completed, ContentProgress, Event, Phase, Progress, Resolved, Retry, Silent,
     Substituted,
 };
+pub use secret::Secret;
 pub use settings::{Mirror, Settings};
 pub use store::{
     Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Stage, Store, Target,
     Verdict,
 };
-pub use transport::{Body, Reach, Request, RequestBody, Response, Transport};
+pub use transport::{Body, Reach, Request, RequestBody, Response, Transport, Zone};
 
 /// The engine: every operation is a method. One per component instance.
 pub struct Engine<S, T, C> {

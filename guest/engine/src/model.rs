@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use strata_oci::{Descriptor, Digest, ImageConfig, Platform};
 
+use crate::Secret;
+
 /// Credentials for one registry.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub enum RegistryAuth {
@@ -16,12 +18,12 @@ pub enum RegistryAuth {
         /// User name.
         username: String,
         /// Password or access token.
-        password: String,
+        password: Secret,
     },
     /// OAuth2 refresh token.
-    IdentityToken(String),
+    IdentityToken(Secret),
     /// Bearer token sent as it is.
-    RegistryToken(String),
+    RegistryToken(Secret),
 }
 
 impl std::fmt::Debug for RegistryAuth {

@@ -29,15 +29,36 @@ pub struct Request<B> {
     pub reach: Reach,
 }
 
-/// The addresses a request may go to.
+/// The addresses a request may go to. The host judges which one an address is, since it
+/// resolves names and connects; the engine only passes on who named the address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
-    /// Any the host allows.
+    /// Any the host allows: a person or a setting named it.
     #[default]
     Any,
-    /// Public ones only: a stranger chose the address. The host judges what a name
-    /// resolves to, since it is the one who connects.
+    /// Those that a peer in this zone may name: public ones, and those of the zones it
+    /// is in itself. A peer out there cannot have something fetched that only this
+    /// network can reach.
+    From(Zone),
+}
+
+impl Reach {
+    /// Public addresses only: a stranger chose it, such as the author of a manifest.
+    pub const PUBLIC: Self = Self::From(Zone::Public);
+}
+
+/// The network a peer is in, as the host saw when it connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zone {
+    /// The internet, and wherever the host does not say.
+    #[default]
     Public,
+    /// A private network.
+    Private,
+    /// The same link, where clouds answer questions about their machines.
+    LinkLocal,
+    /// This machine.
+    Loopback,
 }
 
 /// What a request carries.
@@ -58,6 +79,8 @@ pub struct Response<B> {
     pub headers: HeaderMap,
     /// The body.
     pub body: B,
+    /// Where the peer is, and so what it may name.
+    pub zone: Zone,
 }
 
 /// Sends requests.

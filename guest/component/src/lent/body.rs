@@ -41,6 +41,10 @@ impl Verdict {
         match self {
             Self::Http(trailers) => match trailers.await {
                 Ok(_) => Ok(()),
+                // Before a body this means something else.
+                Err(ErrorCode::HttpResponseTimeout) => Err(Error::QuotaExceeded(
+                    "the peer sends less than 30 KiB a minute, which is the limit".into(),
+                )),
                 Err(code) => Err(convert::http_error(&code)),
             },
             Self::Host(result) => result.await.map_err(convert::error_from_wit),

@@ -1,7 +1,7 @@
 //! Outgoing HTTP through `wasi:http/client`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use strata_engine::{Error, Reach, Request, RequestBody, Response, Result, Transport};
+use strata_engine::{Error, Reach, Request, RequestBody, Response, Result, Transport, Zone};
 use wasip3::{
     http::{
         client,
@@ -19,10 +19,19 @@ const CONNECT_TIMEOUT: u64 = 30_000_000_000;
 const FIRST_BYTE_TIMEOUT: u64 = 60_000_000_000;
 const BETWEEN_BYTES_TIMEOUT: u64 = 30_000_000_000;
 
-/// Tells the host to connect to public addresses only ([`Reach::Public`]): `wasi:http`
-/// has no word for that. Hosts strip it; one that does not know it sends it along,
-/// which does no harm.
+/// Tells the host where it may connect to ([`Reach::From`]): `wasi:http` has no word for
+/// that. Hosts strip it; one that does not know it sends it along, which does no harm.
 const REACH: HeaderName = HeaderName::from_static("strata-reach");
+/// Tells where the peer is ([`Response::zone`]). The host sets it, whatever the peer sent; one
+/// that does not know it may pass on what a peer says, but it does not heed [`REACH`] either.
+const ZONE: HeaderName = HeaderName::from_static("strata-zone");
+/// The zones in those headers.
+const ZONES: [(Zone, &str); 4] = [
+    (Zone::Public, "public"),
+    (Zone::Private, "private"),
+    (Zone::LinkLocal, "link-local"),
+    (Zone::Loopback, "loopback"),
+];
 
 /// The engine's transport.
 pub(crate) struct HostTransport;
@@ -41,8 +50,8 @@ impl Transport for HostTransport {
             RequestBody::Stream(body, _) => (Some(body.into_stream()?), None),
         };
         let mut headers = request.headers;
-        if request.reach == Reach::Public {
-            headers.insert(REACH, HeaderValue::from_static("public"));
+        if let Reach::From(zone) = request.reach {
+            headers.insert(REACH, reach(zone));
         }
         let (trailers, trailers_reader) = wit_future::new(|| Ok(None));
         drop(trailers);
@@ -81,7 +90,8 @@ impl Transport for HostTransport {
         let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| {
             Error::Unavailable("the registry answered with an invalid status".into())
         })?;
-        let headers = header_map(response.get_headers().copy_all());
+        let mut headers = header_map(response.get_headers().copy_all());
+        let zone = headers.remove(ZONE);
         let (done, done_reader) = wit_future::new(|| Ok(()));
         drop(done);
         let (stream, trailers) = wasi::Response::consume_body(response, done_reader);
@@ -89,8 +99,19 @@ impl Transport for HostTransport {
             status,
             headers,
             body: WasiBody::of_http(stream, trailers),
+            zone: zone.map(|zone| zone_of(&zone)).unwrap_or_default(),
         })
     }
+}
+
+fn reach(zone: Zone) -> HeaderValue {
+    let found = ZONES.iter().find(|(known, _)| *known == zone);
+    HeaderValue::from_static(found.map_or("public", |(_, name)| name))
+}
+
+fn zone_of(value: &HeaderValue) -> Zone {
+    let found = ZONES.iter().find(|(_, name)| value == name);
+    found.map_or_else(Zone::default, |(zone, _)| *zone)
 }
 
 fn options() -> RequestOptions {
@@ -133,7 +154,8 @@ pub(crate) fn header_map(entries: Vec<(String, Vec<u8>)>) -> HeaderMap {
             Some((name, value))
         })
         .fold(HeaderMap::new(), |mut headers, (name, value)| {
-            headers.append(name, value);
+            // A map has room for thousands; more are as good as none.
+            let _ = headers.try_append(name, value);
             headers
         })
 }

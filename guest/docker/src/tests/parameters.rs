@@ -135,7 +135,7 @@ fn platform_and_headers_are_passed_on() {
         );
         let expected = RegistryAuth::Basic {
             username: "u".to_owned(),
-            password: "p".to_owned(),
+            password: "p".into(),
         };
         assert!(options.auth == expected);
     }

@@ -254,7 +254,7 @@ fn platform_and_headers_are_passed_on() {
         assert_eq!(options.headers, expected);
         let expected = RegistryAuth::Basic {
             username: "u".to_owned(),
-            password: "p".to_owned(),
+            password: "p".into(),
         };
         assert!(options.auth == expected);
     }

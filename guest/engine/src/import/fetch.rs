@@ -9,11 +9,9 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 use super::reach;
 use crate::{
     Body, Clock, Engine, Error, Reach, Request, RequestBody, Response, Result, Store, Transport,
-    registry::{address, printable},
+    registry::{MAX_REDIRECTS, address, error_body, printable},
 };
 
-/// Redirects followed: Go's number.
-const MAX_REDIRECTS: usize = 10;
 /// Bytes of a refusal that are shown: enough for its reason.
 const SHOWN_BYTES: usize = 1024;
 /// What is encoded in a path or query beside all that is not ASCII.
@@ -55,15 +53,27 @@ where
     pub(super) async fn fetch(&self, uri: &Uri) -> Result<(S::Body, Option<u64>)> {
         let mut at = uri.clone();
         let mut reach = Reach::Any;
+        let mut from: Option<Uri> = None;
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.get(&at, reach).await?;
+            let response = self
+                .get(&at, reach)
+                .await
+                .map_err(|error| match (error, &from) {
+                    (Error::Denied(reason), Some(from)) => Error::Denied(format!(
+                        "{} redirects to {}, which is not allowed: {reason}",
+                        address::shown(from),
+                        origin(&at)
+                    )),
+                    (error, _) => error,
+                })?;
             let Some(location) = redirection(&response) else {
-                return answer(&at, response).await;
+                return answer(&self.clock, &at, response).await;
             };
             let target = self.allowed(&at, &location)?;
             if !reach::is_same_place(&at, &target) && !self.settings.allow_unsafe_redirects {
-                reach = Reach::Public;
+                reach = Reach::PUBLIC;
             }
+            from = Some(at);
             at = target;
         }
         Err(Error::Unavailable(format!(
@@ -109,15 +119,10 @@ where
         if self.settings.allow_unsafe_redirects {
             return Ok(target);
         }
-        let origin = origin(&target);
         if from.scheme_str() == Some("https") && target.scheme_str() != Some("https") {
+            let origin = origin(&target);
             return refuse(&format!(
                 "to {origin}, from https to plain http, which is not allowed"
-            ));
-        }
-        if !reach::is_same_place(from, &target) && reach::is_private(&target) {
-            return refuse(&format!(
-                "to {origin}, an address that is not public, which is not allowed"
             ));
         }
         Ok(target)
@@ -130,27 +135,27 @@ fn redirection<B>(response: &Response<B>) -> Option<String> {
         return None;
     }
     let location = response.headers.get(LOCATION)?;
-    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
+    Some(address::written(location))
 }
 
 /// The body of an answer that is no redirect.
-async fn answer<B: Body>(uri: &Uri, response: Response<B>) -> Result<(B, Option<u64>)> {
+async fn answer<B: Body, C: Clock>(
+    clock: &C,
+    uri: &Uri,
+    response: Response<B>,
+) -> Result<(B, Option<u64>)> {
     let Response {
         status,
         headers,
         mut body,
+        ..
     } = response;
     if status.is_success() {
         let length = headers.get(CONTENT_LENGTH).map(HeaderValue::to_str);
         let length = length.and_then(|length| length.ok()?.trim().parse().ok());
         return Ok((body, length));
     }
-    let mut reason = Vec::new();
-    while reason.len() < SHOWN_BYTES
-        && let Ok(Some(chunk)) = body.chunk().await
-    {
-        reason.extend(chunk);
-    }
+    let mut reason = error_body(clock, &mut body).await;
     reason.truncate(SHOWN_BYTES);
     let message = format!(
         "failed to GET {} with status {status}: {}",

@@ -22,8 +22,8 @@ use strata_oci::{
 
 use super::{ImportOptions, ImportSource};
 use crate::{
-    Clock, Engine, Event, Phase, Progress, Reach, Request, Response, Result, Settings, Store as _,
-    Transport,
+    Clock, Engine, Error, Event, Phase, Progress, Reach, Request, Response, Result, Settings,
+    Store as _, Transport, Zone,
     catalog::fixture,
     memory::{Bytes, Memory},
 };
@@ -177,6 +177,9 @@ impl Reply {
     }
 }
 
+/// Of a [`Reply`]: the host refuses to connect.
+const REFUSED: u16 = 0;
+
 /// A network that answers by script.
 struct Web {
     answer: Box<dyn Fn(&str) -> Reply>,
@@ -194,9 +197,15 @@ impl Transport for Rc<Web> {
         let url = request.uri.to_string();
         self.asked.borrow_mut().push(match request.reach {
             Reach::Any => url.clone(),
-            Reach::Public => format!("public {url}"),
+            Reach::From(zone) => {
+                assert_eq!(zone, Zone::Public);
+                format!("public {url}")
+            }
         });
         let reply = (self.answer)(&url);
+        if reply.status == REFUSED {
+            return Err(Error::Denied("the address is private".to_owned()));
+        }
         let headers = reply.headers.iter().map(|(name, value)| {
             let value = HeaderValue::from_str(value).unwrap();
             (HeaderName::from_static(name), value)
@@ -205,6 +214,7 @@ impl Transport for Rc<Web> {
             status: StatusCode::from_u16(reply.status).unwrap(),
             headers: headers.collect(),
             body: Bytes(Some(reply.body)),
+            zone: Zone::Public,
         })
     }
 }

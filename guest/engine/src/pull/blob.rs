@@ -164,6 +164,15 @@ where
         elsewhere || pieced
     }
 
+    /// Whether others than who served this can be asked. Where that was a mirror, it is
+    /// not asked again.
+    fn has_alternative(&self, server: Server) -> bool {
+        match server {
+            Server::Foreign => true,
+            Server::Registry(source) => self.repository.distrust(source),
+        }
+    }
+
     /// One answer's worth of bytes.
     async fn append(
         &self,
@@ -225,6 +234,10 @@ where
                 // Longer than it may be: nothing of it can be believed.
                 ingest.reset().await?;
                 return Err(self.too_long(transfer, *server));
+            }
+            // It drips, which is no reason to give up where others can be asked.
+            Err(Error::QuotaExceeded(text)) if self.has_alternative(*server) => {
+                Failure::passing(text)
             }
             Err(error) => Failure::from(error).context(&format!(
                 "failed to fetch {} of {}",

@@ -7,4 +7,5 @@ mod faults;
 mod naming;
 mod platforms;
 mod resolving;
+mod strangers;
 mod transfers;

@@ -2,7 +2,28 @@
 
 use std::net::IpAddr;
 
-use http::{Uri, uri::Authority};
+use http::{HeaderValue, Uri, uri::Authority};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode, utf8_percent_encode};
+
+/// What addresses are written with although they may not have it, by servers that encode
+/// too little. It is encoded as browsers do; the rest stays, as it may be signed.
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// An address as a header has it.
+pub(crate) fn written(value: &HeaderValue) -> String {
+    let text = value.as_bytes().trim_ascii();
+    percent_encode(text, ENCODED).to_string()
+}
 
 /// What a `Location`, `Link` or realm may lead to: `None` unless it is an
 /// absolute `http` or `https` address without user information once it is
@@ -10,6 +31,7 @@ use http::{Uri, uri::Authority};
 pub(crate) fn resolve(base: &Uri, target: &str) -> Option<Uri> {
     // A fragment is never sent (RFC 9110 §7.1).
     let target = target.split('#').next().unwrap_or_default().trim();
+    let target = &*utf8_percent_encode(target, ENCODED).to_string();
     let scheme = base.scheme_str()?;
     let authority = base.authority()?;
     let before_path = target.split(['/', '?']).next().unwrap_or_default();
@@ -97,6 +119,11 @@ mod tests {
                 "?last=b",
                 Some("https://r.example:5000/v2/a/blobs/x?last=b"),
             ),
+            (
+                r#"/v2/<b>?a="c d"&{e|f}=\^`&g=%22"#,
+                Some("https://r.example:5000/v2/%3Cb%3E?a=%22c%20d%22&%7Be%7Cf%7D=%5C%5E%60&g=%22"),
+            ),
+            ("/v2/é", Some("https://r.example:5000/v2/%C3%A9")),
             ("https://user:secret@cdn.example/x", None),
             ("ftp://cdn.example/x", None),
             ("file:///etc/passwd", None),

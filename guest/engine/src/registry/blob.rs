@@ -11,10 +11,9 @@ use super::{
     address,
     failure::Failure,
     repository::{Repository, Source},
-    verdict,
     wire::Answer,
 };
-use crate::{Clock, Error, Transport};
+use crate::{Clock, Error, Reach, Transport};
 
 /// An answer to a request for the rest of a blob.
 pub(crate) enum Opened<B> {
@@ -66,7 +65,8 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 
     /// Asks for a foreign layer where its descriptor says it is: without
-    /// credentials, as the address comes from whoever made the manifest.
+    /// credentials and in public only, as the address comes from whoever made the
+    /// manifest, who need not be the registry.
     pub(crate) async fn foreign_blob(
         &self,
         descriptor: &Descriptor,
@@ -80,12 +80,12 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             )))
         })?;
         let headers = request_headers(descriptor, offset);
-        let answer = self.wire.follow(&Method::GET, &uri, &headers).await?;
+        let (method, reach) = (Method::GET, Reach::PUBLIC);
+        let answer = self.wire.follow(&method, &uri, &headers, reach).await?;
         if accepted(offset).contains(&answer.status) {
             return Ok(opened(answer, offset, None));
         }
-        let (now, _) = self.wire.clock.now();
-        Err(verdict::read(&Method::GET, answer, now).await)
+        Err(self.verdict(&method, answer).await)
     }
 }
 
@@ -163,12 +163,8 @@ mod tests {
             if let Some(value) = content_range {
                 headers.insert(CONTENT_RANGE, HeaderValue::from_static(value));
             }
-            let answer = Answer {
-                status: StatusCode::from_u16(status).unwrap(),
-                headers,
-                body: (),
-                from: "https://r/".parse().unwrap(),
-            };
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer::of_test(status, headers);
             let start = match opened(answer, offset, None) {
                 Opened::Body { start, .. } => Some(start),
                 Opened::RangeRefused => None,

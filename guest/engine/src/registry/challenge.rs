@@ -6,6 +6,11 @@ use http::{HeaderMap, Uri, header::WWW_AUTHENTICATE};
 
 use super::address;
 
+/// Headers looked at in one answer. Registries send one or two.
+const MAX_HEADERS: usize = 16;
+/// Bytes of one header; more is no challenge. Those in use have some two hundred.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
+
 /// A challenge this client can meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -26,7 +31,8 @@ pub(super) enum Challenge {
 /// this client does not know are skipped.
 pub(super) fn read(headers: &HeaderMap) -> Option<Challenge> {
     let mut basic = None;
-    for value in headers.get_all(WWW_AUTHENTICATE) {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().take(MAX_HEADERS);
+    for value in values.filter(|value| value.len() <= MAX_HEADER_BYTES) {
         let value = String::from_utf8_lossy(value.as_bytes());
         for (scheme, parameters) in parse(&value) {
             match scheme.as_str() {
@@ -126,6 +132,15 @@ mod tests {
             service: service.map(str::to_owned),
             scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         }
+    }
+
+    #[test]
+    fn challenges_beyond_the_bounds_are_passed_over() {
+        let long = format!("Bearer {}", r#"a="b","#.repeat(2000));
+        assert_eq!(read_lines(&[&long, "Basic"]), Some(Challenge::Basic));
+        let mut many = vec!["Negotiate"; 16];
+        many.push("Basic");
+        assert_eq!(read_lines(&many), None);
     }
 
     #[test]

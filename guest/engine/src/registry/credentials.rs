@@ -4,19 +4,18 @@
 use std::collections::HashMap;
 
 use futures::lock::Mutex;
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 
 use super::{
     challenge::Challenge,
     failure::Failure,
     token::{self, Token, Wanted},
-    wire::Wire,
+    wire::{Answer, Destination, Wire},
 };
 use crate::{Clock, RegistryAuth, Transport};
 
 /// Credentials and tokens of one endpoint. Has no `Debug`: it is all secret.
 pub(super) struct Credentials {
-    plain_allowed: bool,
     /// Locked while a token is fetched, so that parallel layers fetch one, not
     /// four.
     state: Mutex<State>,
@@ -36,7 +35,12 @@ struct State {
 /// What the endpoint asked for.
 enum Scheme {
     Basic,
-    Bearer { realm: Uri, service: Option<String> },
+    Bearer {
+        realm: Destination,
+        service: Option<String>,
+        /// It was asked for over plain HTTP.
+        was_plain: bool,
+    },
 }
 
 /// What one logical request already tried.
@@ -58,9 +62,8 @@ pub(super) enum Outcome {
 }
 
 impl Credentials {
-    pub(super) fn new(auth: RegistryAuth, plain_allowed: bool) -> Self {
+    pub(super) fn new(auth: RegistryAuth) -> Self {
         Self {
-            plain_allowed,
             state: Mutex::new(State {
                 auth,
                 scheme: None,
@@ -87,17 +90,21 @@ impl Credentials {
             get_only,
         } = &mut *state;
         if let RegistryAuth::RegistryToken(token) = auth {
-            return Ok(token::bearer(token));
+            return Ok(token::bearer(token.expose()));
         }
         match scheme {
             None => Ok(None),
             Some(Scheme::Basic) => Ok(match auth {
                 RegistryAuth::Basic { username, password } => {
-                    Some(token::basic(username, password))
+                    Some(token::basic(username, password.expose()))
                 }
                 _ => None,
             }),
-            Some(Scheme::Bearer { realm, service }) => {
+            Some(Scheme::Bearer {
+                realm,
+                service,
+                was_plain,
+            }) => {
                 let asked = asked.get(scopes).map_or(&[][..], Vec::as_slice);
                 let key = union(scopes, asked);
                 if let Some(token) = tokens.get(&key)
@@ -109,13 +116,13 @@ impl Credentials {
                     realm,
                     service: service.as_deref(),
                     scopes: &key,
-                    plain_allowed: self.plain_allowed,
+                    may_be_plain: *was_plain,
                 };
                 let token = token::fetch(wire, &wanted, auth, get_only).await?;
                 if let (RegistryAuth::IdentityToken(identity), Some(refresh)) =
                     (auth, &token.refresh)
                 {
-                    identity.clone_from(refresh);
+                    *identity = refresh.clone();
                 }
                 let authorization = token.authorization.clone();
                 tokens.insert(key, token);
@@ -124,10 +131,11 @@ impl Credentials {
         }
     }
 
-    /// Takes note of a challenge that answered a request with `sent` in it.
-    pub(super) async fn challenged(
+    /// Takes note of a challenge in `answer` to a request with `sent` in it.
+    pub(super) async fn challenged<B>(
         &self,
         challenge: Challenge,
+        answer: &Answer<B>,
         sent: Option<&HeaderValue>,
         scopes: &[String],
         tried: &mut Tried,
@@ -153,7 +161,11 @@ impl Credentials {
                 scopes: asked,
             } => {
                 let key = union(scopes, &asked);
-                state.scheme = Some(Scheme::Bearer { realm, service });
+                state.scheme = Some(Scheme::Bearer {
+                    realm: Destination::named(realm, answer),
+                    service,
+                    was_plain: answer.from.scheme_str() == Some("http"),
+                });
                 state.asked.insert(scopes.to_vec(), asked);
                 let current = state.tokens.get(&key).map(|token| &token.authorization);
                 if sent.is_none() || current != sent {

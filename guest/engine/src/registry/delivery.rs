@@ -7,12 +7,10 @@ use super::{
     address,
     failure::{Again, Failure},
     repository::Repository,
-    wire::Answer,
+    wire::{Answer, Destination, MAX_REDIRECTS},
 };
-use crate::{Clock, Error, RequestBody, Result, Transport};
+use crate::{Clock, Error, Reach, RequestBody, Result, Transport};
 
-/// Redirects followed for one request: enough for a front door and a region.
-const MAX_REDIRECTS: usize = 5;
 /// The redirects that keep method and body; the others turn into a GET.
 const REDIRECTS: [StatusCode; 2] = [
     StatusCode::TEMPORARY_REDIRECT,
@@ -30,19 +28,19 @@ pub(super) struct Delivery<'d> {
 }
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
-    /// One logical request to `uri`. Credentials and registry headers go to the
+    /// One logical request to `to`. Credentials and registry headers go to the
     /// registry itself only. `body` is called for every time the request is sent:
     /// a stream cannot be sent twice.
     pub(super) async fn deliver(
         &self,
         delivery: &Delivery<'_>,
-        uri: &Uri,
+        to: &Destination,
         mut body: impl AsyncFnMut() -> Result<RequestBody<T::Body>>,
     ) -> Result<Answer<T::Body>, Failure> {
-        let mut uri = uri.clone();
+        let mut to = to.clone();
         let mut redirects = 0;
         loop {
-            let answer = self.deliver_once(delivery, &uri, &mut body).await?;
+            let answer = self.deliver_once(delivery, &to, &mut body).await?;
             if !REDIRECTS.contains(&answer.status) {
                 return Ok(answer);
             }
@@ -51,14 +49,14 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
                 true => None,
                 false => self.location(&answer)?,
             };
-            uri = target.ok_or_else(|| unusable(&answer.from))?;
+            to = target.ok_or_else(|| unusable(&answer.from))?;
         }
     }
 
     async fn deliver_once(
         &self,
         delivery: &Delivery<'_>,
-        uri: &Uri,
+        to: &Destination,
         body: &mut impl AsyncFnMut() -> Result<RequestBody<T::Body>>,
     ) -> Result<Answer<T::Body>, Failure> {
         let Delivery {
@@ -68,9 +66,11 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             scopes,
         } = delivery;
         let accepted = [accepted, &REDIRECTS[..]].concat();
+        let Destination { uri, reach } = to;
         if !self.origin.is_at(uri) {
             let body = body().await?;
-            let answer = self.wire.transmit(method, uri, headers, body).await?;
+            let sent = self.wire.transmit(method, uri, headers, body, *reach);
+            let answer = sent.await?;
             return match accepted.contains(&answer.status) {
                 true => Ok(answer),
                 false => Err(self.verdict(method, answer).await),
@@ -83,20 +83,28 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
                 headers.insert(http::header::AUTHORIZATION, authorization);
             }
             let body = body().await?;
-            self.wire.transmit(method, uri, &headers, body).await
+            self.wire
+                .transmit(method, uri, &headers, body, *reach)
+                .await
         };
         self.authorized(&self.origin, method, scopes, &accepted, send)
             .await
     }
 
+    /// An address of the registry itself, which a person named.
+    pub(super) fn own(&self, uri: Uri) -> Destination {
+        let reach = Reach::Any;
+        Destination { uri, reach }
+    }
+
     /// Where an answer says to go on; `None` if it does not say.
-    pub(super) fn location<B>(&self, answer: &Answer<B>) -> Result<Option<Uri>, Failure> {
+    pub(super) fn location<B>(&self, answer: &Answer<B>) -> Result<Option<Destination>, Failure> {
         let Some(location) = answer.headers.get(LOCATION) else {
             return Ok(None);
         };
-        let location = String::from_utf8_lossy(location.as_bytes());
-        match locate(&answer.from, &location) {
-            Some(uri) => Ok(Some(uri)),
+        match locate(&answer.from, &address::written(location)) {
+            Some(uri) if self.origin.is_at(&uri) => Ok(Some(self.own(uri))),
+            Some(uri) => Ok(Some(Destination::named(uri, answer))),
             None => Err(unusable(&answer.from)),
         }
     }

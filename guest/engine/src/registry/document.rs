@@ -8,9 +8,9 @@ use strata_oci::{Digest, Reference, document::MAX_DOCUMENT_BYTES, media_type};
 
 use super::{
     endpoint::Endpoint,
-    failure::Failure,
+    failure::{Again, Failure},
     repository::Repository,
-    wire::{self, Answer, ReadError},
+    wire::{self, Answer, DOCUMENT_TIME, ReadError},
 };
 use crate::{Clock, Error, Transport};
 
@@ -38,6 +38,13 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             if failure.status == Some(StatusCode::NOT_FOUND) {
                 failure.error = Error::NotFound(format!("{reference}: not found"));
                 failure.complete = false;
+            } else if let Some(mirrors) = &failure.absent_at {
+                failure.error = Error::NotFound(format!(
+                    "{reference}: not found at {mirrors}, and {} cannot be asked: {}",
+                    self.origin.authority(),
+                    failure.error
+                ));
+                failure.again = Again::Never;
             }
             failure.context(&format!("failed to resolve reference \"{reference}\""))
         })
@@ -60,6 +67,9 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             .ask(endpoint, &Method::HEAD, &path, &accept(), &accepted)
             .await?;
         if head.status == StatusCode::OK {
+            if is_web_page(&head) {
+                return Err(Failure::web_page(&head.from));
+            }
             let announced = header(&head, &CONTENT_TYPE);
             let digest = asked.cloned().or_else(|| announced_digest(&head));
             check_length(&head)?;
@@ -114,7 +124,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             let answer = self
                 .ask(endpoint, &Method::GET, &path, &headers, &[StatusCode::OK])
                 .await?;
-            let bytes = read_whole(answer, limit, Some(size)).await?;
+            let bytes = read_whole(self.wire.clock, answer, limit, Some(size)).await?;
             verified(digest.clone(), &bytes)?;
             check_size(digest, bytes.len(), Some(size))?;
             Ok(bytes)
@@ -131,12 +141,15 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         let answer = self
             .ask(endpoint, &Method::GET, path, &accept(), &[StatusCode::OK])
             .await?;
+        if is_web_page(&answer) {
+            return Err(Failure::web_page(&answer.from));
+        }
         check_length(&answer)?;
         let announced = Announced {
             digest: announced_digest(&answer),
             media_type: header(&answer, &CONTENT_TYPE).unwrap_or_default(),
         };
-        let bytes = read_whole(answer, MAX_DOCUMENT_BYTES, size).await?;
+        let bytes = read_whole(self.wire.clock, answer, MAX_DOCUMENT_BYTES, size).await?;
         Ok((bytes, announced))
     }
 }
@@ -155,6 +168,13 @@ pub(super) fn accept() -> HeaderMap {
 fn header<B>(answer: &Answer<B>, name: &HeaderName) -> Option<String> {
     let value = answer.headers.get(name)?.to_str().ok()?.trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Whether an answer is meant for people, as those of captive portals are. No document of
+/// a registry is.
+pub(super) fn is_web_page<B>(answer: &Answer<B>) -> bool {
+    header(answer, &CONTENT_TYPE)
+        .is_some_and(|it| media_type::essence(&it).eq_ignore_ascii_case("text/html"))
 }
 
 /// A digest this client cannot verify is as good as none.
@@ -184,14 +204,16 @@ fn too_large(limit: usize) -> Failure {
 
 /// Reads a body of at most `limit` bytes. One shorter than it should be was cut
 /// somewhere: that passes, so it is not yet a wrong digest.
-pub(super) async fn read_whole<B: crate::Body>(
+pub(super) async fn read_whole<B: crate::Body, C: Clock>(
+    clock: &C,
     mut answer: Answer<B>,
     limit: usize,
     size: Option<u64>,
 ) -> Result<Vec<u8>, Failure> {
-    let bytes = match wire::read(&mut answer.body, limit).await {
+    let bytes = match wire::read(clock, &mut answer.body, limit, DOCUMENT_TIME).await {
         Ok(bytes) => bytes,
         Err(ReadError::TooLong) => return Err(too_large(limit)),
+        Err(ReadError::TooSlow) => return Err(wire::too_slow(&answer.from)),
         Err(ReadError::Failed(error)) => return Err(error.into()),
     };
     match size {

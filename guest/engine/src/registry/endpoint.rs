@@ -1,6 +1,6 @@
 //! Where a registry answers: its address, its scheme, its credentials.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::AUTHORIZATION};
 
@@ -10,7 +10,7 @@ use super::{
     failure::Failure,
     wire::{Answer, Wire},
 };
-use crate::{Clock, Error, RegistryAuth, Settings, Transport};
+use crate::{Clock, Error, Reach, RegistryAuth, Settings, Transport};
 
 /// Docker Hub's name in references.
 const HUB: &str = "docker.io";
@@ -28,6 +28,8 @@ pub(super) struct Endpoint {
     /// The `ns` a mirror is told; `None` for the registry itself.
     namespace: Option<String>,
     failures: Cell<u32>,
+    /// What it said last when it failed.
+    last_words: RefCell<Option<String>>,
     pub(super) credentials: Credentials,
 }
 
@@ -66,7 +68,8 @@ pub(super) fn endpoints(
         prefix: String::new(),
         namespace: None,
         failures: Cell::new(0),
-        credentials: Credentials::new(auth.clone(), plain_allowed),
+        last_words: RefCell::default(),
+        credentials: Credentials::new(auth.clone()),
     };
     (mirrors, origin)
 }
@@ -103,8 +106,9 @@ impl Endpoint {
             prefix: path.strip_suffix("/v2").unwrap_or(path).to_owned(),
             namespace: Some(host.to_owned()),
             failures: Cell::new(0),
+            last_words: RefCell::default(),
             // The registry's credentials are not the mirror's to see.
-            credentials: Credentials::new(RegistryAuth::Anonymous, plain),
+            credentials: Credentials::new(RegistryAuth::Anonymous),
         })
     }
 
@@ -121,6 +125,16 @@ impl Endpoint {
     /// Counts a failure of a mirror.
     pub(super) fn failed(&self) {
         self.failures.set(self.failures.get().saturating_add(1));
+    }
+
+    /// Keeps what a mirror said when it failed.
+    pub(super) fn remember(&self, words: String) {
+        self.last_words.replace(Some(words));
+    }
+
+    /// What it said when it failed, if it did.
+    pub(super) fn last_words(&self) -> Option<String> {
+        self.last_words.borrow().clone()
     }
 
     /// Never asks this mirror again in this operation: it lied.
@@ -147,7 +161,7 @@ impl Endpoint {
             headers.insert(AUTHORIZATION, authorization);
         }
         let uri = self.address(path)?;
-        let answer = wire.follow(method, &uri, &headers).await;
+        let answer = wire.follow(method, &uri, &headers, Reach::Any).await;
         if self.scheme.get() != Scheme::Either {
             return answer;
         }
@@ -158,7 +172,7 @@ impl Endpoint {
                 // Either no TLS there or nobody at all. A TLS server answers
                 // plain HTTP with 400, so that decides nothing.
                 let uri = self.uri("http", path)?;
-                match wire.follow(method, &uri, &headers).await {
+                match wire.follow(method, &uri, &headers, Reach::Any).await {
                     Ok(plain) if plain.status == StatusCode::BAD_REQUEST => Err(failure),
                     Ok(plain) => {
                         self.scheme.set(Scheme::Http);

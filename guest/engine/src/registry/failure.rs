@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
+use super::address;
 use crate::Error;
 
 /// A failed request.
@@ -19,6 +20,8 @@ pub(crate) struct Failure {
     pub(crate) complete: bool,
     /// The code of the first error in the answer's body, such as `BLOB_UNKNOWN`.
     pub(crate) code: Option<String>,
+    /// The mirrors that do not have what the registry could not be asked for.
+    pub(crate) absent_at: Option<String>,
 }
 
 /// Whether and when to try again.
@@ -41,6 +44,7 @@ impl Failure {
             status: None,
             complete: true,
             code: None,
+            absent_at: None,
         }
     }
 
@@ -52,30 +56,63 @@ impl Failure {
             status: None,
             complete: false,
             code: None,
+            absent_at: None,
         }
+    }
+
+    /// A bound of this client was reached: no retry changes that.
+    pub(crate) fn over(bound: String) -> Self {
+        Self {
+            complete: false,
+            ..Self::last(Error::QuotaExceeded(bound))
+        }
+    }
+
+    /// Something answered in place of a registry. People who are behind a captive portal
+    /// need to see which.
+    pub(crate) fn web_page(from: &Uri) -> Self {
+        Self {
+            complete: false,
+            ..Self::last(Error::Unavailable(format!(
+                "{} answered with a web page instead of a registry's answer; \
+                 is there a portal or a proxy that wants a login?",
+                address::shown(from)
+            )))
+        }
+    }
+
+    /// Adds what the mirrors said that were asked before: those that `absent` names have
+    /// not got it, the others failed as `failed` says. Who has the last word is the
+    /// registry, if it said anything.
+    #[must_use]
+    pub(super) fn after_mirrors(mut self, absent: &[&str], failed: &[String]) -> Self {
+        let answered = self.status.is_some();
+        if !absent.is_empty() && !answered {
+            self.absent_at = Some(absent.join(" and "));
+        }
+        let Some(text) = self.error.text_mut() else {
+            return self;
+        };
+        for failure in failed {
+            text.push_str("; ");
+            text.push_str(failure);
+        }
+        self
     }
 
     /// Says what was being done, unless the text is complete.
     #[must_use]
     pub(crate) fn context(mut self, doing: &str) -> Self {
-        if self.complete {
+        // The store's own words: no registry is to blame.
+        let is_stores = matches!(
+            self.error,
+            Error::NoSpace(_) | Error::Damaged(_) | Error::Internal(_)
+        );
+        if self.complete || is_stores {
             return self;
         }
-        match &mut self.error {
-            Error::InvalidArgument(text)
-            | Error::NotFound(text)
-            | Error::Conflict(text)
-            | Error::Unauthorized(text)
-            | Error::Denied(text)
-            | Error::RateLimited { message: text, .. }
-            | Error::ManifestInvalid(text)
-            | Error::PlatformMismatch(text)
-            | Error::Unsupported(text)
-            | Error::QuotaExceeded(text)
-            | Error::Unavailable(text) => *text = format!("{doing}: {text}"),
-            // The store's own words: no registry is to blame.
-            Error::NoSpace(_) | Error::Damaged(_) | Error::Internal(_) => {}
-            Error::DigestMismatch { .. } | Error::Cancelled => {}
+        if let Some(text) = self.error.text_mut() {
+            *text = format!("{doing}: {text}");
         }
         self
     }
@@ -95,6 +132,7 @@ impl From<Error> for Failure {
             status: None,
             complete: false,
             code: None,
+            absent_at: None,
         }
     }
 }

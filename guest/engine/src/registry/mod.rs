@@ -33,4 +33,5 @@ pub(crate) use referrers::Relisted;
 pub(crate) use repository::Repository;
 pub(crate) use retry::{Attempts, retrying};
 pub(crate) use upload::{Chunk, Session, Started};
-pub(crate) use wire::printable;
+pub(crate) use verdict::error_body;
+pub(crate) use wire::{MAX_REDIRECTS, printable};

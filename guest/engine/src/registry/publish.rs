@@ -102,11 +102,10 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             ],
             scopes: &self.scopes,
         };
-        let uri = self
-            .origin
-            .address(&format!("{}/manifests/{name}", self.path))?;
+        let path = format!("{}/manifests/{name}", self.path);
+        let to = self.own(self.origin.address(&path)?);
         let body = async || Ok(RequestBody::Bytes(bytes.to_vec()));
-        let answer = match self.deliver(&delivery, &uri, body).await {
+        let answer = match self.deliver(&delivery, &to, body).await {
             Ok(answer) => answer,
             Err(failure) if is_incomplete(&failure) => {
                 return Ok(Published::Incomplete(failure.error));

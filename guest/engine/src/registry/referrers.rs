@@ -53,7 +53,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         // A weak one never matches (RFC 9110 §13.1.1), so it would guard against everything.
         let etag = answer.headers.get(ETAG).cloned();
         let etag = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/"));
-        let bytes = read_whole(answer, MAX_DOCUMENT_BYTES, None).await?;
+        let bytes = read_whole(self.wire.clock, answer, MAX_DOCUMENT_BYTES, None).await?;
         match Document::parse(media_type.unwrap_or_default(), &bytes) {
             Ok(Document::Index(index)) => Ok(Some(Listed { index, etag })),
             Ok(Document::Manifest(_)) | Err(_) => Ok(None),

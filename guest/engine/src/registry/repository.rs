@@ -12,7 +12,7 @@ use super::{
     verdict,
     wire::{Answer, Wire},
 };
-use crate::{Clock, Error, NO_BASIC_CREDENTIALS, Progress, RegistryAuth, Settings, Transport};
+use crate::{Clock, Error, Progress, RegistryAuth, Settings, Transport};
 
 /// Answers taken for one logical request before it counts as refused:
 /// containerd's number. Meeting a challenge takes two, renewing a token three.
@@ -90,25 +90,33 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
         &self,
         mut ask: impl AsyncFnMut(&Endpoint, Source) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
+        let mut absent = Vec::new();
+        let mut failed = Vec::new();
         for (number, mirror) in self.mirrors.iter().enumerate() {
             if mirror.is_given_up() {
+                failed.extend(mirror.last_words());
                 continue;
             }
             match ask(mirror, Some(number)).await {
                 Ok(done) => return Ok(done),
                 // Not having something is no fault of a mirror.
-                Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => {}
+                Err(failure) if failure.status == Some(StatusCode::NOT_FOUND) => {
+                    absent.push(mirror.authority());
+                }
                 Err(failure) => {
                     mirror.failed();
+                    let (authority, error) = (mirror.authority(), failure.error);
                     self.wire.warn(format!(
-                        "mirror {} failed, trying the next: {}",
-                        mirror.authority(),
-                        failure.error
+                        "mirror {authority} failed, trying the next: {error}"
                     ));
+                    let words = format!("mirror {authority} failed: {error}");
+                    mirror.remember(words.clone());
+                    failed.push(words);
                 }
             }
         }
-        ask(&self.origin, None).await
+        let asked = ask(&self.origin, None).await;
+        asked.map_err(|failure| failure.after_mirrors(&absent, &failed))
     }
 
     /// What came from `source` was wrong. True if that was a mirror: it is not
@@ -179,14 +187,20 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
             };
             let outcome = endpoint
                 .credentials
-                .challenged(challenge, authorization.as_ref(), scopes, &mut tried)
+                .challenged(
+                    challenge,
+                    &answer,
+                    authorization.as_ref(),
+                    scopes,
+                    &mut tried,
+                )
                 .await;
             match outcome {
                 Outcome::Again => {}
                 Outcome::Refused => return Err(self.refused()),
                 Outcome::NoBasic => {
-                    return Err(unauthorized(format!(
-                        "authorization failed: {NO_BASIC_CREDENTIALS}"
+                    return Err(unauthorized(Error::LoginMissing(
+                        "authorization failed: no basic auth credentials".to_owned(),
                     )));
                 }
                 Outcome::Wrong => {
@@ -201,15 +215,14 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
                 }
             }
         }
-        Err(unauthorized(
+        Err(unauthorized(Error::Unauthorized(
             "authorization failed: the registry does not stop asking for another token".to_owned(),
-        ))
+        )))
     }
 
     /// What an answer that is no success means.
     pub(super) async fn verdict(&self, method: &Method, answer: Answer<T::Body>) -> Failure {
-        let (now, _) = self.wire.clock.now();
-        verdict::read(method, answer, now).await
+        verdict::read(self.wire.clock, method, answer).await
     }
 
     /// A token was granted and then refused. Docker Hub says so of repositories
@@ -232,16 +245,18 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
             status: Some(StatusCode::UNAUTHORIZED),
             complete: true,
             code: None,
+            absent_at: None,
         }
     }
 }
 
-fn unauthorized(message: String) -> Failure {
+fn unauthorized(error: Error) -> Failure {
     Failure {
-        error: Error::Unauthorized(message),
+        error,
         again: Again::Never,
         status: Some(StatusCode::UNAUTHORIZED),
         complete: false,
         code: None,
+        absent_at: None,
     }
 }

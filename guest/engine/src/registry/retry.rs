@@ -68,7 +68,7 @@ impl Attempts {
             digest: digest.cloned(),
             attempt: self.since_progress + 1,
             delay: u32::try_from(delay.as_millis()).unwrap_or(u32::MAX),
-            reason: failure.error,
+            reason: failure.error.printable(),
         }));
         clock.sleep(delay).await;
         Ok(())

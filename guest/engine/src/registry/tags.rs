@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::{
     address,
+    document::is_web_page,
     endpoint::Endpoint,
-    failure::Failure,
+    failure::{Again, Failure},
     repository::Repository,
-    wire::{self, ReadError},
+    wire::{self, DOCUMENT_TIME, ReadError},
 };
 use crate::{Clock, Error, Transport};
 
@@ -22,6 +23,11 @@ const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Tags in all: pulling more at once is no honest wish, and they are kept in
 /// memory.
 const MAX_TAGS: usize = 100_000;
+/// Bytes of a tag, by the distribution specification. What is longer is none.
+const MAX_TAG_BYTES: usize = 128;
+/// Seconds for all pages: long enough for a thousand, each of which may take half a
+/// minute by itself.
+const MAX_SECONDS: i64 = 600;
 
 #[derive(Deserialize)]
 struct Page {
@@ -40,6 +46,14 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             if failure.status == Some(StatusCode::NOT_FOUND) {
                 failure.error = Error::NotFound(format!("repository {} not found", self.familiar));
                 failure.complete = true;
+            } else if let Some(mirrors) = &failure.absent_at {
+                failure.error = Error::NotFound(format!(
+                    "repository {} not found at {mirrors}, and {} cannot be asked: {}",
+                    self.familiar,
+                    self.origin.authority(),
+                    failure.error
+                ));
+                failure.again = Again::Never;
             }
             failure.context(&format!("failed to list tags of {}", self.familiar))
         })
@@ -50,21 +64,34 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         let mut path = list.clone();
         let mut tags = BTreeSet::new();
         let mut seen = BTreeSet::new();
+        let (began, _) = self.wire.clock.now();
         for _ in 0..MAX_PAGES {
+            if self.wire.clock.now().0.saturating_sub(began) > MAX_SECONDS {
+                return Err(unusable(&format!("takes more than {MAX_SECONDS} seconds")));
+            }
             let accepted = [StatusCode::OK];
             let mut answer = self
                 .ask(endpoint, &Method::GET, &path, &HeaderMap::new(), &accepted)
                 .await?;
-            let bytes = match wire::read(&mut answer.body, MAX_PAGE_BYTES).await {
+            if is_web_page(&answer) {
+                return Err(Failure::web_page(&answer.from));
+            }
+            let (clock, body) = (self.wire.clock, &mut answer.body);
+            let bytes = match wire::read(clock, body, MAX_PAGE_BYTES, DOCUMENT_TIME).await {
                 Ok(bytes) => bytes,
                 Err(ReadError::Failed(error)) => return Err(error.into()),
-                Err(ReadError::TooLong) => return Err(unusable("is too long")),
+                Err(ReadError::TooLong) => {
+                    let bound = format!("has a page of more than {MAX_PAGE_BYTES} bytes");
+                    return Err(unusable(&bound));
+                }
+                Err(ReadError::TooSlow) => return Err(wire::too_slow(&answer.from)),
             };
             let page: Page =
                 strata_oci::json::from_slice(&bytes).map_err(|_| unusable("is not a tag list"))?;
-            tags.extend(page.tags.unwrap_or_default());
+            let page = page.tags.unwrap_or_default().into_iter();
+            tags.extend(page.filter(|tag| tag.len() <= MAX_TAG_BYTES));
             if tags.len() > MAX_TAGS {
-                return Err(unusable("is too long"));
+                return Err(unusable(&format!("has more than {MAX_TAGS} tags")));
             }
             let Some(link) = next(&answer.headers) else {
                 return Ok(tags.into_iter().collect());
@@ -76,7 +103,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
                 return Err(unusable("goes on in a circle"));
             }
         }
-        Err(unusable("has too many pages"))
+        Err(unusable(&format!("has more than {MAX_PAGES} pages")))
     }
 }
 

@@ -4,7 +4,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,11 +12,12 @@ use serde::Deserialize;
 
 use super::{
     address,
+    document::is_web_page,
     failure::Failure,
     verdict,
-    wire::{self, Answer, ReadError, Wire},
+    wire::{self, Answer, DOCUMENT_TIME, Destination, ReadError, Wire},
 };
-use crate::{Clock, Error, RegistryAuth, Transport};
+use crate::{Clock, Error, RegistryAuth, Secret, Transport};
 
 /// Bytes of a token answer that are read: containerd's limit. Tokens have a few
 /// thousand.
@@ -38,12 +39,12 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Where a token comes from and what for. Holds no secret.
 pub(super) struct Wanted<'a> {
-    pub(super) realm: &'a Uri,
+    pub(super) realm: &'a Destination,
     pub(super) service: Option<&'a str>,
     /// Sorted, each once.
     pub(super) scopes: &'a [String],
-    /// The registry itself may be reached by plain HTTP, so its token server may.
-    pub(super) plain_allowed: bool,
+    /// Credentials may go there over plain HTTP: the registry asked for them over it.
+    pub(super) may_be_plain: bool,
 }
 
 /// A token. Has no `Debug`: it is a secret.
@@ -53,7 +54,7 @@ pub(super) struct Token {
     /// Unix seconds from which on it is not used any more.
     pub(super) stale_from: i64,
     /// The identity token to use from now on, if the server sent another.
-    pub(super) refresh: Option<String>,
+    pub(super) refresh: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -77,10 +78,10 @@ pub(super) async fn fetch<T: Transport, C: Clock>(
     get_only: &mut bool,
 ) -> Result<Token, Failure> {
     let secret = !matches!(credentials, RegistryAuth::Anonymous);
-    if secret && !wanted.plain_allowed && wanted.realm.scheme_str() == Some("http") {
+    if secret && !wanted.may_be_plain && wanted.realm.uri.scheme_str() == Some("http") {
         return Err(Failure::last(Error::Denied(format!(
-            "refused to send credentials over plain HTTP to the token server {}; list the registry as insecure if that is intended",
-            address::shown(wanted.realm)
+            "refused to send credentials over plain HTTP to the token server {}, as the registry asked for them over https",
+            address::shown(&wanted.realm.uri)
         ))));
     }
     match credentials {
@@ -88,17 +89,21 @@ pub(super) async fn fetch<T: Transport, C: Clock>(
             let answer = post(
                 wire,
                 wanted,
-                &[("grant_type", "refresh_token"), ("refresh_token", token)],
+                &[
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", token.expose()),
+                ],
             )
             .await?;
             finish(wire, Method::POST, answer).await
         }
         RegistryAuth::Basic { username, password } => {
+            let password = password.expose();
             if !*get_only {
                 let form = [
                     ("grant_type", "password"),
                     ("username", username.as_str()),
-                    ("password", password.as_str()),
+                    ("password", password),
                 ];
                 let answer = post(wire, wanted, &form).await?;
                 if !is_form_unknown(answer.status) {
@@ -138,9 +143,10 @@ async fn post<T: Transport, C: Clock>(
     // Not followed: a redirect would carry the secret in the body elsewhere.
     wire.send(
         &Method::POST,
-        wanted.realm,
+        &wanted.realm.uri,
         &headers,
         encode(&form).into_bytes(),
+        wanted.realm.reach,
     )
     .await
 }
@@ -158,7 +164,7 @@ async fn get<T: Transport, C: Clock>(
         query.push(("account", username));
         headers.insert(AUTHORIZATION, basic(username, password));
     }
-    let realm = wanted.realm;
+    let Destination { uri: realm, reach } = wanted.realm;
     let (path, own) = (realm.path(), realm.query().filter(|own| !own.is_empty()));
     let encoded = encode(&query);
     let query = own.map_or(encoded.clone(), |own| format!("{own}&{encoded}"));
@@ -168,7 +174,7 @@ async fn get<T: Transport, C: Clock>(
             address::shown(realm)
         )))
     })?;
-    wire.follow(&Method::GET, &target, &headers).await
+    wire.follow(&Method::GET, &target, &headers, *reach).await
 }
 
 async fn finish<T: Transport, C: Clock>(
@@ -179,17 +185,22 @@ async fn finish<T: Transport, C: Clock>(
     let (now, _) = wire.clock.now();
     let shown = address::shown(&answer.from);
     if answer.status != StatusCode::OK {
-        let mut failure = verdict::read(&method, answer, now).await;
+        let mut failure = verdict::read(wire.clock, &method, answer).await;
         // The status is not one of the registry: a 404 here is no missing image.
         failure.status = None;
         return Err(failure.context("failed to fetch oauth token"));
     }
-    let bytes = match wire::read(&mut answer.body, MAX_TOKEN_BYTES).await {
+    if is_web_page(&answer) {
+        return Err(Failure::web_page(&answer.from));
+    }
+    let (clock, body) = (wire.clock, &mut answer.body);
+    let bytes = match wire::read(clock, body, MAX_TOKEN_BYTES, DOCUMENT_TIME).await {
         Ok(bytes) => bytes,
         Err(ReadError::Failed(error)) => {
             return Err(Failure::from(error).context(&format!("failed to read token from {shown}")));
         }
         Err(ReadError::TooLong) => return Err(no_token(&shown)),
+        Err(ReadError::TooSlow) => return Err(wire::too_slow(&answer.from)),
     };
     // Parse errors quote the text, so they are not passed on: it may hold a token.
     let token: TokenAnswer = strata_oci::json::from_slice(&bytes).map_err(|_| no_token(&shown))?;
@@ -210,7 +221,10 @@ async fn finish<T: Transport, C: Clock>(
         stale_from: now
             .saturating_add(lifetime.max(LEAST_LIFETIME))
             .saturating_sub(RENEWAL_MARGIN),
-        refresh: token.refresh_token.filter(|token| !token.is_empty()),
+        refresh: token
+            .refresh_token
+            .filter(|token| !token.is_empty())
+            .map(Secret::from),
     })
 }
 

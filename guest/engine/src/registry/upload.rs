@@ -13,7 +13,7 @@ use super::{
     document::announced_digest,
     failure::{Again, Failure},
     repository::Repository,
-    wire::Answer,
+    wire::{Answer, Destination},
 };
 use crate::{Clock, Error, RequestBody, Result, Transport};
 
@@ -24,7 +24,7 @@ const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-
 #[derive(Debug)]
 pub(crate) struct Session {
     /// Where it goes on. Every answer may move it.
-    location: Uri,
+    location: Destination,
     /// The least bytes of a chunk that is not the last.
     pub(crate) least_chunk: u64,
 }
@@ -101,8 +101,8 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             accepted: &[StatusCode::OK, StatusCode::CREATED, StatusCode::ACCEPTED],
             scopes,
         };
-        let uri = self.origin.address(path)?;
-        let answer = self.deliver(&delivery, &uri, empty).await?;
+        let to = self.own(self.origin.address(path)?);
+        let answer = self.deliver(&delivery, &to, empty).await?;
         if answer.status == StatusCode::CREATED {
             return Ok(Started::Done);
         }
@@ -163,8 +163,11 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             ],
             scopes: &self.scopes,
         };
-        let uri = with_digest(&session.location, digest)?;
-        let answer = self.deliver(&delivery, &uri, body).await?;
+        let to = Destination {
+            uri: with_digest(&session.location.uri, digest)?,
+            reach: session.location.reach,
+        };
+        let answer = self.deliver(&delivery, &to, body).await?;
         check_digest(&answer, digest)
     }
 

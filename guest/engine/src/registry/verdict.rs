@@ -12,24 +12,26 @@ use super::{
     failure::{Again, Failure},
     wire::{self, Answer},
 };
-use crate::{Body, Error};
+use crate::{Body, Clock, Error};
 
 /// Bytes of an error body that are read. Registries send a few hundred.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// Time for an error body.
+const ERROR_TIME: Duration = Duration::from_secs(5);
 /// Characters of a registry's own words that are passed on.
 const MAX_WORDS: usize = 1024;
 /// Errors of one body that are passed on.
 const MAX_ERRORS: usize = 8;
 
 /// Reads what the peer said and makes an error of it.
-pub(super) async fn read<B: Body>(method: &Method, mut answer: Answer<B>, now: i64) -> Failure {
+pub(super) async fn read<B: Body, C: Clock>(
+    clock: &C,
+    method: &Method,
+    mut answer: Answer<B>,
+) -> Failure {
     let said = match *method {
         Method::HEAD => Said::default(),
-        _ => match wire::read(&mut answer.body, MAX_ERROR_BYTES).await {
-            Ok(bytes) => Said::parse(&bytes),
-            // The status tells enough; a body too long is no error document.
-            Err(_) => Said::default(),
-        },
+        _ => Said::parse(&error_body(clock, &mut answer.body).await),
     };
     let Answer {
         status,
@@ -43,14 +45,22 @@ pub(super) async fn read<B: Body>(method: &Method, mut answer: Answer<B>, now: i
             address::shown(from)
         )
     });
-    let retry_after = retry_after(headers, now);
+    let retry_after = retry_after(headers, clock.now().0);
     Failure {
         error: classify(*status, said.code.as_deref(), text, retry_after),
         again: again(*status, retry_after),
         status: Some(*status),
         complete: said.text.is_some(),
         code: said.code,
+        absent_at: None,
     }
+}
+
+/// What a body says about an error. One that is too long, or does not come, says nothing: the
+/// status tells enough.
+pub(crate) async fn error_body<B: Body, C: Clock>(clock: &C, body: &mut B) -> Vec<u8> {
+    let read = wire::read(clock, body, MAX_ERROR_BYTES, ERROR_TIME).await;
+    read.ok().unwrap_or_default()
 }
 
 /// Only what passes is tried again: an overload, a restart, a slow request.

@@ -1,7 +1,9 @@
 //! One request and its answer: redirects are followed, warnings are passed on.
 //! Nothing here authenticates or retries.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, pin::pin, time::Duration};
+
+use futures::future::{Either, select};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
@@ -13,11 +15,18 @@ use super::{
     failure::{Again, Failure},
 };
 use crate::{
-    Body, Clock, Error, Event, Progress, Reach, Request, RequestBody, Response, Transport,
+    Body, Clock, Error, Event, Progress, Reach, Request, RequestBody, Response, Transport, Zone,
 };
 
 /// Redirects followed for one request: Go's number. Registries use one or two.
-const MAX_REDIRECTS: usize = 10;
+pub(crate) const MAX_REDIRECTS: usize = 10;
+/// Time for a document to come whole. Longer than the silence after which the host takes
+/// a peer for gone, so that only who keeps dripping gets here, whom another attempt
+/// would not change.
+pub(super) const DOCUMENT_TIME: Duration = Duration::from_secs(35);
+/// Bytes of a document for which there is a second more: a large one on a slow line is
+/// honest.
+const BYTES_PER_SECOND_MORE: usize = 16 * 1024;
 /// Bytes of `Warning` headers looked at in one answer, by the distribution spec.
 const MAX_WARNING_BYTES: usize = 4096;
 /// Different warnings shown in one operation: a registry that varies its text
@@ -42,6 +51,28 @@ pub(super) struct Answer<B> {
     pub(super) headers: HeaderMap,
     pub(super) body: B,
     pub(super) from: Uri,
+    /// What was allowed to be there.
+    reach: Reach,
+    /// Where that is, and so what the answer may name.
+    pub(super) zone: Zone,
+}
+
+/// An address, and who may be there.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    pub(super) uri: Uri,
+    pub(super) reach: Reach,
+}
+
+impl Destination {
+    /// An address that an answer names: where the answer is from, or who knows where.
+    pub(super) fn named<B>(uri: Uri, by: &Answer<B>) -> Self {
+        let reach = match address::same_origin(&uri, &by.from) {
+            true => by.reach,
+            false => Reach::From(by.zone),
+        };
+        Self { uri, reach }
+    }
 }
 
 impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
@@ -68,12 +99,13 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
         uri: &Uri,
         headers: &HeaderMap,
         body: Vec<u8>,
+        reach: Reach,
     ) -> Result<Answer<T::Body>, Failure> {
         let body = match body.is_empty() {
             true => RequestBody::Empty,
             false => RequestBody::Bytes(body),
         };
-        self.transmit(method, uri, headers, body).await
+        self.transmit(method, uri, headers, body, reach).await
     }
 
     /// [`Wire::send`] with any body.
@@ -83,6 +115,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
         uri: &Uri,
         headers: &HeaderMap,
         body: RequestBody<T::Body>,
+        reach: Reach,
     ) -> Result<Answer<T::Body>, Failure> {
         let mut headers = headers.clone();
         headers.insert(USER_AGENT, self.user_agent.clone());
@@ -93,7 +126,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             uri: uri.clone(),
             headers,
             body,
-            reach: Reach::Any,
+            reach,
         };
         let response = self.transport.send(request).await.map_err(|error| {
             let failure = Failure::from(error);
@@ -107,6 +140,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             status,
             headers,
             body,
+            zone,
         } = response;
         self.pass_on_warnings(&headers);
         Ok(Answer {
@@ -114,20 +148,24 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             headers,
             body,
             from: uri.clone(),
+            reach,
+            zone,
         })
     }
 
     /// Sends a GET or HEAD and follows its redirects. From the first other
-    /// origin on, credentials and registry headers stay behind.
+    /// origin on, credentials and registry headers stay behind, and whoever redirects
+    /// chooses the address.
     pub(super) async fn follow(
         &self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
+        reach: Reach,
     ) -> Result<Answer<T::Body>, Failure> {
         let mut headers = headers.clone();
         let mut seen = vec![uri.clone()];
-        let mut answer = self.send(method, uri, &headers, Vec::new()).await?;
+        let mut answer = self.send(method, uri, &headers, Vec::new(), reach).await?;
         while let Some(location) = redirection(&answer) {
             let from = &answer.from;
             let refuse = |why: &str| {
@@ -137,13 +175,17 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
                     status: Some(answer.status),
                     complete: false,
                     code: None,
+                    absent_at: None,
                 })
             };
             let Some(target) = address::resolve(from, &location) else {
                 return refuse("to an address that cannot be used");
             };
             if from.scheme_str() == Some("https") && target.scheme_str() == Some("http") {
-                return refuse("from https to plain http, which is refused");
+                let target = address::shown(&target);
+                return refuse(&format!(
+                    "from https to plain http, {target}, which is refused"
+                ));
             }
             if seen.contains(&target) {
                 return refuse("in a circle");
@@ -158,7 +200,8 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
                     .collect();
             }
             seen.push(target.clone());
-            answer = self.send(method, &target, &headers, Vec::new()).await?;
+            let Destination { uri, reach } = Destination::named(target, &answer);
+            answer = self.send(method, &uri, &headers, Vec::new(), reach).await?;
         }
         Ok(answer)
     }
@@ -191,7 +234,7 @@ fn redirection<B>(answer: &Answer<B>) -> Option<String> {
         return None;
     }
     let location = answer.headers.get(LOCATION)?;
-    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
+    Some(address::written(location))
 }
 
 /// The text of `299 <agent> "text"`; other codes are about caches.
@@ -211,11 +254,17 @@ fn warning_text(value: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// `text` on one line and without control characters, which could drive a
-/// terminal.
+/// `text` on one line and without what could drive a terminal: control characters, and
+/// those that change the direction of writing or end a line.
 pub(crate) fn printable(text: &str) -> String {
-    let clean = text.replace(|character: char| character.is_control(), " ");
-    clean.trim().to_owned()
+    let drives = |it: char| {
+        it.is_control()
+            || matches!(
+                it,
+                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
+    };
+    text.replace(drives, " ").trim().to_owned()
 }
 
 /// The method as Go's texts spell it: `Head`, `Get`.
@@ -229,25 +278,100 @@ fn title(method: &Method) -> String {
 pub(super) enum ReadError {
     /// Longer than the limit.
     TooLong,
+    /// Not whole in the time it has.
+    TooSlow,
     /// Cut, or another failure of the transfer.
     Failed(Error),
 }
 
-/// Reads a whole body of at most `limit` bytes, whatever its headers say.
-pub(super) async fn read<B: Body>(body: &mut B, limit: usize) -> Result<Vec<u8>, ReadError> {
+/// Reads a whole body of at most `limit` bytes, whatever its headers say, in `time` and
+/// what longer its length earns it.
+pub(super) async fn read<B: Body, C: Clock>(
+    clock: &C,
+    body: &mut B,
+    limit: usize,
+    time: Duration,
+) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = body.chunk().await.map_err(ReadError::Failed)? {
-        if chunk.len() > limit - bytes.len() {
-            return Err(ReadError::TooLong);
+    let mut granted = time;
+    let mut over = pin!(clock.sleep(time));
+    loop {
+        let mut chunk = pin!(body.chunk());
+        let chunk = loop {
+            match select(chunk.as_mut(), over.as_mut()).await {
+                Either::Left((chunk, _)) => break chunk,
+                Either::Right(_) => {
+                    let more = u64::try_from(bytes.len() / BYTES_PER_SECOND_MORE).unwrap_or(0);
+                    let earned = time.saturating_add(Duration::from_secs(more));
+                    let rest = earned.saturating_sub(granted);
+                    if rest.is_zero() {
+                        return Err(ReadError::TooSlow);
+                    }
+                    granted = earned;
+                    over.set(clock.sleep(rest));
+                }
+            }
+        };
+        match chunk.map_err(ReadError::Failed)? {
+            None => return Ok(bytes),
+            Some(chunk) if chunk.len() > limit - bytes.len() => return Err(ReadError::TooLong),
+            Some(chunk) => bytes.extend_from_slice(&chunk),
         }
-        bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+}
+
+/// A body that drips.
+pub(super) fn too_slow(from: &Uri) -> Failure {
+    Failure::over(format!(
+        "{} takes more than {} seconds for a document, which is the limit",
+        address::shown(from),
+        DOCUMENT_TIME.as_secs()
+    ))
+}
+
+#[cfg(test)]
+impl Answer<()> {
+    /// An answer of nobody.
+    pub(super) fn of_test(status: StatusCode, headers: HeaderMap) -> Self {
+        Self {
+            status,
+            headers,
+            body: (),
+            from: Uri::from_static("https://r/"),
+            reach: Reach::Any,
+            zone: Zone::Public,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_names_an_address_decides_what_may_be_there() {
+        let mut answer = Answer::of_test(StatusCode::OK, HeaderMap::new());
+        answer.zone = Zone::Private;
+        for (address, reach) in [
+            ("https://r/x", Reach::Any),
+            ("https://R:443/x", Reach::Any),
+            ("https://r:444/x", Reach::From(Zone::Private)),
+            ("http://r/x", Reach::From(Zone::Private)),
+            ("https://s/x", Reach::From(Zone::Private)),
+        ] {
+            let named = Destination::named(address.parse().unwrap(), &answer);
+            assert_eq!(named.reach, reach, "{address}");
+        }
+        answer.reach = Reach::PUBLIC;
+        let named = Destination::named("https://r/x".parse().unwrap(), &answer);
+        assert_eq!(named.reach, Reach::PUBLIC);
+    }
+
+    #[test]
+    fn what_drives_a_terminal_is_not_passed_on() {
+        let text = "a\u{1b}[31mb\r\nc\u{9b}d\u{202e}e\u{2066}f\u{2028}g ";
+        assert_eq!(printable(text), "a [31mb  c d e f g");
+    }
 
     #[test]
     fn only_warnings_for_people_are_shown() {

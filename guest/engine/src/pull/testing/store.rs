@@ -245,7 +245,11 @@ impl Store for Rc<MemoryStore> {
     async fn read(&self, digest: &Digest, _offset: u64, _length: Option<u64>) -> Result<Pieces> {
         let bytes = self.get(digest, u64::MAX).await?;
         let clock = Rc::new(VirtualClock::default());
-        Ok(Pieces(clock, VecDeque::from([Ok(bytes)])))
+        Ok(Pieces(
+            clock,
+            VecDeque::from([Ok(bytes)]),
+            std::time::Duration::ZERO,
+        ))
     }
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, _lease: &Held) -> Result<()> {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use strata_oci::Digest;
 
 use super::{VirtualClock, image::Made};
-use crate::{Body, Clock, Error, Request, RequestBody, Response, Result, Transport};
+use crate::{Body, Clock, Error, Reach, Request, RequestBody, Response, Result, Transport, Zone};
 
 /// How long a request, and each piece of a body, takes.
 const LATENCY: Duration = Duration::from_millis(40);
@@ -18,6 +18,7 @@ pub(crate) struct Asked {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    pub(crate) reach: Reach,
 }
 
 impl Asked {
@@ -50,6 +51,9 @@ pub(crate) struct Reply {
     cut: bool,
     /// No answer at all.
     error: Option<Error>,
+    zone: Zone,
+    /// The body comes byte by byte, each after this long.
+    drips: Option<Duration>,
 }
 
 impl Reply {
@@ -60,6 +64,8 @@ impl Reply {
             body: Vec::new(),
             cut: false,
             error: None,
+            zone: Zone::Public,
+            drips: None,
         }
     }
 
@@ -100,6 +106,18 @@ impl Reply {
 
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// From somewhere else.
+    pub(crate) fn zone(mut self, zone: Zone) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// Byte by byte, each after this long.
+    pub(crate) fn drips(mut self, pause: Duration) -> Self {
+        self.drips = Some(pause);
         self
     }
 
@@ -152,6 +170,7 @@ impl Transport for Rc<Web> {
             uri: request.uri,
             headers: request.headers,
             body: String::from_utf8(body).unwrap(),
+            reach: request.reach,
         };
         self.log.borrow_mut().push(asked.clone());
         let reply = (self.answer.borrow_mut())(&asked);
@@ -166,7 +185,8 @@ impl Transport for Rc<Web> {
         let empty = asked.method == Method::HEAD;
         let mut pieces: VecDeque<Result<Vec<u8>>> = VecDeque::new();
         if !empty {
-            pieces.extend(reply.body.chunks(1024).map(|piece| Ok(piece.to_vec())));
+            let size = if reply.drips.is_some() { 1 } else { 1024 };
+            pieces.extend(reply.body.chunks(size).map(|piece| Ok(piece.to_vec())));
         }
         if reply.cut {
             pieces.push_back(Err(Error::Unavailable("connection cut".to_owned())));
@@ -174,7 +194,8 @@ impl Transport for Rc<Web> {
         Ok(Response {
             status: StatusCode::from_u16(reply.status).unwrap(),
             headers: headers.collect(),
-            body: Pieces(self.clock.clone(), pieces),
+            body: Pieces(self.clock.clone(), pieces, reply.drips.unwrap_or(LATENCY)),
+            zone: reply.zone,
         })
     }
 }
@@ -182,6 +203,7 @@ impl Transport for Rc<Web> {
 pub(crate) struct Pieces(
     pub(crate) Rc<VirtualClock>,
     pub(crate) VecDeque<Result<Vec<u8>>>,
+    pub(crate) Duration,
 );
 
 impl Body for Pieces {
@@ -189,7 +211,7 @@ impl Body for Pieces {
         let Some(piece) = self.1.pop_front() else {
             return Ok(None);
         };
-        self.0.sleep(LATENCY).await;
+        self.0.sleep(self.2).await;
         piece.map(Some)
     }
 }

@@ -15,7 +15,7 @@ fn image() -> Made {
 fn basic() -> RegistryAuth {
     RegistryAuth::Basic {
         username: "gordon".to_owned(),
-        password: "p&ss word".to_owned(),
+        password: "p&ss word".into(),
     }
 }
 
@@ -79,7 +79,7 @@ fn every_kind_of_credentials_gets_its_token() {
         );
         Reply::ok(GOOD)
     }
-    let identity = || RegistryAuth::IdentityToken("r+t".to_owned());
+    let identity = || RegistryAuth::IdentityToken("r+t".into());
     for (auth, server, requests) in [
         (RegistryAuth::Anonymous, anonymous as Server, &[GET][..]),
         (basic(), password_form, &[POST]),
@@ -89,7 +89,7 @@ fn every_kind_of_credentials_gets_its_token() {
         (basic(), get_only::<405>, &[POST, GET_AS_USER]),
         (identity(), refresh_form, &[POST]),
         (
-            RegistryAuth::RegistryToken("good".to_owned()),
+            RegistryAuth::RegistryToken("good".into()),
             |_| Reply::status(500),
             &[],
         ),
@@ -122,10 +122,10 @@ fn refusals_are_worded_as_dockerd_words_them() {
     type Case = (RegistryAuth, String, &'static str, u16, Error);
     let cases: [Case; 6] = [
         (RegistryAuth::Anonymous, format!("{CHALLENGE}{scope}"), r#"{"token":"weak"}"#, 200, Error::NotFound(denied.to_owned())),
-        (RegistryAuth::Anonymous, "Basic realm=x".to_owned(), "", 200, Error::Unauthorized(no_basic.to_owned())),
+        (RegistryAuth::Anonymous, "Basic realm=x".to_owned(), "", 200, Error::LoginMissing(no_basic.to_owned())),
         (basic(), "Basic realm=x".to_owned(), "", 200, Error::Unauthorized(wrong.to_owned())),
         (basic(), CHALLENGE.to_owned(), r#"{"details":"incorrect username or password"}"#, 401, Error::Unauthorized(wrong.to_owned())),
-        (RegistryAuth::RegistryToken("stale".to_owned()), CHALLENGE.to_owned(), "", 200, Error::Unauthorized(wrong.to_owned())),
+        (RegistryAuth::RegistryToken("stale".into()), CHALLENGE.to_owned(), "", 200, Error::Unauthorized(wrong.to_owned())),
         (RegistryAuth::Anonymous, "Negotiate".to_owned(), "", 200, Error::Unauthorized(
             "failed to resolve reference \"r.example/app:1\": unexpected status from HEAD request to https://r.example/v2/app/manifests/1: 401 Unauthorized".to_owned(),
         )),
@@ -236,7 +236,7 @@ fn a_rotated_identity_token_is_used_from_then_on() {
             _ => Reply::unauthorized(CHALLENGE),
         }
     });
-    let auth = RegistryAuth::IdentityToken("r0".to_owned());
+    let auth = RegistryAuth::IdentityToken("r0".into());
     bench.pull_with(&with_auth(auth)).unwrap();
 }
 
@@ -286,7 +286,7 @@ fn redirects_to_another_host_leave_credentials_and_headers_behind() {
             ("Authorization".to_owned(), "Bearer smuggled".to_owned()),
             ("X-Meta-\n".to_owned(), "c".to_owned()),
         ],
-        ..with_auth(RegistryAuth::RegistryToken("mine".to_owned()))
+        ..with_auth(RegistryAuth::RegistryToken("mine".into()))
     };
     bench.pull_with(&options).unwrap();
     bench.store.check();

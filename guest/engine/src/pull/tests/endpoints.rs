@@ -32,7 +32,7 @@ fn a_mirror_serves_everything_and_sees_no_credentials() {
         origin.answer(asked)
     });
     let options = PullOptions {
-        auth: RegistryAuth::RegistryToken("mine".to_owned()),
+        auth: RegistryAuth::RegistryToken("mine".into()),
         ..options("app:1")
     };
     bench.pull_with(&options).unwrap();

@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use super::VirtualClock;
 use crate::{
-    Body as _, Clock as _, Error, Request, RequestBody, Response, Result, Transport, memory::Bytes,
+    Body as _, Clock as _, Error, Request, RequestBody, Response, Result, Transport, Zone,
+    memory::Bytes,
 };
 
 /// How long a request takes.
@@ -209,6 +210,7 @@ impl Transport for Rc<Web> {
             status: StatusCode::from_u16(reply.status).unwrap(),
             headers: headers.collect(),
             body: Bytes(body),
+            zone: Zone::Public,
         })
     }
 }

@@ -133,7 +133,7 @@ fn a_refused_push_is_worded_as_dockerd_words_it() {
     let denied = "push access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed";
     let basic = RegistryAuth::Basic {
         username: "gordon".to_owned(),
-        password: "wrong".to_owned(),
+        password: "wrong".into(),
     };
     type Case = (RegistryAuth, fn(&Asked) -> Reply, Error);
     let cases: [Case; 4] = [
@@ -148,7 +148,7 @@ fn a_refused_push_is_worded_as_dockerd_words_it() {
         (
             RegistryAuth::Anonymous,
             |_| Reply::unauthorized("Basic realm=x"),
-            Error::Unauthorized(
+            Error::LoginMissing(
                 "failed to push r.example/app:1: authorization failed: no basic auth credentials"
                     .to_owned(),
             ),
@@ -178,7 +178,7 @@ fn a_refused_push_is_worded_as_dockerd_words_it() {
             ..options("r.example/app:1")
         };
         let mut error = bench.push_with(&options).unwrap_err();
-        if let Error::Unauthorized(text) = &mut error
+        if let Error::Unauthorized(text) | Error::LoginMissing(text) = &mut error
             && let Some((before, rest)) = text.split_once(": blob sha256:")
         {
             *text = format!("{before}{}", rest.split_at(64).1);

@@ -147,7 +147,7 @@ fn every_answer_may_move_the_upload_and_its_query_stays() {
             }
         });
         let mut options = super::super::testing::options("r.example/app:1");
-        options.auth = crate::RegistryAuth::RegistryToken("mine".to_owned());
+        options.auth = crate::RegistryAuth::RegistryToken("mine".into());
         options.headers = vec![("X-Meta-A".to_owned(), "b".to_owned())];
         bench.push_with(&options).unwrap();
         assert!(bench.registry.borrow().has("app", &digest));

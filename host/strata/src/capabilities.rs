@@ -21,9 +21,10 @@ pub struct Capabilities {
     /// `host` or `host:port` the component may connect to; `None` is any. Token
     /// servers and blob storage count: list them too.
     pub allowed_registries: Option<Vec<String>>,
-    /// Follow redirects of imports to private addresses and from `https` to
-    /// `http`. Without it a server on the internet cannot make the component
-    /// read what only this network can reach.
+    /// Ask private addresses whoever named them: a redirect of an import, a token
+    /// server, a redirect or an upload address of a registry, a layer's address in
+    /// a manifest; and follow imports from `https` to `http`. Without it nobody out
+    /// there can make the component read what only this network can reach.
     pub allow_unsafe_redirects: bool,
     /// Bounds.
     pub limits: Limits,

@@ -16,10 +16,7 @@
 //! .await?;
 //! let options = types::PullOptions {
 //!     reference: "docker.io/library/alpine:3".into(),
-//!     all_tags: false,
-//!     platforms: Vec::new(),
-//!     all_platforms: false,
-//!     auth: types::RegistryAuth::Anonymous,
+//!     ..types::PullOptions::default()
 //! };
 //! for image in engine.pull(options, |event| eprintln!("{event:?}")).await? {
 //!     println!("{} is {}", image.reference, image.digest);

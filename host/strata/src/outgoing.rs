@@ -5,21 +5,26 @@
 //! because it must know when credentials would leave their host and because a
 //! digest covers the bytes as they are stored.
 
-mod public;
+mod pace;
+mod zone;
 
 use std::{
     error::Error as _,
     fs, io,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http_body_util::BodyExt as _;
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::redirect::Policy;
 use wasmtime_wasi_http::{Error as WireError, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{Capabilities, Error};
-use public::{NothingPublic, PublicResolver, is_private_literal};
+use pace::Paced;
+use zone::{OutOfReach, Zone, ZoneResolver};
 
 /// Idle connections kept per registry: enough for the largest `parallel_layers`.
 const IDLE_CONNECTIONS: usize = 64;
@@ -28,18 +33,31 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that is silent for this long is cut; the engine resumes it.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The component sets it to [`REACH_PUBLIC`] on a request that may go to public addresses only.
-/// It is never sent on.
+/// Headers of one answer. Some registries and proxies send more than hyper's hundred.
+const MAX_HEADERS: usize = 1000;
+/// Bytes of the headers of one answer by HTTP/2; for HTTP/1 hyper has a bound like it.
+const MAX_HEADER_BYTES: u32 = 256 * 1024;
+/// What holds secrets: marked, so that no log shows it.
+const SENSITIVE: [http::HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
+
+/// The component sets it on a request whose address somebody else chose, to the [`Zone`] that one
+/// is in. It is never sent on.
 const REACH: &str = "strata-reach";
-/// See [`REACH`].
-const REACH_PUBLIC: &str = "public";
+/// Tells the component where the peer is. What the peer says there does not count.
+const ZONE: &str = "strata-zone";
 
 /// The clients and what they may reach.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
+    /// For addresses that a person or a setting chose.
     any: Lazy,
-    /// Reaches public addresses only, and without a proxy, which would resolve names by itself.
-    public: Lazy,
+    /// For those that a peer in this zone chose. They have connections of their own, which is
+    /// what makes an address that was refused stay refused.
+    chosen: [Lazy; Zone::ALL.len()],
+    /// The setting lifts the rule.
+    reach_is_free: bool,
+    /// Which requests go through a proxy, which then resolves names by itself.
+    proxies: Arc<Matcher>,
     certificates: Arc<[reqwest::Certificate]>,
     allowed: Option<Arc<[String]>>,
 }
@@ -58,7 +76,9 @@ impl Outgoing {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             any: Lazy::default(),
-            public: Lazy::default(),
+            chosen: Default::default(),
+            reach_is_free: capabilities.allow_unsafe_redirects,
+            proxies: Arc::new(Matcher::from_system()),
             certificates: certificates(capabilities)?.into(),
             allowed: capabilities.allowed_registries.clone().map(Into::into),
         })
@@ -67,17 +87,25 @@ impl Outgoing {
     /// Begins to make the client for what will ask somebody soon.
     pub(crate) fn prepare(&self) {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.client(false));
+        tokio::task::spawn_blocking(move || this.client(None));
     }
 
-    /// The client for any address, or for public ones only. May take some 20 ms.
-    fn client(&self, public: bool) -> Result<reqwest::Client, WireError> {
-        let (lazy, builder): (_, fn(_) -> _) = match public {
-            true => (&self.public, for_public_addresses),
-            false => (&self.any, |builder| builder),
-        };
-        let client = lazy.get_or_init(|| {
-            let built = builder(builder_for(&self.certificates)).build();
+    fn lazy(&self, from: Option<Zone>) -> &Lazy {
+        let place = Zone::ALL.iter().position(|zone| Some(*zone) == from);
+        place
+            .and_then(|place| self.chosen.get(place))
+            .unwrap_or(&self.any)
+    }
+
+    /// The client for any address, or for those that a peer in a zone chose. May take some 20 ms.
+    fn client(&self, from: Option<Zone>) -> Result<reqwest::Client, WireError> {
+        let client = self.lazy(from).get_or_init(|| {
+            let builder = builder_for(&self.certificates);
+            let builder = match from {
+                Some(zone) => builder.no_proxy().dns_resolver(ZoneResolver::shared(zone)),
+                None => builder,
+            };
+            let built = builder.build();
             built
                 .inspect_err(|error| tracing::error!("cannot set up the HTTP client: {error}"))
                 .ok()
@@ -86,14 +114,39 @@ impl Outgoing {
     }
 
     /// The client, made where that stops nobody if there is none yet.
-    async fn made(&self, public: bool) -> Result<reqwest::Client, WireError> {
-        let lazy = if public { &self.public } else { &self.any };
-        if lazy.get().is_none() {
+    async fn made(&self, from: Option<Zone>) -> Result<reqwest::Client, WireError> {
+        if self.lazy(from).get().is_none() {
             let this = self.clone();
-            let made = tokio::task::spawn_blocking(move || this.client(public));
+            let made = tokio::task::spawn_blocking(move || this.client(from));
             return made.await.map_err(|_| WireError::InternalError(None))?;
         }
-        self.client(public)
+        self.client(from)
+    }
+
+    /// Sends a request to a URL that somebody in `from` chose; `None` is a person or a setting.
+    async fn deliver(
+        &self,
+        url: reqwest::Url,
+        from: Option<Zone>,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<http::Response<WasiBody>, WireError> {
+        let from = from.filter(|_| !self.reach_is_free);
+        let written = Zone::written_in(&url);
+        if let (Some(from), Some(zone)) = (from, written)
+            && !from.may_name(zone)
+        {
+            return Err(WireError::DestinationIpProhibited);
+        }
+        // What a proxy reaches, its owner decides: whoever runs it knows what it is for.
+        let is_proxied = self.proxies.intercept(request.uri()).is_some();
+        let client = self.made(from.filter(|_| !is_proxied)).await?;
+        let (mut response, peer) = send(client, url, request, options).await?;
+        let peer = peer.filter(|_| !is_proxied).map(Zone::of);
+        let zone = peer.or(written).unwrap_or(Zone::Public);
+        let zone = http::HeaderValue::from_static(zone.name());
+        response.headers_mut().insert(ZONE, zone);
+        Ok(response)
     }
 
     fn allows(&self, authority: Option<&http::uri::Authority>) -> bool {
@@ -127,12 +180,7 @@ fn certificates(capabilities: &Capabilities) -> Result<Vec<reqwest::Certificate>
     Ok(certificates)
 }
 
-fn for_public_addresses(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    let resolver = PublicResolver::shared();
-    builder.no_proxy().dns_resolver(resolver)
-}
-
-/// What both clients have in common.
+/// What all clients have in common.
 fn builder_for(certificates: &[reqwest::Certificate]) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))
@@ -142,15 +190,28 @@ fn builder_for(certificates: &[reqwest::Certificate]) -> reqwest::ClientBuilder 
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http1_max_headers(MAX_HEADERS)
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_adaptive_window(true);
     let certificates = certificates.iter().cloned();
     certificates.fold(builder, reqwest::ClientBuilder::add_root_certificate)
 }
 
-/// Whether a request may go to public addresses only. Takes the mark off it.
-fn take_reach<B>(request: &mut http::Request<B>) -> bool {
-    let reach = request.headers_mut().remove(REACH);
-    reach.is_some_and(|reach| reach.as_bytes() == REACH_PUBLIC.as_bytes())
+/// In which zone the address of a request was chosen; `None` is by a person or a setting. Takes
+/// the mark off it. In doubt it was chosen out there.
+fn take_reach<B>(request: &mut http::Request<B>) -> Option<Zone> {
+    let reach = request.headers_mut().remove(REACH)?;
+    let known = Zone::ALL.into_iter().find(|zone| reach == zone.name());
+    Some(known.unwrap_or(Zone::Public))
+}
+
+/// Marks what holds secrets.
+fn hide_secrets(headers: &mut http::HeaderMap) {
+    for name in &SENSITIVE {
+        if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
+            entry.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
 }
 
 type Io = Box<dyn Future<Output = Result<(), WireError>> + Send>;
@@ -163,7 +224,8 @@ impl WasiHttpHooks for Outgoing {
         _processed: Io,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Io), WireError>> + Send> {
         let allowed = self.allows(request.uri().authority());
-        let public = take_reach(&mut request);
+        let from = take_reach(&mut request);
+        hide_secrets(request.headers_mut());
         let this = self.clone();
         Box::new(async move {
             if !allowed {
@@ -171,23 +233,20 @@ impl WasiHttpHooks for Outgoing {
             }
             let url = reqwest::Url::parse(&request.uri().to_string())
                 .map_err(|_| WireError::HttpRequestUriInvalid)?;
-            if public && is_private_literal(&url) {
-                return Err(WireError::DestinationIpProhibited);
-            }
-            let client = this.made(public).await?;
-            let response = send(client, url, request, options).await?;
+            let response = this.deliver(url, from, request, options).await?;
             let done: Io = Box::new(std::future::ready(Ok(())));
             Ok((response, done))
         })
     }
 }
 
+/// The answer, and the address it is from.
 async fn send(
     client: reqwest::Client,
     url: reqwest::Url,
     request: http::Request<WasiBody>,
     options: Option<RequestOptions>,
-) -> Result<http::Response<WasiBody>, WireError> {
+) -> Result<(http::Response<WasiBody>, Option<IpAddr>), WireError> {
     let (parts, body) = request.into_parts();
     let mut outgoing = client.request(parts.method, url).headers(parts.headers);
     if !http_body::Body::is_end_stream(&body) {
@@ -200,8 +259,11 @@ async fn send(
             .map_err(|_| WireError::HttpResponseTimeout)?,
         None => answer.await,
     };
-    let response: http::Response<reqwest::Body> = answer.map_err(|error| wire(&error))?.into();
-    Ok(response.map(|body| body.map_err(|error| wire(&error)).boxed_unsync()))
+    let answer = answer.map_err(|error| wire(&error))?;
+    let peer = answer.remote_addr().map(|address| address.ip());
+    let response: http::Response<reqwest::Body> = answer.into();
+    let paced = |body: reqwest::Body| Paced::new(body.map_err(|error| wire(&error)));
+    Ok((response.map(|body| paced(body).boxed_unsync()), peer))
 }
 
 /// What went wrong, in `wasi:http`'s words, without the URL: its query may hold
@@ -209,7 +271,7 @@ async fn send(
 fn wire(error: &reqwest::Error) -> WireError {
     let causes = || std::iter::successors(error.source(), |&cause| cause.source());
     // The links around it say no more than that the name was not resolved.
-    if causes().any(|cause| cause.is::<NothingPublic>()) {
+    if causes().any(|cause| cause.is::<OutOfReach>()) {
         return WireError::DestinationIpProhibited;
     }
     if let Some(known) = causes().find_map(known) {

@@ -1,4 +1,8 @@
-//! The records of the package `strata:image`, as `wit/` documents them.
+//! The records of the package `strata:image`, as `wit/` documents them. Those with secrets are
+//! written by hand, as a generated `Debug` would print them.
+
+mod secret;
+mod transfer;
 
 pub use crate::bindings::{
     exports::strata::image::{
@@ -7,7 +11,6 @@ pub use crate::bindings::{
         containers::{ChangeKind, ChangedPath, Container, CreateOptions, FileKind, PathStat},
         curation::{Pruned, Removal},
         integrity::{Affected, Fault, FaultKind, Mended, Outcome as MendedOutcome, Report},
-        transfer::{PullOptions, PushOptions},
     },
     strata::image::{
         progress::{
@@ -15,7 +18,9 @@ pub use crate::bindings::{
         },
         types::{
             Descriptor, DigestMismatch, Error, Filters, HistoryEntry, ImageDetails, ImageSummary,
-            Platform, RateLimit, RegistryAuth,
+            Platform, RateLimit,
         },
     },
 };
+pub use secret::{RegistryAuth, Secret};
+pub use transfer::{PullOptions, PushOptions};

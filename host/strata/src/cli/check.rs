@@ -1,18 +1,19 @@
 //! `strata check`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 use strata::Engine;
 use strata::types::{Fault, FaultKind, Mended, MendedOutcome, Report};
 
 use super::arguments::Check;
+use super::credential_helper::Helpers;
+use super::credentials::Sources;
 use super::reference::{registry, short_digest};
 use super::shown::Shown;
 use super::terminal::{Terminal, printable};
 use super::wording::Work;
-use super::{Outcome, login, size, table};
+use super::{Outcome, size, table};
 
 /// Characters of an ID or digest in a table.
 const SHORT: usize = 12;
@@ -36,7 +37,7 @@ struct Examined {
 pub(crate) async fn run(
     engine: &Engine,
     arguments: Check,
-    docker_settings: Option<&Path>,
+    stored: &Sources,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
     let format = arguments.printing.format;
@@ -45,7 +46,7 @@ pub(crate) async fn run(
         let report = engine.check(arguments.quick, shown.listener()).await?;
         let mended = match arguments.repair && !report.faults.is_empty() {
             true => {
-                let credentials = credentials(&report.faults, docker_settings, terminal).await?;
+                let credentials = credentials(&report.faults, stored, terminal).await?;
                 let faults = report.faults.clone();
                 let mended = engine.repair(faults, credentials, shown.listener());
                 Some(mended.await?.into_iter().map(by_digest).collect())
@@ -66,15 +67,15 @@ pub(crate) async fn run(
 /// What the docker CLI has stored for each registry that may have what is needed.
 async fn credentials(
     faults: &[Fault],
-    docker_settings: Option<&Path>,
+    stored: &Sources,
     terminal: &Terminal,
 ) -> anyhow::Result<Vec<(String, strata::types::RegistryAuth)>> {
     let sources = faults.iter().flat_map(|fault| &fault.sources);
-    let by_registry: BTreeMap<&str, &String> =
-        sources.map(|source| (registry(source), source)).collect();
-    let mut credentials = Vec::with_capacity(by_registry.len());
-    for (registry, source) in by_registry {
-        let auth = login::stored(source, docker_settings, terminal).await?;
+    let registries: BTreeSet<&str> = sources.map(|source| registry(source)).collect();
+    let helpers = Helpers::default();
+    let mut credentials = Vec::with_capacity(registries.len());
+    for registry in registries {
+        let auth = stored.credentials(registry, &helpers, terminal).await?;
         credentials.push((registry.to_owned(), auth));
     }
     Ok(credentials)

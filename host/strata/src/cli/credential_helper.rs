@@ -92,8 +92,11 @@ impl Helpers {
             .with_context(|| format!("{program} did not answer with a user name and a secret"))?;
         Ok(match (answer.username.as_str(), answer.secret.as_str()) {
             (_, "") => None,
-            (TOKEN_USER, _) => Some(RegistryAuth::IdentityToken(answer.secret)),
-            _ => Some(RegistryAuth::Basic((answer.username, answer.secret))),
+            (TOKEN_USER, _) => Some(RegistryAuth::IdentityToken(answer.secret.into())),
+            _ => Some(RegistryAuth::Basic {
+                username: answer.username,
+                password: answer.secret.into(),
+            }),
         })
     }
 
@@ -164,7 +167,7 @@ pub(crate) mod tests {
         install(folder.path(), "echo", script);
         let auth = helpers(folder.path()).get("echo", "ghcr.io").await.unwrap();
         assert!(
-            matches!(auth, Some(RegistryAuth::Basic((user, secret))) if user == "get" && secret == "ghcr.io")
+            matches!(auth, Some(RegistryAuth::Basic { username, password }) if username == "get" && password.expose() == "ghcr.io")
         );
     }
 
@@ -177,7 +180,9 @@ pub(crate) mod tests {
             r#"echo '{"Username":"<token>","Secret":"abc"}'"#,
         );
         let auth = helpers(folder.path()).get("t", "ghcr.io").await.unwrap();
-        assert!(matches!(auth, Some(RegistryAuth::IdentityToken(token)) if token == "abc"));
+        assert!(
+            matches!(auth, Some(RegistryAuth::IdentityToken(token)) if token.expose() == "abc")
+        );
     }
 
     #[tokio::test]

@@ -1,14 +1,13 @@
 //! Whom a registry sees: the user that was named, or what `docker login` has stored.
 
 use std::io;
-use std::path::Path;
 
 use anyhow::Context as _;
-use strata::types::RegistryAuth;
+use strata::types::{RegistryAuth, Secret};
 
 use super::arguments::Login;
 use super::credential_helper::Helpers;
-use super::credentials::DockerSettings;
+use super::credentials::Sources;
 use super::reference::registry;
 use super::terminal::Terminal;
 
@@ -23,36 +22,26 @@ const PASSWORD_LIMIT: u64 = 64 << 10;
 pub(crate) async fn credentials(
     login: &Login,
     reference: &str,
-    docker_settings: Option<&Path>,
+    sources: &Sources,
     terminal: &Terminal,
 ) -> anyhow::Result<RegistryAuth> {
     match &login.username {
         Some(user) => {
             let password = password_from_stdin().await?;
-            Ok(RegistryAuth::Basic((user.clone(), password)))
+            Ok(RegistryAuth::Basic {
+                username: user.clone(),
+                password,
+            })
         }
-        None => stored(reference, docker_settings, terminal).await,
+        None => {
+            let (registry, helpers) = (registry(reference), Helpers::default());
+            sources.credentials(registry, &helpers, terminal).await
+        }
     }
 }
 
-/// What `docker login` has stored for the registry of this reference.
-pub(crate) async fn stored(
-    reference: &str,
-    docker_settings: Option<&Path>,
-    terminal: &Terminal,
-) -> anyhow::Result<RegistryAuth> {
-    let Some(path) = docker_settings else {
-        return Ok(RegistryAuth::Anonymous);
-    };
-    let settings = DockerSettings::read(path)?;
-    let auth = settings
-        .credentials(registry(reference), &Helpers::default(), terminal)
-        .await;
-    auth.with_context(|| path.display().to_string())
-}
-
 /// All of stdin, without the line break that `echo` adds.
-async fn password_from_stdin() -> anyhow::Result<String> {
+async fn password_from_stdin() -> anyhow::Result<Secret> {
     let read = tokio::task::spawn_blocking(|| {
         let mut password = String::new();
         let stdin = io::Read::take(io::stdin(), PASSWORD_LIMIT);
@@ -62,5 +51,5 @@ async fn password_from_stdin() -> anyhow::Result<String> {
     });
     let password = read.await?.context("cannot read the password from stdin")?;
     anyhow::ensure!(!password.is_empty(), "there is no password on stdin");
-    Ok(password)
+    Ok(password.into())
 }

@@ -104,8 +104,8 @@ Examples:
 
 An interrupted pull is continued by the next one. What is already here is never fetched again.
 
-Credentials are those of `docker login`: $DOCKER_CONFIG/config.json or ~/.docker/config.json,
-with its credential helpers.
+Credentials are those of `docker login`: $DOCKER_AUTH_CONFIG, else $DOCKER_CONFIG/config.json or
+~/.docker/config.json with its credential helpers.
 
 With --format json every line on stdout is one object with one key: `resolved`, `blob`, `retry`,
 `warning`, `completed`; the last line is `result`, an array of what was pulled, or `error`. A pull

@@ -160,7 +160,7 @@ async fn dispatch(
     })
     .await?;
     let platforms = settings.exact_platforms;
-    let credentials = settings.docker_settings.as_deref();
+    let credentials = &settings.credentials;
     let outcome = until_signal(&mut signals, async {
         let engine = &engine;
         // Where one is taken, there is at most one.

@@ -12,8 +12,8 @@ use super::{machine, size};
 
 /// One way to show events.
 pub(crate) enum Display {
-    /// Nothing at all.
-    Quiet,
+    /// Nothing at all but what nobody expects.
+    Quiet(Terminal),
     /// A JSON object per event and line.
     Objects(Terminal),
     /// A line per change of state.
@@ -27,7 +27,12 @@ impl Display {
     /// comes again when the result is printed.
     pub(crate) fn show(&mut self, event: &Event) {
         match self {
-            Display::Quiet => {}
+            // What is in the registry then is not what was named: scripts must be able to see it.
+            Display::Quiet(terminal) => {
+                if let Event::Substituted(substituted) = event {
+                    terminal.notice(wording::substituted(substituted));
+                }
+            }
             Display::Objects(terminal) => {
                 let _ = terminal.line(machine::event(event));
             }

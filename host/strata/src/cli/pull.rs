@@ -1,11 +1,10 @@
 //! `strata pull`.
 
-use std::path::Path;
-
 use strata::Engine;
 use strata::types::{Completed, Platform, PullOptions};
 
 use super::arguments::Pull;
+use super::credentials::Sources;
 use super::shown::Shown;
 use super::terminal::Terminal;
 use super::wording::Work;
@@ -16,14 +15,14 @@ pub(crate) async fn run(
     engine: &Engine,
     arguments: Pull,
     platforms: Vec<Platform>,
-    docker_settings: Option<&Path>,
+    sources: &Sources,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
     let (format, quiet) = (arguments.printing.format, arguments.quiet);
     let shown = Shown::new(Work::Pull, format, quiet, terminal);
     let pulled = async {
         let (login, reference) = (&arguments.login, &arguments.reference);
-        let auth = login::credentials(login, reference, docker_settings, terminal).await?;
+        let auth = login::credentials(login, reference, sources, terminal).await?;
         let options = PullOptions {
             reference: arguments.reference,
             all_tags: arguments.all_tags,

@@ -1,11 +1,10 @@
 //! `strata push`.
 
-use std::path::Path;
-
 use strata::Engine;
 use strata::types::{Platform, PushOptions};
 
 use super::arguments::Push;
+use super::credentials::Sources;
 use super::pull::names;
 use super::shown::Shown;
 use super::terminal::Terminal;
@@ -17,14 +16,14 @@ pub(crate) async fn run(
     engine: &Engine,
     arguments: Push,
     platform: Option<Platform>,
-    docker_settings: Option<&Path>,
+    sources: &Sources,
     terminal: &Terminal,
 ) -> anyhow::Result<Outcome> {
     let (format, quiet) = (arguments.printing.format, arguments.quiet);
     let shown = Shown::new(Work::Push, format, quiet, terminal);
     let pushed = async {
         let (login, reference) = (&arguments.login, &arguments.reference);
-        let auth = login::credentials(login, reference, docker_settings, terminal).await?;
+        let auth = login::credentials(login, reference, sources, terminal).await?;
         let options = PushOptions {
             reference: arguments.reference,
             all_tags: arguments.all_tags,

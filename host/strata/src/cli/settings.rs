@@ -12,6 +12,7 @@ use strata::types::Platform;
 use strata::{Capabilities, Limits, Listener, TlsFiles};
 
 use super::arguments::Options;
+use super::credentials::Sources;
 use super::platform;
 use super::settings_file::SettingsFile;
 use super::surroundings::Surroundings;
@@ -31,8 +32,8 @@ pub(crate) struct Settings {
     pub(crate) component: Option<PathBuf>,
     /// The platforms a command asks for by name; none for the best of what there is.
     pub(crate) exact_platforms: Vec<Platform>,
-    /// The docker CLI's settings, which hold credentials.
-    pub(crate) docker_settings: Option<PathBuf>,
+    /// Where credentials for registries are.
+    pub(crate) credentials: Sources,
     /// What to log.
     pub(crate) log: String,
 }
@@ -127,7 +128,7 @@ impl Settings {
                 true => named,
                 false => Vec::new(),
             },
-            docker_settings: surroundings.docker_settings(),
+            credentials: surroundings.credentials(),
             log: options.log.or(file.log).unwrap_or_else(|| "warn".into()),
         })
     }

@@ -26,7 +26,7 @@ impl Shown {
     /// Bars on a terminal, lines elsewhere, objects for programs, or nothing.
     pub(crate) fn new(work: Work, format: Format, quiet: bool, terminal: &Terminal) -> Shown {
         let display = match format {
-            _ if quiet => Display::Quiet,
+            _ if quiet => Display::Quiet(terminal.clone()),
             Format::Json => Display::Objects(terminal.clone()),
             Format::Text if terminal.bars => Display::Bars(Bars::on_stderr(work)),
             Format::Text => Display::Lines(Lines::new(work, terminal.clone())),
@@ -43,7 +43,7 @@ impl Shown {
     pub(crate) fn of_stream(work: Work, format: Format, quiet: bool, terminal: &Terminal) -> Shown {
         let display = match terminal.remarks_reader_is_person && format == Format::Text && !quiet {
             true => Display::Bars(Bars::on_stderr(work)),
-            false => Display::Quiet,
+            false => Display::Quiet(terminal.clone()),
         };
         Shown {
             display: Arc::new(Mutex::new(display)),

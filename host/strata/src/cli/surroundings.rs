@@ -4,6 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use strata::types::Secret;
+
+use super::credentials::Sources;
+
 /// Folders of the user, as the XDG base directory specification names them.
 ///
 /// <https://specifications.freedesktop.org/basedir-spec/latest/>
@@ -15,6 +19,7 @@ pub(crate) struct Surroundings {
     runtime: Option<PathBuf>,
     docker_config: Option<PathBuf>,
     is_root: bool,
+    docker_auth: Option<Secret>,
 }
 
 impl Surroundings {
@@ -27,7 +32,7 @@ impl Surroundings {
             "XDG_RUNTIME_DIR",
         ]
         .into_iter()
-        .chain(["DOCKER_CONFIG"]);
+        .chain(["DOCKER_CONFIG", "DOCKER_AUTH_CONFIG"]);
         let names = names.filter_map(|name| Some((name, std::env::var_os(name)?.into())));
         Surroundings {
             is_root: rustix::process::geteuid().is_root(),
@@ -53,6 +58,9 @@ impl Surroundings {
                 .filter(|path| !path.as_os_str().is_empty())
                 .cloned(),
             is_root: false,
+            docker_auth: variables
+                .get("DOCKER_AUTH_CONFIG")
+                .map(|text| text.to_string_lossy().into_owned().into()),
         }
     }
 
@@ -88,8 +96,16 @@ impl Surroundings {
         }
     }
 
-    /// The docker CLI's own settings, which hold the credentials of registries.
-    pub(crate) fn docker_settings(&self) -> Option<PathBuf> {
+    /// Where the docker CLI would find the credentials of registries.
+    pub(crate) fn credentials(&self) -> Sources {
+        Sources {
+            file: self.docker_settings(),
+            environment: self.docker_auth.clone(),
+        }
+    }
+
+    /// The docker CLI's own settings.
+    fn docker_settings(&self) -> Option<PathBuf> {
         let folder = self.docker_config.clone();
         let folder = folder.or_else(|| Some(self.home.as_ref()?.join(".docker")))?;
         Some(folder.join("config.json"))
@@ -141,6 +157,11 @@ mod tests {
             PathBuf::from("/run/user/1/strata.sock")
         );
         assert_eq!(set.docker_settings(), Some("/ci/docker/config.json".into()));
+        assert!(set.credentials().environment.is_none());
+        variables.insert("DOCKER_AUTH_CONFIG", "{\"hunter2\":1}".into());
+        let set = Surroundings::of(&variables);
+        assert!(set.credentials().environment.is_some());
+        assert!(!format!("{set:?} {:?}", set.credentials()).contains("hunter2"));
     }
 
     #[test]

@@ -36,6 +36,10 @@ impl Engine {
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Mended>> {
         self.shared.outgoing.prepare();
+        let credentials = credentials.into_iter();
+        let credentials: Vec<_> = credentials
+            .map(|(domain, auth)| (domain, auth.into_wire()))
+            .collect();
         let alone = self.alone().await?;
         let repaired = follow!(
             self,

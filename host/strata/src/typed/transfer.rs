@@ -15,6 +15,7 @@ impl Engine {
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Completed>> {
         self.shared.outgoing.prepare();
+        let options = options.into_wire();
         let alone = self.alone().await?;
         let pulled = follow!(
             self,
@@ -36,6 +37,7 @@ impl Engine {
         progress: impl FnMut(types::Event) + Send + Unpin + 'static,
     ) -> Result<Vec<types::Completed>> {
         self.shared.outgoing.prepare();
+        let options = options.into_wire();
         let alone = self.alone().await?;
         let pushed = follow!(
             self,

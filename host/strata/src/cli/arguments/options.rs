@@ -105,10 +105,12 @@ pub(crate) struct Options {
     #[arg(value_delimiter = ',')]
     pub(crate) allow_registry: Option<Vec<String>>,
 
-    /// Follow redirects of `import` to private addresses and from https to http
+    /// Ask private addresses that a server or a manifest out there names
     ///
-    /// Without it a server on the internet cannot have something fetched that only this network
-    /// can reach.
+    /// That is redirects of `import`, and what a registry names for tokens, layers and uploads;
+    /// and redirects of `import` from https to http. Without it a registry in a private network
+    /// may name addresses there, others may not, so that nobody on the internet can have something
+    /// fetched that only this network can reach.
     #[arg(
         long,
         global = true,

@@ -10,9 +10,11 @@ use crate::cli::terminal::tests::captured;
 fn spell(auth: RegistryAuth) -> String {
     match auth {
         RegistryAuth::Anonymous => "anonymous".into(),
-        RegistryAuth::Basic((user, password)) => format!("basic:{user}:{password}"),
-        RegistryAuth::IdentityToken(token) => format!("identity:{token}"),
-        RegistryAuth::RegistryToken(token) => format!("registry:{token}"),
+        RegistryAuth::Basic { username, password } => {
+            format!("basic:{username}:{}", password.expose())
+        }
+        RegistryAuth::IdentityToken(token) => format!("identity:{}", token.expose()),
+        RegistryAuth::RegistryToken(token) => format!("registry:{}", token.expose()),
     }
 }
 
@@ -96,6 +98,91 @@ async fn entries_are_found_by_every_name_of_their_registry() {
     ] {
         let (auth, _) = look_up(file, registry, Path::new("/nonexistent")).await;
         assert_eq!(auth.unwrap(), expected, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_and_null_are_no_settings_and_names_have_any_case() {
+    let nowhere = Path::new("/nonexistent");
+    for (file, expected) in [
+        ("", "anonymous"),
+        (" \n", "anonymous"),
+        ("null", "anonymous"),
+        ("{}", "anonymous"),
+        (
+            r#"{"auths": null, "credHelpers": null, "credsStore": null, "HttpHeaders": null}"#,
+            "anonymous",
+        ),
+        (r#"{"auths": {"a.io": null}}"#, "anonymous"),
+        (
+            r#"{"auths": {"a.io": {"auth": null, "email": null}}, "credHelpers": {"a.io": null}}"#,
+            "anonymous",
+        ),
+        (
+            r#"{"auths": {"a.io": {"auth": "dTpwOnc=", "email": null, "identitytoken": null}}}"#,
+            "basic:u:p:w",
+        ),
+        (
+            r#"{"Auths": {"a.io": {"AUTH": "dTpwOnc="}}}"#,
+            "basic:u:p:w",
+        ),
+        (
+            r#"{"auths": {"a.io": {"auth": "dTpwOnc="}}} and more"#,
+            "basic:u:p:w",
+        ),
+    ] {
+        let (auth, _) = look_up(file, "a.io", nowhere).await;
+        assert_eq!(auth.unwrap(), expected, "{file}");
+    }
+    for file in ["[]", "7", r#"{"auths": []}"#, r#"{"credsStore": 1}"#, "{"] {
+        assert!(DockerSettings::parse(file.as_bytes()).is_err(), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_environment_wins_over_the_file_where_it_knows_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    let entry = r#"{"auths":{"a.io":{"auth":"dTpwOnc="},"b.io":{"auth":"dTpwOnc="}}}"#;
+    std::fs::write(&file, entry).unwrap();
+    // bTpu is m:n.
+    for (environment, registry, expected, remarked) in [
+        (
+            r#"{"auths":{"a.io":{"auth":"bTpu"}}}"#,
+            "a.io",
+            "basic:m:n",
+            false,
+        ),
+        (
+            r#"{"auths":{"a.io":{"auth":"bTpu"}}}"#,
+            "b.io",
+            "basic:u:p:w",
+            false,
+        ),
+        (
+            r#"{"credsStore":"gone","auths":null}"#,
+            "a.io",
+            "basic:u:p:w",
+            false,
+        ),
+        ("", "a.io", "basic:u:p:w", false),
+        ("{hunter2", "a.io", "basic:u:p:w", true),
+    ] {
+        let sources = Sources {
+            file: Some(file.clone()),
+            environment: Some(environment.into()),
+        };
+        let (terminal, captured) = captured();
+        let helpers = Helpers::default();
+        let auth = sources.credentials(registry, &helpers, &terminal).await;
+        assert_eq!(spell(auth.unwrap()), expected, "{environment}");
+        let remarks = captured.remarks();
+        assert_eq!(
+            remarks.contains("DOCKER_AUTH_CONFIG"),
+            remarked,
+            "{remarks}"
+        );
+        assert!(!remarks.contains("hunter2"), "{remarks}");
     }
 }
 

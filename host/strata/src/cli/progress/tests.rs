@@ -177,7 +177,7 @@ fn a_push_reads_like_dockers() {
             blob(Phase::Uploading, 1_000_000),
             blob(Phase::Uploaded, 4_000_000),
             mounted,
-            substituted,
+            substituted.clone(),
             completed(true),
         ],
     );
@@ -193,6 +193,16 @@ latest: digest: {IMAGE} size: 1
     );
     assert_eq!(text, expected);
     assert_eq!(remarks, "");
+    let (terminal, captured) = captured();
+    let mut quiet = Display::Quiet(terminal);
+    quiet.show(&resolved("localhost:5000/library/alpine:latest"));
+    quiet.show(&substituted);
+    assert_eq!(captured.results(), "");
+    assert!(
+        captured
+            .remarks()
+            .starts_with("Not all platforms are here: ")
+    );
     let (text, _) = lines_of(Work::Push, &[blob(Phase::AlreadyExists, 0)]);
     assert_eq!(text, "9824c27679d3: Layer already exists\n");
 }

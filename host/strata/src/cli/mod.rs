@@ -57,6 +57,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use strata::Engine;
+use tracing::Level;
+use tracing_subscriber::{filter::filter_fn, prelude::*};
 
 use arguments::{Arguments, Command};
 use settings::Settings;
@@ -141,8 +143,16 @@ fn start_log(filter: &str) -> anyhow::Result<()> {
         .with_env_filter(levels)
         .with_ansi(io::stderr().is_terminal() && !plain)
         .with_writer(io::stderr)
+        .finish()
+        .with(filter_fn(|it| may_be_logged(it.target(), *it.level())))
         .init();
     Ok(())
+}
+
+/// Whether something may be logged if the filter wants it. The finest level of the libraries
+/// shows the arguments of calls, and so the headers of requests, credentials included.
+fn may_be_logged(target: &str, level: Level) -> bool {
+    level < Level::TRACE || target.starts_with("strata")
 }
 
 async fn dispatch(
@@ -258,6 +268,20 @@ mod tests {
         assert_eq!(sentence(&error), "cannot read the component: no such file");
         let error = anyhow::Error::new(cause()).context("cannot read the settings");
         assert_eq!(sentence(&error), "cannot read the settings: no such file");
+    }
+
+    #[test]
+    fn what_shows_the_headers_of_requests_is_not_logged() {
+        for (target, level, logged) in [
+            ("wasmtime_wasi_http::p3::bindings", Level::TRACE, false),
+            ("h2::codec", Level::TRACE, false),
+            ("h2::codec", Level::DEBUG, true),
+            ("strata::serve", Level::TRACE, true),
+            ("strata_store", Level::TRACE, true),
+            ("hyper", Level::ERROR, true),
+        ] {
+            assert_eq!(may_be_logged(target, level), logged, "{target} {level}");
+        }
     }
 
     #[test]

@@ -353,3 +353,50 @@ fn reasons_are_short() {
     let error = from_slice::<Sample>(json.as_bytes()).unwrap_err();
     assert!(error.to_string().len() < 1000);
 }
+
+#[test]
+fn what_is_json_is_json_for_others_too() {
+    let seeds = [
+        r#"{"a":[1,-2.5e3,0.1,true,false,null,"x\u00e9\ud83d\ude00\"\\"],"b":{"c":{},"d":[]}}"#,
+        r#"[[[[{"a":{"a":[]}}]]]]"#,
+        " { \"a\" : 1 , \"b\" : [ 1 , 2 ] } ",
+        "-0.5E+10",
+    ];
+    let mut state = 1_u64;
+    let mut random = |most: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % most
+    };
+    let alphabet = b"{}[]:,\"\\u0123456789abcdef-+.eE tfnrls\n\x00\xff";
+    let (mut sound, mut broken) = (0, 0);
+    for _ in 0..40_000 {
+        let mut bytes = seeds[random(seeds.len())].as_bytes().to_vec();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            let byte = alphabet[random(alphabet.len())];
+            match random(3) {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ if bytes.len() > 1 => drop(bytes.remove(at)),
+                _ => {}
+            }
+        }
+        let ours = from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
+        let theirs = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
+        assert_eq!(ours, theirs, "{:?}", String::from_utf8_lossy(&bytes));
+        match ours {
+            true => sound += 1,
+            false => broken += 1,
+        }
+        if let Ok(value) = serde_json::from_slice::<Value>(&bytes)
+            && !bytes.contains(&b'.')
+            && !bytes.contains(&b'-')
+            && !bytes.to_ascii_lowercase().contains(&b'e')
+        {
+            assert_eq!(from_slice::<Value>(&bytes), Ok(value));
+        }
+    }
+    assert!(sound > 1000 && broken > 1000, "{sound} {broken}");
+}

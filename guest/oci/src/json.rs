@@ -95,7 +95,19 @@ impl de::Error for Error {
 /// # Errors
 /// [`Error`].
 pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+    read(bytes, true)
+}
+
+/// Reads a document without its [`limits`]: the list of an archive's images, which has a limit of its own.
+///
+/// # Errors
+/// [`Error`], but not [`Error::TooMany`].
+pub(crate) fn from_slice_unlimited<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+    read(bytes, false)
+}
+
+fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8], is_limited: bool) -> Result<T, Error> {
     let start = scan::check(bytes)?;
-    let source = value::Source::new(bytes);
+    let source = value::Source::new(bytes, is_limited);
     T::deserialize(value::Value::new(&source, start))
 }

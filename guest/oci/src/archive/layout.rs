@@ -64,11 +64,11 @@ struct Images {
     manifests: Vec<Descriptor>,
 }
 
-/// Reads [`INDEX_FILE`].
+/// Reads [`INDEX_FILE`], however many images it lists: the caller sees to [`super::MAX_METADATA_VALUES`].
 ///
 /// # Errors
 /// If it is no JSON object or an entry no descriptor.
 pub fn parse_index(bytes: &[u8]) -> Result<Vec<Descriptor>, json::Error> {
-    let Images { manifests } = json::from_slice(bytes)?;
+    let Images { manifests } = json::from_slice_unlimited(bytes)?;
     Ok(manifests)
 }

@@ -21,15 +21,16 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 /// A document that has been checked.
 pub(super) struct Source<'de> {
     pub(super) bytes: &'de [u8],
-    /// How many of each of [`LIMITS`] there have been.
+    /// How many of each of [`LIMITS`] there have been; empty if they do not hold.
     counts: Vec<Cell<usize>>,
 }
 
 impl<'de> Source<'de> {
-    pub(super) fn new(bytes: &'de [u8]) -> Self {
+    pub(super) fn new(bytes: &'de [u8], is_limited: bool) -> Self {
+        let limits = LIMITS.iter().filter(|_| is_limited);
         Self {
             bytes,
-            counts: LIMITS.iter().map(|_| Cell::default()).collect(),
+            counts: limits.map(|_| Cell::default()).collect(),
         }
     }
 

@@ -38,10 +38,8 @@ pub(super) fn images(arrived: &Arrived) -> Result<Option<Vec<Image>>> {
             "missing index.json in OCI layout {LAYOUT_VERSION}"
         ))
     })?;
-    let descriptors = parse_index(index).map_err(|error| match error.is_over_limit() {
-        true => Error::over(format_args!("index.json: {error}")),
-        false => invalid(format_args!("invalid index.json: {error}")),
-    })?;
+    let descriptors =
+        parse_index(index).map_err(|error| invalid(format_args!("invalid index.json: {error}")))?;
     let mut images = Vec::with_capacity(descriptors.len());
     for descriptor in descriptors {
         if is_image(&descriptor)? {

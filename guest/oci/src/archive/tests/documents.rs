@@ -62,6 +62,12 @@ fn layouts_and_their_indexes_are_objects() {
     assert_eq!(Layout::parse(b"{}").unwrap().image_layout_version, "");
     assert!(Layout::parse(br#"["1.0.0"]"#).is_err());
     assert_eq!(parse_index(br#"{"manifests":null}"#).unwrap(), []);
+    let digest = Digest::sha256(b"");
+    let named =
+        format!(r#"{{"mediaType":"m","digest":"{digest}","size":0,"annotations":{{"a":"b"}}}}"#);
+    let many = vec![named.as_str(); crate::json::MAX_ANNOTATIONS + 1];
+    let many = format!(r#"{{"manifests":[{}]}}"#, many.join(","));
+    assert!(parse_index(many.as_bytes()).unwrap().len() > crate::json::MAX_ANNOTATIONS);
     for bad in ["[]", r#"{"manifests":[{}]}"#, r#"{"manifests":{}}"#] {
         assert!(parse_index(bad.as_bytes()).is_err(), "{bad}");
     }

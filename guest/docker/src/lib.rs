@@ -66,6 +66,8 @@ enum Stream {
     CopyIn(containers::CopyIn),
     /// The container of this name.
     Export(String),
+    /// The container of this name.
+    Changes(String),
     /// Until the container of this ID is removed.
     Wait(String),
 }
@@ -139,6 +141,7 @@ async fn run<O: Operations, W: Output<Body = O::Body>>(
             Err(failure) => Ok(Err(failure)),
         },
         Stream::Export(name) => containers::export(operations, name, headers, output).await,
+        Stream::Changes(name) => containers::changes(operations, name, headers, output).await,
         Stream::Wait(id) => containers::wait(operations, id, headers, output).await,
     }
 }
@@ -236,7 +239,9 @@ async fn container<O: Operations>(
         _ if name.is_empty() => return Err(containers::unnamed()),
         ContainerRoute::Inspect => containers::inspect(operations, version, query, name).await?,
         ContainerRoute::Remove => containers::remove(operations, name).await?,
-        ContainerRoute::Changes => containers::changes(operations, name).await?,
+        ContainerRoute::Changes => {
+            return Ok(Answer::Stream(Stream::Changes(name.to_owned())));
+        }
         ContainerRoute::Export => {
             return Ok(Answer::Stream(Stream::Export(name.to_owned())));
         }

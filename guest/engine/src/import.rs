@@ -86,6 +86,7 @@ where
         let mut config = ContainerConfig::default();
         let applied = instruction::apply(&options.changes, &mut config);
         applied.map_err(authoring::refused)?;
+        config.check().map_err(Error::over)?;
         let (body, total, origin) = match source {
             ImportSource::Body(body) => (body, None, "-".to_owned()),
             ImportSource::Url(url) => {

@@ -17,7 +17,7 @@ use crate::{
 
 mod container;
 
-pub use container::{ContainerConfig, Empty, Healthcheck};
+pub use container::{ContainerConfig, Empty, Healthcheck, TooMany};
 
 /// The largest config accepted, in bytes. Configs are kept whole in memory and the specification sets no
 /// limit (registry §4.1); the largest seen in the wild, with thousands of history lines, are below 1 MiB.

@@ -16,6 +16,9 @@ use crate::{
     reply::Reply,
 };
 
+/// Bytes of an answer gathered before they are sent.
+const PIECE_BYTES: usize = 32 << 10;
+
 const PATH_STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
 
 /// Bits of Go's `os.FileMode` above the permissions.
@@ -159,25 +162,48 @@ struct Change<'a> {
     kind: u8,
 }
 
-/// Answers with what differs from the image; null if nothing does.
+/// Sends what differs from the image; null if nothing does. There may be hundreds of thousands of paths, so
+/// the answer is never whole. `headers` are those of the response.
 ///
 /// # Errors
-/// The engine's.
-pub(crate) async fn changes<O: Operations>(
+/// The engine's, before anything is sent; [`Gone`] if the client left.
+pub(crate) async fn changes<O: Operations, W: Output<Body = O::Body>>(
     operations: &O,
     container: &str,
-) -> Result<Reply, Failure> {
-    let changed = operations.changes(container).await?;
-    let changes = changed.iter().map(|change| Change {
-        path: &change.path,
-        kind: match change.kind {
-            ChangeKind::Modified => 0,
-            ChangeKind::Added => 1,
-            ChangeKind::Deleted => 2,
-        },
-    });
-    let changes: Vec<_> = changes.collect();
-    Reply::json(&(!changes.is_empty()).then_some(changes))
+    headers: HeaderMap,
+    output: &mut W,
+) -> Result<Result<(), Failure>, Gone> {
+    let changed = match operations.changes(container).await {
+        Ok(changed) => changed,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    output.head(StatusCode::OK, headers).await?;
+    if changed.is_empty() {
+        output.write(b"null\n".to_vec()).await?;
+        return Ok(Ok(()));
+    }
+    let mut piece = Vec::new();
+    let mut before = b'[';
+    for change in changed {
+        piece.push(before);
+        before = b',';
+        let change = Change {
+            path: &change.path,
+            kind: match change.kind {
+                ChangeKind::Modified => 0,
+                ChangeKind::Added => 1,
+                ChangeKind::Deleted => 2,
+            },
+        };
+        // Writing text and numbers to a Vec cannot fail.
+        let _ = serde_json::to_writer(&mut piece, &change);
+        if piece.len() >= PIECE_BYTES {
+            output.write(std::mem::take(&mut piece)).await?;
+        }
+    }
+    piece.extend_from_slice(b"]\n");
+    output.write(piece).await?;
+    Ok(Ok(()))
 }
 
 #[derive(Serialize)]

@@ -41,6 +41,7 @@ where
         let mut config = options.config.clone().unwrap_or_else(|| base.clone());
         instruction::apply(&options.changes, &mut config).map_err(authoring::refused)?;
         config.inherit(base);
+        config.check().map_err(Error::over)?;
 
         let lease = self.store.acquire_lease().await?;
         let mut layers = saved.image_manifest()?.layers.clone();

@@ -85,6 +85,7 @@ fn record(
     if let Some(base) = &basis.config.config {
         config.inherit(base);
     }
+    config.check().map_err(Error::over)?;
     let empty = |words: &Option<Vec<String>>| words.as_ref().is_none_or(Vec::is_empty);
     if empty(&config.entrypoint) && empty(&config.cmd) {
         return Err(Error::InvalidArgument("no command specified".to_owned()));

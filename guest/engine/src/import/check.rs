@@ -31,15 +31,16 @@ impl Check {
 
     /// No more bytes come.
     pub(super) fn finish(&self) -> Result<()> {
-        self.parser.finish().map_err(fault)
+        match self.parser.finish() {
+            // Nothing at all is an empty file system, as it is to dockerd.
+            Err(ArchiveError::Empty) => Ok(()),
+            finished => finished.map_err(fault),
+        }
     }
 }
 
 fn fault(error: ArchiveError) -> Error {
     match error {
-        ArchiveError::Empty => Error::InvalidArgument(
-            "there is nothing to import: a tar of a root file system is expected".to_owned(),
-        ),
         ArchiveError::Header { offset: 0, .. } => Error::InvalidArgument(
             "what is to be imported is no tar, plain or compressed with gzip, zstd, bzip2 or xz"
                 .to_owned(),

@@ -3,7 +3,11 @@
 use std::{mem, time::Duration};
 
 use futures::future;
-use strata_oci::{Descriptor, Digest, archive::Compression, media_type};
+use strata_oci::{
+    Descriptor, Digest,
+    archive::{Compression, END},
+    media_type,
+};
 
 use super::check::Check;
 use crate::{
@@ -98,7 +102,8 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
         let mut last = self.now();
         let mut pieces = Pieces::new(body);
         let stage = self.store.stage(self.lease).await?;
-        let mut next = pieces.next().await?;
+        // Nothing at all is an empty file system, as it is to dockerd.
+        let mut next = Some(pieces.next().await?.unwrap_or_else(|| END.to_vec()));
         let compression = Compression::of(next.as_deref().unwrap_or_default());
         let mut check = (compression == Compression::Plain).then(Check::default);
         let mut written = 0;
@@ -157,7 +162,7 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
         let mut check = Check::default();
         let look = async {
             let mut plain = self.decompressed(digest).await?;
-            let mut next = plain.next().await?;
+            let mut next = Some(plain.next().await?.unwrap_or_else(|| END.to_vec()));
             while let Some(piece) = next {
                 check.feed(&piece)?;
                 ((), next) = future::try_join(stage.write(piece), plain.next()).await?;

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
-use crate::{json::limits, nullable};
+use crate::{
+    json::{self, limits},
+    nullable,
+};
 
 /// How to run a container. Serialising leaves out what is empty, as engines do from API 1.52 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +147,52 @@ pub struct ContainerConfig {
     pub shell: Option<Vec<String>>,
 }
 
+/// More of something than a config may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the config has {count} {what}, the limit is {most}")]
+pub struct TooMany {
+    /// What there is too much of.
+    what: &'static str,
+    /// How many.
+    count: usize,
+    /// The most.
+    most: usize,
+}
+
 impl ContainerConfig {
+    /// Tells whether a config that was made here has no more of anything than one that is read may have: as part of an
+    /// image it could not be read again.
+    ///
+    /// # Errors
+    /// [`TooMany`], with the first.
+    pub fn check(&self) -> Result<(), TooMany> {
+        let words = |words: &Option<Vec<String>>| words.as_ref().map_or(0, Vec::len);
+        let test = self.healthcheck.as_ref().map_or(0, |it| it.test.len());
+        let ports = self.exposed_ports.as_ref().map_or(0, BTreeMap::len);
+        let volumes = self.volumes.as_ref().map_or(0, BTreeMap::len);
+        let labels = self.labels.as_ref().map_or(0, BTreeMap::len);
+        for (what, count, most) in [
+            ("labels", labels, json::MAX_LABELS),
+            ("environment variables", words(&self.env), json::MAX_WORDS),
+            ("words of the command", words(&self.cmd), json::MAX_WORDS),
+            (
+                "words of the entrypoint",
+                words(&self.entrypoint),
+                json::MAX_WORDS,
+            ),
+            ("words of the shell", words(&self.shell), json::MAX_WORDS),
+            ("triggers", words(&self.on_build), json::MAX_WORDS),
+            ("words of the health check", test, json::MAX_WORDS),
+            ("exposed ports", ports, json::MAX_PORTS),
+            ("volumes", volumes, json::MAX_VOLUMES),
+        ] {
+            if count > most {
+                return Err(TooMany { what, count, most });
+            }
+        }
+        Ok(())
+    }
+
     /// Fills its holes from `base`, as `docker create` does with the image's config and `docker commit` with the
     /// container's (docker §4.13).
     ///

@@ -342,3 +342,28 @@ fn a_config_inherits_what_it_lacks() {
         assert_eq!(config, container(expected));
     }
 }
+
+#[test]
+fn what_is_made_here_is_bounded_as_what_is_read() {
+    let words = |count| Some(vec!["a".to_owned(); count]);
+    let paths = |count: usize| Some((0..count).map(|n| (n.to_string(), Empty {})).collect());
+    let config = |env, volumes| ContainerConfig {
+        env: words(env),
+        volumes: paths(volumes),
+        ..ContainerConfig::default()
+    };
+    let (env, volumes) = (json::MAX_WORDS, json::MAX_VOLUMES);
+    assert_eq!(config(env, volumes).check(), Ok(()));
+    for (config, expected) in [
+        (
+            config(env + 1, 0),
+            "the config has 16385 environment variables, the limit is 16384",
+        ),
+        (
+            config(0, volumes + 1),
+            "the config has 4097 volumes, the limit is 4096",
+        ),
+    ] {
+        assert_eq!(config.check().unwrap_err().to_string(), expected);
+    }
+}

@@ -51,7 +51,8 @@ fn a_torn_body_leaves_nothing() {
         let ends = match compression {
             // In headers and in contents; between them nobody can tell.
             Compression::Plain => vec![6, 100, 600, 1027, 3200, 3600, 6583],
-            _ => (0..bytes.len())
+            // Nothing at all is no torn body.
+            _ => (1..bytes.len())
                 .step_by(97)
                 .chain([6, bytes.len() - 1])
                 .collect(),
@@ -117,4 +118,21 @@ fn what_came_in_is_protected_until_it_has_a_name() {
     });
     let id = bench.import("a", &root()).unwrap();
     assert!(bench.store.has(&id));
+}
+
+#[test]
+fn nothing_is_an_empty_file_system() {
+    for compression in [None, Some(Compression::Gzip), Some(Compression::Xz)] {
+        let bytes = compression.map_or(Vec::new(), |it| compressed(it, &[]));
+        let bench = Bench::new();
+        let id = bench.import("a", &bytes).unwrap();
+        let (manifest, config) = bench.image(&id);
+        let [layer] = manifest.layers.as_slice() else {
+            panic!("{compression:?}: {manifest:?}");
+        };
+        let stored = bench.store.bytes(&layer.digest).unwrap();
+        let plain = crate::memory::codec::decompressed(stored).unwrap();
+        assert!(plain.iter().all(|byte| *byte == 0));
+        assert_eq!(config.rootfs.diff_ids, [Digest::sha256(&plain)]);
+    }
 }

@@ -32,6 +32,7 @@ const MAX_DIFFS: usize = 32;
 /// Entries of changes from which on layers become one, too: how many the file system may
 /// list is limited.
 const MAX_DIFF_ENTRIES: usize = strata_oci::layer::MAX_NODES;
+
 impl<S, T, C> Engine<S, T, C>
 where
     S: Store,

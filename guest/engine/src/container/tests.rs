@@ -3,10 +3,12 @@
 mod changing;
 mod committing;
 mod copying;
+mod holes;
 mod hostile;
 mod images;
 mod listing;
 mod naming;
+mod overtaking;
 mod taking;
 
 use std::cell::RefCell;

@@ -8,6 +8,7 @@ mod apply;
 mod arena;
 mod extra;
 mod node;
+mod removal;
 mod resolve;
 mod siblings;
 mod walk;

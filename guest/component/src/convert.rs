@@ -4,7 +4,7 @@ use strata_engine::{
     BlobProgress, Completed, Error, Event, Filters, HistoryEntry, ImageDetails, ImageSummary,
     Mirror, Phase, RegistryAuth, Removal, Result, Settings,
 };
-use strata_oci::{Descriptor, Digest, Platform, Reference, config::ContainerConfig};
+use strata_oci::{Descriptor, Digest, Labels, Platform, Reference, config::ContainerConfig};
 use wasip3::http::types::ErrorCode;
 
 use crate::bindings::exports::strata::image::curation;
@@ -232,7 +232,7 @@ fn descriptor_to_wit(descriptor: &Descriptor) -> types::Descriptor {
 }
 
 /// One image of a listing.
-pub(crate) fn summary_to_wit(summary: ImageSummary) -> types::ImageSummary {
+pub(crate) fn summary_to_wit(summary: ImageSummary, labels: &Labels) -> types::ImageSummary {
     types::ImageSummary {
         id: summary.target.digest.to_string(),
         target: descriptor_to_wit(&summary.target),
@@ -241,8 +241,12 @@ pub(crate) fn summary_to_wit(summary: ImageSummary) -> types::ImageSummary {
         created: summary.created,
         size: summary.size,
         shared_size: summary.shared_size,
-        labels: summary.labels.unwrap_or_default().into_iter().collect(),
+        labels: labels
+            .iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
         containers: summary.containers.unwrap_or_default(),
+        damaged: summary.damaged.map(|reason| reason.to_string()),
     }
 }
 
@@ -271,6 +275,7 @@ pub(crate) fn details_to_wit(details: ImageDetails) -> types::ImageDetails {
             .map(|bytes| bytes.to_vec())
             .unwrap_or_default(),
         last_tagged: details.last_tagged.map(|(seconds, _)| seconds),
+        damaged: details.damaged,
     }
 }
 

@@ -61,6 +61,7 @@ enum Stream {
     Push(images::Push),
     Save(images::Save),
     Load(images::Load),
+    List(images::Listing),
     Import(images::Import),
     CopyOut(containers::CopyOut),
     CopyIn(containers::CopyIn),
@@ -134,6 +135,7 @@ async fn run<O: Operations, W: Output<Body = O::Body>>(
         Stream::Push(push) => images::push(operations, push, headers, output).await,
         Stream::Save(save) => images::save(operations, save, headers, output).await,
         Stream::Load(load) => images::load(operations, load, body, headers, output).await,
+        Stream::List(listing) => images::send_list(operations, listing, headers, output).await,
         Stream::Import(import) => images::import(operations, import, body, headers, output).await,
         Stream::CopyOut(copy) => containers::copy_out(operations, copy, headers, output).await,
         Stream::CopyIn(copy) => match containers::copy_in(operations, copy, body).await {
@@ -186,7 +188,7 @@ async fn dispatch<O: Operations>(
         Route::Plugin(name) => {
             return Err(Failure::not_found(format!("plugin \"{name}\" not found")));
         }
-        Route::ImageList => images::list(operations, version, &query).await?,
+        Route::ImageList => return images::list(operations, version, &query).await,
         Route::ImageCreate if images::is_import(&query) => {
             let import = images::Import::new(operations, version, &query)?;
             return Ok(Answer::Stream(Stream::Import(import)));

@@ -9,7 +9,7 @@ use strata_engine::{
     Mirror, PathStat, Progress, Pruned, PullOptions, PushOptions, Removal, RemoveOptions, Result,
     SaveOptions,
 };
-use strata_oci::{Digest, Platform, Reference};
+use strata_oci::{Digest, Labels, Platform, Reference};
 
 /// What `/info` and `/version` tell about the host.
 #[derive(Clone, Debug)]
@@ -92,6 +92,7 @@ pub trait Operations {
     async fn export<W: ArchiveSink<Self::Body>>(&self, container: &str, sink: &mut W)
     -> Result<()>;
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>>;
+    async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>>;
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails>;
     async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>>;
     async fn tag(&self, source: &str, target: &Reference) -> Result<()>;

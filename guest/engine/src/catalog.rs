@@ -7,7 +7,10 @@
 //! Nothing here changes the store.
 
 mod cache;
+mod children;
+mod config;
 mod containers;
+mod content;
 mod documents;
 mod filter;
 #[cfg(test)]
@@ -21,22 +24,28 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod view;
+mod walk;
+mod weight;
 
 use std::{cell::RefCell, rc::Rc};
 
-use strata_oci::Document;
+use strata_oci::Digest;
 
 use crate::{Engine, Result, Store, container::Roots};
 use cache::Bounded;
-use documents::{Config, Essentials};
+use config::{Config, Known};
+use content::Content;
+use view::Shelf;
 
 pub(crate) use containers::{Basis, CONTAINERS, Container};
+pub(crate) use content::Content as Visit;
 pub(crate) use documents::{Documents, may_be_document};
 pub(crate) use filter::Selection;
 pub(crate) use referrers::{Companion, REFERRERS, Referrer};
 pub(crate) use resolve::{By, Found, same_repository};
 pub(crate) use snapshot::{Image, ImageName, Snapshot};
 pub(crate) use view::View;
+pub(crate) use walk::{Visited, Walk};
 
 /// The name space of image names. A name is a canonical reference, or
 /// [`DANGLING_PREFIX`] and a digest.
@@ -48,28 +57,27 @@ pub(crate) const DANGLING_PREFIX: &str = "moby-dangling@";
 /// domain follows, and the value lists repository paths, separated by commas.
 pub(crate) const SOURCE_LABEL: &str = "source.";
 
-/// Bytes of manifests and indexes kept parsed: those of some ten thousand
-/// images. Parsed they take about three times as much memory.
+/// Bytes of memory for manifests and indexes: those of some five thousand images.
 const DOCUMENT_CACHE: usize = 16 << 20;
-/// Bytes of configs kept whole, for `inspect`: about a thousand.
+/// Bytes of memory for configs kept whole, for `inspect`: about five hundred.
 const CONFIG_CACHE: usize = 8 << 20;
-/// Configs whose essentials are kept, for `list`; about 1 KiB each.
-const ESSENTIALS_CACHE: usize = 16_384;
-/// Layers whose uncompressed size is kept, for `history`; about 100 bytes each.
-const LAYER_CACHE: usize = 65_536;
+/// Bytes of memory for the essentials of configs, for `list`: about ten thousand.
+const ESSENTIALS_CACHE: usize = 8 << 20;
+/// Bytes of memory for the uncompressed sizes of layers, for `history`.
+const LAYER_CACHE: usize = 8 << 20;
 
 /// What the engine remembers of the store. Everything in it can be read again.
 pub(crate) struct Catalog {
     /// The names, as of one generation.
     snapshot: RefCell<Option<Rc<Snapshot>>>,
-    /// Manifests and indexes by digest; `None` for bytes that are neither.
-    documents: RefCell<Bounded<Option<Rc<Document>>>>,
+    /// Manifests and indexes by digest, and what bytes are that are neither.
+    documents: RefCell<Bounded<Digest, Content>>,
     /// Configs by digest.
-    configs: RefCell<Bounded<Rc<Config>>>,
+    configs: RefCell<Bounded<Digest, Rc<Config>>>,
     /// What a listing needs of a config, by its digest.
-    essentials: RefCell<Bounded<Rc<Essentials>>>,
+    essentials: RefCell<Bounded<Digest, Known>>,
     /// Uncompressed sizes of layers by their digest.
-    layers: RefCell<Bounded<u64>>,
+    layers: RefCell<Bounded<Digest, u64>>,
     /// File systems looked into last. Nobody waits for one that another request makes: that
     /// may take as long as its client likes.
     pub(crate) roots: RefCell<Roots>,

@@ -391,7 +391,8 @@ impl Store for Memory {
 
     async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>> {
         self.enter("recall");
-        Ok(self.0.known.recall(subject, kind))
+        let is_here = self.has(subject);
+        Ok(self.0.known.recall(subject, kind).filter(|_| is_here))
     }
 
     async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<()> {

@@ -1,9 +1,9 @@
 //! What operations take and return, as the engine sees it. The faces give these
 //! their wire shapes.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
-use strata_oci::{Descriptor, Digest, ImageConfig, Platform};
+use strata_oci::{Descriptor, Digest, ImageConfig, Labels, Platform};
 
 use crate::Secret;
 
@@ -117,14 +117,30 @@ pub struct ImageSummary {
     pub size: u64,
     /// Bytes shared with other images, when asked for.
     pub shared_size: Option<u64>,
-    /// `None` when no platform of the image is here.
-    pub labels: Option<BTreeMap<String, String>>,
+    /// Labels of the image config: `Engine::labels` has them.
+    pub labels: Listed,
+    /// The config the labels are in; `None` when no platform of the image is here.
+    pub config: Option<Digest>,
     /// Containers made from it; `None` when no platform of the image is here.
     pub containers: Option<u32>,
     /// Parent image (classic builder), if any.
     pub parent: Option<Digest>,
     /// When asked for: every manifest of the target.
     pub manifests: Vec<ManifestSummary>,
+    /// Why the image cannot be read, or not all of it, for people.
+    pub damaged: Option<Rc<str>>,
+}
+
+/// Where the labels of a listed image are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Listed {
+    /// No platform of the image is here.
+    #[default]
+    None,
+    /// Here.
+    Here(Rc<Labels>),
+    /// In this config: they are too heavy to be held by a listing.
+    InConfig(Digest),
 }
 
 /// One manifest of an image.
@@ -181,6 +197,8 @@ pub struct ImageDetails {
     pub manifests: Vec<ManifestSummary>,
     /// Repositories it was pulled from or pushed to, canonical, no tag.
     pub sources: Vec<String>,
+    /// Why the image cannot be read, or not all of it, for people.
+    pub damaged: Option<String>,
 }
 
 /// What `inspect` computes.
@@ -225,6 +243,8 @@ pub struct Pruned {
     pub removals: Vec<Removal>,
     /// Bytes of blobs really gone.
     pub reclaimed: u64,
+    /// Why content that nothing is known to need was kept, for people.
+    pub kept: Option<String>,
 }
 
 /// What `remove` is asked.

@@ -58,16 +58,21 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let mut changes = naming.changes(orphans);
             if !companions.is_empty() {
                 let snapshot = self.snapshot().await?;
-                let new = companions
-                    .iter()
-                    .filter(|it| !snapshot.companions.contains(it));
+                let known: HashSet<&Companion> = snapshot.companions.iter().collect();
+                let new = companions.iter().filter(|it| !known.contains(it));
                 changes.extend(new.map(Companion::set));
             }
             if changes.is_empty() {
                 return Ok(changed);
             }
             match self.store.apply(changes, Some(generation)).await {
-                Ok(_) => return Ok(changed),
+                Ok(_) => {
+                    let named = images.iter().zip(&changed);
+                    let named = named.filter(|(_, changed)| **changed);
+                    self.remember_children(named.map(|((_, target), _)| *target))
+                        .await;
+                    return Ok(changed);
+                }
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -84,6 +89,8 @@ type Orphan = (Target, Vec<(String, String)>);
 /// Names as they are and as they shall be.
 struct Naming<'a> {
     before: HashMap<&'a str, &'a Name>,
+    /// What had a name before.
+    named: HashSet<&'a Digest>,
     /// Names to set.
     set: BTreeMap<&'a str, &'a Target>,
     /// What may be without a name in the end.
@@ -95,6 +102,7 @@ impl<'a> Naming<'a> {
         let before = names.iter().map(|name| (name.name.as_str(), name));
         Self {
             before: before.collect(),
+            named: names.iter().map(|name| &name.target.digest).collect(),
             set: BTreeMap::new(),
             loose: BTreeMap::new(),
         }
@@ -106,10 +114,7 @@ impl<'a> Naming<'a> {
         let Some(name) = name else {
             let orphan = (target.clone(), Vec::new());
             self.loose.entry(target.digest.clone()).or_insert(orphan);
-            return !self
-                .before
-                .values()
-                .any(|it| it.target.digest == target.digest);
+            return !self.named.contains(&target.digest);
         };
         let before = self.before.get(name).copied();
         if let Some(other) = self.set.insert(name, target)

@@ -6,7 +6,7 @@ use strata_oci::Digest;
 use crate::{Result, transport::Body};
 
 /// Where a name points: the part of a descriptor a store keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// Media type of the content.
     pub media_type: String,

@@ -3,9 +3,12 @@
 //! Reading it and the two conditions every endpoint shares, booleans and labels; what the other keys mean
 //! belongs to each endpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::from_str;
+
+/// The most values a key may have. People give a few and programs tens; each is compared with every image.
+pub const MAX_VALUES: usize = 1024;
 
 /// Why filters are refused; the texts are those of docker §1.3.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +19,14 @@ pub enum FilterError {
     /// An unknown key, or a key without values where one is needed.
     #[error("invalid filter '{0}'")]
     Key(String),
+    /// More values than [`MAX_VALUES`].
+    #[error("filter '{key}' has {count} values, the limit is {MAX_VALUES}")]
+    TooMany {
+        /// The key.
+        key: String,
+        /// How many there are.
+        count: usize,
+    },
     /// The values are not what the key takes, or contradict each other.
     #[error("invalid filter '{key}=[{}]'", values.join(" "))]
     Values {
@@ -34,7 +45,8 @@ impl Filters {
     /// Reads `{"k":["v"]}` or `{"k":{"v":true}}` (the booleans mean nothing); the empty string is no filters.
     ///
     /// # Errors
-    /// [`FilterError::Unparsable`] for anything else, a mixture of the spellings included.
+    /// [`FilterError::Unparsable`] for anything else, a mixture of the spellings included;
+    /// [`FilterError::TooMany`].
     pub fn parse(json: &str) -> Result<Self, FilterError> {
         type Map = BTreeMap<String, Option<BTreeMap<String, Option<bool>>>>;
         type List = BTreeMap<String, Option<Vec<String>>>;
@@ -46,7 +58,7 @@ impl Filters {
             let values =
                 |set: Option<BTreeMap<_, _>>| set.unwrap_or_default().into_keys().collect();
             let entries = map.unwrap_or_default().into_iter();
-            return Ok(Self(entries.map(|(key, set)| (key, values(set))).collect()));
+            return Self(entries.map(|(key, set)| (key, values(set))).collect()).bounded();
         }
         let lists: List = from_str(json).map_err(|_| FilterError::Unparsable)?;
         let mut filters = BTreeMap::new();
@@ -56,7 +68,18 @@ impl Filters {
             values.retain(|value| seen.insert(value.clone()));
             filters.insert(key, values);
         }
-        Ok(Self(filters))
+        Self(filters).bounded()
+    }
+
+    fn bounded(self) -> Result<Self, FilterError> {
+        let mut lists = self.0.iter();
+        match lists.find(|(_, values)| values.len() > MAX_VALUES) {
+            Some((key, values)) => Err(FilterError::TooMany {
+                key: key.clone(),
+                count: values.len(),
+            }),
+            None => Ok(self),
+        }
     }
 
     /// Checks that every key is one of `accepted`.
@@ -106,31 +129,76 @@ impl Filters {
     }
 }
 
-/// Whether `labels` satisfy one value of the `label` filter (docker §4.1): `k` (present), `k=v` (equal),
-/// `k!=v` (present and different) or `k!` (absent).
-pub fn match_label(condition: &str, labels: &BTreeMap<String, String>) -> bool {
-    check_label(condition, labels, false)
+/// One value of a `label` or `label!` filter (docker §4.1).
+struct Condition {
+    /// What the label must have; any value does for `None`.
+    value: Option<String>,
+    /// The opposite is asked for.
+    negated: bool,
 }
 
-/// Whether `labels` satisfy one value of the `label!` filter: the opposite of [`match_label`], except that
-/// `k=v` and `k!=v` still need the label to be present, as dockerd has it.
-pub fn match_label_not(condition: &str, labels: &BTreeMap<String, String>) -> bool {
-    check_label(condition, labels, true)
+impl Condition {
+    /// Whether a label with this value, or the lack of it, will do.
+    fn admits(&self, found: Option<&str>) -> bool {
+        let holds = match (found, &self.value) {
+            (found, None) => found.is_some(),
+            (found, Some(wanted)) => found == Some(wanted),
+        };
+        holds != self.negated
+    }
 }
 
-fn check_label(condition: &str, labels: &BTreeMap<String, String>, negate: bool) -> bool {
-    let (key, wanted) = match condition.split_once('=') {
-        Some((key, value)) => (key, Some(value)),
-        None => (condition, None),
-    };
-    let (key, negate) = match key.strip_suffix('!') {
-        Some(key) => (key, !negate),
-        None => (key, negate),
-    };
-    match (labels.get(key), wanted) {
-        (found, None) => found.is_some() != negate,
-        (None, Some(_)) => false,
-        (Some(found), Some(wanted)) => (found == wanted) != negate,
+/// The values of `label` and `label!` together, read once for any number of images. All must hold: `k` (present),
+/// `k=v` (equal), `k!=v` (different or absent), `k!` (absent); under `label!` the opposite of each.
+pub struct LabelFilter {
+    conditions: HashMap<String, Vec<Condition>>,
+    /// Keys without which no image passes.
+    required: usize,
+}
+
+impl LabelFilter {
+    /// Reads the values of `label` and those of `label!`.
+    pub fn new(with: &[String], without: &[String]) -> Self {
+        let mut conditions: HashMap<String, Vec<Condition>> = HashMap::new();
+        let with = with.iter().map(|text| (text, false));
+        for (text, negated) in with.chain(without.iter().map(|text| (text, true))) {
+            let (key, value) = match text.split_once('=') {
+                Some((key, value)) => (key, Some(value.to_owned())),
+                None => (text.as_str(), None),
+            };
+            let (key, negated) = match key.strip_suffix('!') {
+                Some(key) => (key, !negated),
+                None => (key, negated),
+            };
+            let of_key = conditions.entry(key.to_owned()).or_default();
+            of_key.push(Condition { value, negated });
+        }
+        let needs_it = |list: &&Vec<Condition>| !list.iter().all(|it| it.admits(None));
+        Self {
+            required: conditions.values().filter(needs_it).count(),
+            conditions,
+        }
+    }
+
+    /// Whether there is nothing to hold.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
+    /// Whether these labels, each key once, satisfy every condition. Each label is looked up, so the number of
+    /// conditions does not matter.
+    pub fn admits<'a>(&self, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
+        let mut required = 0;
+        for (key, value) in labels {
+            let Some(conditions) = self.conditions.get(key) else {
+                continue;
+            };
+            if !conditions.iter().all(|it| it.admits(Some(value))) {
+                return false;
+            }
+            required += usize::from(!conditions.iter().all(|it| it.admits(None)));
+        }
+        required == self.required
     }
 }
 
@@ -220,35 +288,68 @@ mod tests {
     }
 
     #[test]
-    fn label_conditions() {
-        let labels = BTreeMap::from([
-            ("k".to_owned(), "v".to_owned()),
-            ("e".to_owned(), String::new()),
-            ("q".to_owned(), "a=b".to_owned()),
-        ]);
-        for (condition, matches, matches_not) in [
-            ("k", true, false),
-            ("x", false, true),
-            ("k=v", true, false),
-            ("k=w", false, true),
-            ("k=", false, true),
-            ("e=", true, false),
-            ("e", true, false),
-            ("q=a=b", true, false),
-            ("k!=w", true, false),
-            ("k!=v", false, true),
-            ("k!", false, true),
-            ("x!", true, false),
-            // A value condition needs the label to be there, negated or not.
-            ("x=v", false, false),
-            ("x!=v", false, false),
-        ] {
-            assert_eq!(match_label(condition, &labels), matches, "{condition}");
-            assert_eq!(
-                match_label_not(condition, &labels),
-                matches_not,
-                "{condition}"
-            );
+    fn the_number_of_values_is_bounded() {
+        let list = |count: usize| {
+            let values: Vec<String> = (0..count).map(|n| format!("\"{n}\"")).collect();
+            format!("[{}]", values.join(","))
+        };
+        let map = |count: usize| {
+            let values: Vec<String> = (0..count).map(|n| format!("\"{n}\":true")).collect();
+            format!("{{{}}}", values.join(","))
+        };
+        for spelled in [list, map] {
+            let filters = |count| Filters::parse(&format!("{{\"k\":{}}}", spelled(count)));
+            assert_eq!(filters(MAX_VALUES).unwrap().get("k").len(), MAX_VALUES);
+            let text = filters(MAX_VALUES + 1).unwrap_err().to_string();
+            assert_eq!(text, "filter 'k' has 1025 values, the limit is 1024");
         }
+    }
+
+    #[test]
+    fn label_conditions() {
+        let labels = [("k", "v"), ("e", ""), ("q", "a=b")];
+        for (condition, matches) in [
+            ("k", true),
+            ("x", false),
+            ("k=v", true),
+            ("k=w", false),
+            ("k=", false),
+            ("e=", true),
+            ("e", true),
+            ("q=a=b", true),
+            ("k!=w", true),
+            ("k!=v", false),
+            ("k!", false),
+            ("x!", true),
+            ("x=v", false),
+            // Different is also what is not there, as moby has it since 2026 (#52338).
+            ("x!=v", true),
+        ] {
+            let condition = [condition.to_owned()];
+            let with = LabelFilter::new(&condition, &[]);
+            let without = LabelFilter::new(&[], &condition);
+            assert_eq!(with.admits(labels), matches, "{condition:?}");
+            assert_eq!(without.admits(labels), !matches, "without {condition:?}");
+        }
+    }
+
+    #[test]
+    fn every_label_condition_must_hold() {
+        let labels = [("a", "1"), ("b", "2")];
+        let owned = |list: &[&str]| -> Vec<String> { list.iter().map(|&it| it.into()).collect() };
+        for (with, without, expected) in [
+            (&["a", "b=2"][..], &[][..], true),
+            (&["a", "c"], &[], false),
+            (&["a", "a=1", "a!=2"], &[], true),
+            (&["a=1", "a=2"], &[], false),
+            (&["a"], &["c", "b=3"], true),
+            (&["a"], &["b"], false),
+            (&["c!"], &["d", "e=1"], true),
+            (&[], &[], true),
+        ] {
+            let filter = LabelFilter::new(&owned(with), &owned(without));
+            assert_eq!(filter.admits(labels), expected, "{with:?} {without:?}");
+        }
+        assert!(LabelFilter::new(&[], &[]).is_empty());
     }
 }

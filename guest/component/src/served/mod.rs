@@ -14,7 +14,7 @@ use strata_engine::{
     ListOptions, LoadOptions, Loaded, PathStat, Progress, Pruned, PullOptions, PushOptions,
     Removal, RemoveOptions, SaveOptions, Silent,
 };
-use strata_oci::{Digest, Platform, Reference};
+use strata_oci::{Digest, Labels, Platform, Reference};
 use wasip3::{
     http::types::{self as wasi, ErrorCode, Request, Response},
     wit_future,
@@ -277,6 +277,10 @@ impl Operations for Face {
 
     async fn list(&self, options: &ListOptions) -> strata_engine::Result<Vec<Rc<ImageSummary>>> {
         self.engine.list(options).await
+    }
+
+    async fn labels(&self, image: &ImageSummary) -> strata_engine::Result<Option<Rc<Labels>>> {
+        self.engine.labels(image).await
     }
 
     async fn inspect(

@@ -24,6 +24,12 @@ use crate::{
 /// Implements every typed interface.
 pub(crate) struct Typed;
 
+/// Bytes of labels in one listing: those of tens of thousands of usual images. Each takes some six times
+/// that on its way to the caller.
+const LISTED_LABELS: usize = 16 << 20;
+/// What must be left of that for labels to be looked at.
+const ROOM_WORTH_READING: usize = 1 << 10;
+
 impl catalog::Guest for Typed {
     async fn list(
         filters: types::Filters,
@@ -34,13 +40,25 @@ impl catalog::Guest for Typed {
             shared_size,
             manifests: false,
         };
-        match engine().list(&options).await {
-            Ok(images) => Ok(images
-                .into_iter()
-                .map(|image| convert::summary_to_wit(Rc::unwrap_or_clone(image)))
-                .collect()),
-            Err(error) => Err(convert::error_to_wit(error)),
+        let engine = engine();
+        let images = engine.list(&options).await;
+        let images = images.map_err(convert::error_to_wit)?;
+        let mut listed = Vec::with_capacity(images.len());
+        let mut room = LISTED_LABELS;
+        for image in images {
+            // The answer is one value, so what is too heavy for it stays out of it.
+            let labels = match room {
+                0..ROOM_WORTH_READING => None,
+                _ => {
+                    let labels = engine.labels(&image).await;
+                    labels.map_err(convert::error_to_wit)?
+                }
+            };
+            let labels = labels.filter(|it| it.weight() <= room).unwrap_or_default();
+            room -= labels.weight();
+            listed.push(convert::summary_to_wit(Rc::unwrap_or_clone(image), &labels));
         }
+        Ok(listed)
     }
 
     async fn inspect(
@@ -104,6 +122,7 @@ impl curation::Guest for Typed {
                     .map(convert::removal_to_wit)
                     .collect(),
                 reclaimed: pruned.reclaimed,
+                kept: pruned.kept,
             }),
             Err(error) => Err(convert::error_to_wit(error)),
         }

@@ -158,6 +158,10 @@ impl Serialize for Inspected<'_> {
         {
             map.serialize_entry("Identity", &identity)?;
         }
+        // Not Docker's: clients skip members they do not know.
+        if let Some(damaged) = &details.damaged {
+            map.serialize_entry("Damaged", damaged)?;
+        }
         map.end()
     }
 }

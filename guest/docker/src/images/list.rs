@@ -1,20 +1,36 @@
 //! `GET /images/json` (§4.1 of the contract).
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use strata_engine::{ImageSummary, ListOptions};
-use strata_oci::{Descriptor, Digest};
+use strata_engine::{ImageSummary, ListOptions, Listed};
+use strata_oci::{Descriptor, Digest, Labels};
 
 use super::{filters, manifest::Manifest};
 use crate::{
-    failure::Failure, operations::Operations, query::Query, reply::Reply, version::ApiVersion,
+    Answer, Stream,
+    failure::Failure,
+    operations::Operations,
+    output::{Gone, Output},
+    query::Query,
+    reply::Reply,
+    version::ApiVersion,
 };
 
 /// What dockerd says where it does not count or compute.
 const NOT_COMPUTED: i64 = -1;
 const NO_TAGS: [&str; 1] = ["<none>:<none>"];
 const NO_DIGESTS: [&str; 1] = ["<none>@<none>"];
+
+/// Bytes of a listing sent at once when it is sent in parts.
+const PART_BYTES: usize = 256 * 1024;
+
+/// A listing with labels too heavy to be held at once: sent image by image.
+pub(crate) struct Listing {
+    images: Vec<Rc<ImageSummary>>,
+    version: ApiVersion,
+}
 
 /// Answers a listing. Nothing of `all` and `digests` needs doing: there are no intermediate images, and
 /// digests are always told.
@@ -25,7 +41,7 @@ pub(crate) async fn list<O: Operations>(
     operations: &O,
     version: ApiVersion,
     query: &Query,
-) -> Result<Reply, Failure> {
+) -> Result<Answer, Failure> {
     let manifests = version.at_least(47) && query.boolean("manifests");
     if version.at_least(54) && query.boolean("identity") && !manifests {
         return Err(Failure::invalid(
@@ -44,11 +60,48 @@ pub(crate) async fn list<O: Operations>(
         manifests,
     };
     let images = operations.list(&options).await?;
-    let entries: Vec<Entry<'_>> = images
-        .iter()
-        .map(|image| Entry::new(image, version))
-        .collect();
-    Reply::json(&entries)
+    let heavy = |image: &Rc<ImageSummary>| matches!(image.labels, Listed::InConfig(_));
+    if images.iter().any(heavy) {
+        return Ok(Answer::Stream(Stream::List(Listing { images, version })));
+    }
+    let entries = images.iter().map(|image| match &image.labels {
+        Listed::Here(labels) => Entry::new(image, Some(labels), version),
+        Listed::None | Listed::InConfig(_) => Entry::new(image, None, version),
+    });
+    let entries: Vec<Entry<'_>> = entries.collect();
+    Reply::json(&entries).map(Answer::Reply)
+}
+
+/// Sends a listing image by image. `headers` are those of the 200 answer.
+///
+/// # Errors
+/// [`Gone`] if the client left.
+pub(crate) async fn send_list<O: Operations, W: Output<Body = O::Body>>(
+    operations: &O,
+    Listing { images, version }: &Listing,
+    headers: HeaderMap,
+    output: &mut W,
+) -> Result<Result<(), Failure>, Gone> {
+    output.head(StatusCode::OK, headers).await?;
+    let mut part = Vec::new();
+    for (position, image) in images.iter().enumerate() {
+        part.push(if position == 0 { b'[' } else { b',' });
+        let Ok(labels) = operations.labels(image).await else {
+            output.abort().await;
+            return Ok(Ok(()));
+        };
+        let entry = Entry::new(image, labels.as_deref(), *version);
+        if serde_json::to_writer(&mut part, &entry).is_err() {
+            output.abort().await;
+            return Ok(Ok(()));
+        }
+        if part.len() >= PART_BYTES {
+            output.write(std::mem::take(&mut part)).await?;
+        }
+    }
+    part.extend_from_slice(b"]\n");
+    output.write(part).await?;
+    Ok(Ok(()))
 }
 
 /// One element, in the shape of one API version.
@@ -58,7 +111,10 @@ struct Entry<'a> {
     containers: i64,
     created: i64,
     id: &'a Digest,
-    labels: Option<&'a BTreeMap<String, String>>,
+    labels: Option<&'a Labels>,
+    /// Not Docker's: why the image cannot be read, or not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<&'a str>,
     parent_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     descriptor: Option<&'a Descriptor>,
@@ -91,14 +147,15 @@ impl<'a> Names<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(image: &'a ImageSummary, version: ApiVersion) -> Self {
+    fn new(image: &'a ImageSummary, labels: Option<&'a Labels>, version: ApiVersion) -> Self {
         let containers = image.containers.filter(|_| version.at_least(51));
         let shared_size = image.shared_size.and_then(|size| i64::try_from(size).ok());
         Self {
             containers: containers.map_or(NOT_COMPUTED, i64::from),
             created: image.created,
             id: &image.target.digest,
-            labels: image.labels.as_ref(),
+            labels,
+            damaged: image.damaged.as_deref(),
             parent_id: image.parent.as_ref().map_or("", Digest::as_str),
             descriptor: version.at_least(48).then_some(&image.target),
             manifests: image.manifests.iter().map(Manifest::new).collect(),

@@ -69,6 +69,7 @@ fn removing(removals: Vec<Removal>) -> Fake {
         pruned: Pruned {
             removals,
             reclaimed: 42,
+            kept: None,
         },
         ..Fake::default()
     }

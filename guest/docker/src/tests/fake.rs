@@ -10,10 +10,10 @@ use strata_engine::{
     ArchiveSink, ChangedPath, CommitOptions, Completed, ContainerDetails, ContainerListOptions,
     ContainerSummary, CopyInOptions, CreateOptions, Created, Error, Event, FileKind, Filters,
     HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
-    ListOptions, LoadOptions, Loaded, Mirror, PathStat, Progress, Pruned, PullOptions, PushOptions,
-    Removal, RemoveOptions, Result, SaveOptions, Silent,
+    ListOptions, Listed, LoadOptions, Loaded, Mirror, PathStat, Progress, Pruned, PullOptions,
+    PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent,
 };
-use strata_oci::{Descriptor, Digest, Platform, Reference, media_type::OCI_INDEX};
+use strata_oci::{Descriptor, Digest, Labels, Platform, Reference, media_type::OCI_INDEX};
 
 use super::client::pause;
 use crate::{HostFacts, Operations};
@@ -36,6 +36,8 @@ pub(super) enum Step {
 pub(super) struct Fake {
     pub(super) host: HostFacts,
     pub(super) images: Vec<ImageSummary>,
+    /// Labels of the images that do not hold theirs.
+    pub(super) labels: Labels,
     pub(super) details: ImageDetails,
     pub(super) history: Vec<HistoryEntry>,
     pub(super) pruned: Pruned,
@@ -95,10 +97,12 @@ impl Default for Fake {
             last_tagged: None,
             manifests: Vec::new(),
             sources: Vec::new(),
+            damaged: None,
         };
         Self {
             host,
             images: Vec::new(),
+            labels: Labels::default(),
             details,
             history: Vec::new(),
             pruned: Pruned::default(),
@@ -321,6 +325,14 @@ impl Operations for Fake {
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
         let images = self.answer(format!("list {options:?}"), &self.images)?;
         Ok(images.into_iter().map(Rc::new).collect())
+    }
+
+    async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>> {
+        Ok(match &image.labels {
+            Listed::None => None,
+            Listed::Here(labels) => Some(labels.clone()),
+            Listed::InConfig(_) => Some(Rc::new(self.labels.clone())),
+        })
     }
 
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {

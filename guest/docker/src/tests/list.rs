@@ -1,9 +1,9 @@
 //! List: parameters, shapes by version, failures.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use strata_engine::{Error, ImageSummary, ManifestKind, ManifestSummary};
-use strata_oci::{Descriptor, media_type::OCI_MANIFEST};
+use strata_engine::{Error, ImageSummary, Listed, ManifestKind, ManifestSummary};
+use strata_oci::{Descriptor, Labels, media_type::OCI_MANIFEST};
 
 use super::{
     client::call,
@@ -18,7 +18,9 @@ fn summary() -> ImageSummary {
         created: 5,
         size: 12,
         shared_size: None,
-        labels: Some(BTreeMap::from([("k".to_owned(), "<v>".to_owned())])),
+        labels: Listed::Here(Labels::new([("k", "<v>")]).into()),
+        config: Some(digest("c")),
+        damaged: None,
         containers: Some(2),
         parent: None,
         manifests: Vec::new(),
@@ -84,7 +86,7 @@ fn a_list_entry_without_names_platform_or_labels() {
     let mut image = summary();
     image.tags.clear();
     image.digests.clear();
-    image.labels = Some(BTreeMap::new());
+    image.labels = Listed::Here(Rc::default());
     image.shared_size = Some(0);
     let fake = with_image(image.clone());
     let text = call(&fake, "GET /images/json").text().to_owned();
@@ -103,12 +105,43 @@ fn a_list_entry_without_names_platform_or_labels() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    image.labels = None;
+    image.labels = Listed::None;
     image.containers = None;
     let text = call(&with_image(image), "GET /images/json")
         .text()
         .to_owned();
     assert!(text.contains(r#""Labels":null"#) && text.contains(r#""Containers":-1"#));
+}
+
+#[test]
+fn heavy_labels_are_sent_image_by_image() {
+    let mut heavy = summary();
+    heavy.labels = Listed::InConfig(digest("c"));
+    let plain = call(&with_image(summary()), "GET /images/json");
+    let key = "x".repeat(300 * 1024);
+    let fake = Fake {
+        images: vec![summary(), heavy, summary()],
+        labels: Labels::new([(key.as_str(), "")]),
+        ..Fake::default()
+    };
+    let sent = call(&fake, "GET /images/json");
+    assert_eq!(sent.code(), 200);
+    assert_eq!(sent.headers["content-type"], "application/json");
+    let entry = plain.text().trim_end().trim_matches(['[', ']']).to_owned();
+    let other = entry.replace(r#"{"k":"<v>"}"#, &format!(r#"{{"{key}":""}}"#));
+    assert_eq!(sent.text(), format!("[{entry},{other},{entry}]\n"));
+}
+
+#[test]
+fn what_is_damaged_says_so() {
+    let image = ImageSummary {
+        labels: Listed::None,
+        damaged: Some("blob x has changed".into()),
+        ..summary()
+    };
+    let client = call(&with_image(image), "GET /images/json");
+    let expected = r#""Labels":null,"Damaged":"blob x has changed","ParentId":"""#;
+    assert!(client.text().contains(expected), "{}", client.text());
 }
 
 #[test]

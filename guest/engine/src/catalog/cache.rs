@@ -1,27 +1,25 @@
-//! A bounded map from digests to what was learned from their content.
+//! A bounded map from keys to what was learned about them.
 //!
 //! Content never changes under a digest, so entries never go stale; they only
-//! take room.
+//! take room: each says how many bytes.
 
-use std::{collections::HashMap, mem};
-
-use strata_oci::Digest;
+use std::{collections::HashMap, hash::Hash, mem};
 
 /// Keeps what was used lately, up to a total weight.
 ///
 /// Two halves: what is used moves to the young half; when that is full it
 /// becomes the old one and the old one is dropped. That is nearly
 /// least-recently-used at the price of a map.
-pub(super) struct Bounded<V> {
+pub(super) struct Bounded<K, V> {
     /// Weight of one half.
     half: usize,
     /// Weight of the young half.
     weight: usize,
-    young: HashMap<Digest, (V, usize)>,
-    old: HashMap<Digest, (V, usize)>,
+    young: HashMap<K, (V, usize)>,
+    old: HashMap<K, (V, usize)>,
 }
 
-impl<V: Clone> Bounded<V> {
+impl<K: Clone + Eq + Hash, V: Clone> Bounded<K, V> {
     /// An empty map for entries of `limit` weight in all.
     pub(super) fn new(limit: usize) -> Self {
         Self {
@@ -32,18 +30,22 @@ impl<V: Clone> Bounded<V> {
         }
     }
 
-    /// The entry of `digest`.
-    pub(super) fn get(&mut self, digest: &Digest) -> Option<V> {
-        if let Some((value, _)) = self.young.get(digest) {
+    /// The entry of `key`.
+    pub(super) fn get(&mut self, key: &K) -> Option<V> {
+        if let Some((value, _)) = self.young.get(key) {
             return Some(value.clone());
         }
-        let (value, weight) = self.old.remove(digest)?;
-        self.insert(digest.clone(), value.clone(), weight);
+        let (value, weight) = self.old.remove(key)?;
+        self.insert(key.clone(), value.clone(), weight);
         Some(value)
     }
 
     /// Keeps `value`, unless it alone would fill half the room.
-    pub(super) fn insert(&mut self, digest: Digest, value: V, weight: usize) {
+    pub(super) fn insert(&mut self, key: K, value: V, weight: usize) {
+        self.old.remove(&key);
+        if let Some((_, replaced)) = self.young.remove(&key) {
+            self.weight -= replaced;
+        }
         if weight > self.half {
             return;
         }
@@ -51,10 +53,15 @@ impl<V: Clone> Bounded<V> {
             self.old = mem::take(&mut self.young);
             self.weight = 0;
         }
-        if let Some((_, replaced)) = self.young.insert(digest, (value, weight)) {
-            self.weight -= replaced;
-        }
+        self.young.insert(key, (value, weight));
         self.weight += weight;
+    }
+
+    /// Weight of everything in it.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        let entries = self.young.values().chain(self.old.values());
+        entries.map(|(_, weight)| weight).sum()
     }
 }
 
@@ -64,17 +71,29 @@ mod tests {
 
     #[test]
     fn keeps_what_is_used_and_never_more_than_the_limit() {
-        let digest = |n: usize| Digest::sha256(&n.to_le_bytes());
         let mut cache = Bounded::new(8);
         for n in 0..100 {
-            cache.insert(digest(n), n, 1);
-            assert_eq!(cache.get(&digest(0)), Some(0), "after {n}");
-            assert!(cache.young.len() + cache.old.len() <= 8);
+            cache.insert(n, n, 1);
+            assert_eq!(cache.get(&0), Some(0), "after {n}");
+            assert!(cache.weight() <= 8);
         }
-        assert_eq!(cache.get(&digest(1)), None);
-        cache.insert(digest(200), 200, 5);
-        assert_eq!(cache.get(&digest(200)), None, "too heavy");
-        cache.insert(digest(0), 1, 1);
-        assert_eq!(cache.get(&digest(0)), Some(1));
+        assert_eq!(cache.get(&1), None);
+        cache.insert(200, 200, 5);
+        assert_eq!(cache.get(&200), None, "too heavy");
+        cache.insert(0, 1, 1);
+        assert_eq!(cache.get(&0), Some(1));
+        cache.insert(0, 2, 5);
+        assert_eq!(cache.get(&0), None, "what it replaces is outdated");
+    }
+
+    #[test]
+    fn heavy_entries_count_as_what_they_weigh() {
+        let mut cache = Bounded::new(100);
+        for n in 0..10 {
+            cache.insert(n, n, 30);
+            assert!(cache.weight() <= 100, "{}", cache.weight());
+        }
+        assert_eq!(cache.get(&9), Some(9));
+        assert_eq!(cache.get(&0), None);
     }
 }

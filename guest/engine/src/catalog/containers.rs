@@ -127,17 +127,19 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
             None => view.best(),
         };
-        let incomplete = || {
-            Error::NotFound(match found.familiar() {
-                Ok(familiar) => {
-                    format!("content of image {familiar} is not complete here, pull it again")
-                }
-                Err(error) => error.to_string(),
-            })
+        let incomplete = || match (&view.damage, found.familiar()) {
+            (Some(reason), _) => found.damaged(reason),
+            (None, Ok(familiar)) => Error::NotFound(format!(
+                "content of image {familiar} is not complete here, pull it again"
+            )),
+            (None, Err(error)) => error,
         };
         let chosen = chosen.filter(|it| it.available).ok_or_else(incomplete)?;
         let manifest = chosen.manifest().ok_or_else(incomplete)?;
-        let config = self.image_config(&manifest.config.digest).await?;
+        let config = match self.image_config(&manifest.config.digest).await {
+            Err(error @ Error::Damaged(_)) => return Err(found.damaged(&error.to_string())),
+            config => config?,
+        };
         Ok(Basis {
             image: descriptor(&image.target),
             manifest: chosen.descriptor.clone(),
@@ -149,8 +151,13 @@ impl<S: Store, T, C> Engine<S, T, C> {
 
     /// The image config with this digest; `None` if it is not here or is none.
     pub(crate) async fn image_config(&self, digest: &Digest) -> Result<Option<Rc<ImageConfig>>> {
-        let config = self.config(digest).await?;
-        Ok(config.map(|config| config.image.clone()))
+        match self.config(digest).await {
+            Ok(config) => Ok(Some(config.image.clone())),
+            Err(Error::NotFound(_) | Error::ManifestInvalid(_) | Error::QuotaExceeded(_)) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,34 +1,103 @@
 //! The filters of list and prune (docker §4.1, §4.9).
 
-use std::rc::Rc;
+use std::{collections::HashSet, rc::Rc};
 
 use strata_oci::{
     Reference,
-    filter::{match_label, match_label_not},
-    glob,
+    filter::{LabelFilter, MAX_VALUES},
+    glob::Pattern,
 };
 
-use super::{Image, ImageName, Snapshot, View};
-use crate::{Engine, Filters, Result, Store};
+use super::{ImageName, Snapshot, View, config::Essentials};
+use crate::{Engine, Error, Filters, Result, Store};
+
+/// Reference patterns with wildcards that are compared with every name. Plain names are looked up, so of those there may
+/// be [`MAX_VALUES`].
+const MAX_PATTERNS: usize = 64;
 
 /// A point in time: Unix seconds and nanoseconds.
 type Instant = (i64, u32);
 
-/// Filters with the images they name looked up.
+/// Filters that were read once, with the images they name looked up.
 pub(crate) struct Selection<'a> {
     filters: &'a Filters,
+    references: References,
+    labels: LabelFilter,
     /// The earliest of the images named by `before`.
     before: Option<Instant>,
     /// The latest of the images named by `since`.
     since: Option<Instant>,
 }
 
+/// The values of the `reference` filter.
+struct References {
+    /// Those without wildcards.
+    plain: HashSet<String>,
+    /// The others.
+    patterns: Vec<Pattern>,
+}
+
+impl References {
+    /// Reads patterns. A broken one matches nothing.
+    fn new(patterns: &[String]) -> Result<Self> {
+        let mut references = Self {
+            plain: HashSet::new(),
+            patterns: Vec::new(),
+        };
+        for text in patterns {
+            match Pattern::compile(text) {
+                Ok(pattern) => match pattern.literal() {
+                    Some(literal) => drop(references.plain.insert(literal.to_owned())),
+                    None => references.patterns.push(pattern),
+                },
+                Err(strata_oci::glob::BadPattern::Syntax) => {}
+                Err(error) => {
+                    return Err(Error::QuotaExceeded(format!(
+                        "invalid filter 'reference': {error}"
+                    )));
+                }
+            }
+        }
+        let count = references.patterns.len();
+        if count > MAX_PATTERNS {
+            return Err(Error::QuotaExceeded(format!(
+                "filter 'reference' has {count} patterns, the limit is {MAX_PATTERNS}"
+            )));
+        }
+        Ok(references)
+    }
+
+    /// Whether one matches the name in any of its forms: familiar or canonical, with and
+    /// without tag and digest.
+    fn admit(&self, name: &ImageName) -> bool {
+        if self.admit_text(&name.familiar) {
+            return true;
+        }
+        let canonical = |reference: &Reference| {
+            self.admit_text(&reference.familiar_repository())
+                || self.admit_text(&reference.repository())
+                || self.admit_text(&reference.to_string())
+        };
+        name.reference.as_ref().is_some_and(canonical)
+    }
+
+    fn admit_text(&self, text: &str) -> bool {
+        if self.plain.contains(text) {
+            return true;
+        }
+        if self.patterns.is_empty() {
+            return false;
+        }
+        let chars: Vec<char> = text.chars().collect();
+        self.patterns.iter().any(|pattern| pattern.matches(&chars))
+    }
+}
+
 impl Selection<'_> {
-    /// Whether this name of the image passes.
-    pub(crate) fn admits_name(&self, image: &Image, name: &ImageName) -> bool {
+    /// Whether this name of the image passes. `dangling` says whether the image is.
+    pub(crate) fn admits_name(&self, dangling: bool, name: &ImageName) -> bool {
         let filters = self.filters;
         // A dangling name beside others is a leftover: the image is tagged.
-        let dangling = image.is_dangling();
         if filters.dangling.is_some_and(|wanted| wanted != dangling) {
             return false;
         }
@@ -37,68 +106,53 @@ impl Selection<'_> {
         if until.is_some_and(|until| created >= until) {
             return false;
         }
-        filters.references.is_empty()
-            || !dangling
-                && filters
-                    .references
-                    .iter()
-                    .any(|pattern| name_matches(pattern, name))
+        filters.references.is_empty() || !dangling && self.references.admit(name)
     }
 
-    /// Whether the image passes as a whole.
-    pub(crate) fn admits_image(&self, view: &View) -> bool {
+    /// Steps it takes to look at a name.
+    pub(crate) fn steps(&self) -> usize {
+        1 + 4 * self.references.patterns.len()
+    }
+
+    /// Whether the image was made when the filters say.
+    fn admits_age(&self, view: &View) -> bool {
         let created = view.best().and_then(|best| best.essentials.as_ref());
         let created = created.and_then(|essentials| essentials.created);
         let earlier = |bound: Instant| created.is_some_and(|created| created < bound);
         let later = |bound: Instant| created.is_some_and(|created| created > bound);
-        self.before.is_none_or(earlier) && self.since.is_none_or(later) && self.admits_labels(view)
+        self.before.is_none_or(earlier) && self.since.is_none_or(later)
     }
-
-    /// Whether one config satisfies every condition on labels.
-    fn admits_labels(&self, view: &View) -> bool {
-        let Filters {
-            labels,
-            without_labels,
-            ..
-        } = self.filters;
-        if labels.is_empty() && without_labels.is_empty() {
-            return true;
-        }
-        view.essentials().any(|it| {
-            let has = |condition: &String| match_label(condition, &it.labels);
-            let lacks = |condition: &String| match_label_not(condition, &it.labels);
-            labels.iter().all(has) && without_labels.iter().all(lacks)
-        })
-    }
-}
-
-/// Whether a pattern matches a name in any of its forms: familiar or canonical,
-/// with and without tag and digest. A broken pattern matches nothing.
-fn name_matches(pattern: &str, name: &ImageName) -> bool {
-    let matches = |text: &str| glob::matches(pattern, text).unwrap_or(false);
-    if matches(&name.familiar) {
-        return true;
-    }
-    let canonical = |reference: &Reference| {
-        matches(&reference.familiar_repository())
-            || matches(&reference.repository())
-            || matches(&reference.to_string())
-    };
-    name.reference.as_ref().is_some_and(canonical)
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Looks up the images that the filters name.
     ///
     /// # Errors
-    /// As [`Engine::resolve`], for `before` and `since`.
+    /// As [`Engine::resolve`], for `before` and `since`; [`Error::QuotaExceeded`] for more
+    /// values than are looked at.
     pub(crate) async fn selection<'a>(
         &self,
         snapshot: &Rc<Snapshot>,
         filters: &'a Filters,
     ) -> Result<Selection<'a>> {
+        for (key, values) in [
+            ("reference", &filters.references),
+            ("label", &filters.labels),
+            ("label!", &filters.without_labels),
+            ("before", &filters.before),
+            ("since", &filters.since),
+        ] {
+            let count = values.len();
+            if count > MAX_VALUES {
+                return Err(Error::QuotaExceeded(format!(
+                    "filter '{key}' has {count} values, the limit is {MAX_VALUES}"
+                )));
+            }
+        }
         let mut selection = Selection {
             filters,
+            references: References::new(&filters.references)?,
+            labels: LabelFilter::new(&filters.labels, &filters.without_labels),
             before: None,
             since: None,
         };
@@ -115,6 +169,35 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
         }
         Ok(selection)
+    }
+
+    /// Whether the image passes as a whole. Heavy labels are read for it, one config at a
+    /// time.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] only.
+    pub(crate) async fn admits(&self, selection: &Selection<'_>, view: &View) -> Result<bool> {
+        if !selection.admits_age(view) {
+            return Ok(false);
+        }
+        let filter = &selection.labels;
+        if filter.is_empty() {
+            return Ok(true);
+        }
+        // One config must satisfy every condition.
+        for (essentials, config) in view.essentials() {
+            let admitted = match essentials {
+                Essentials {
+                    labels: Some(labels),
+                    ..
+                } => filter.admits(labels.iter()),
+                _ => filter.admits(self.config_labels(config).await?.iter()),
+            };
+            if admitted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// When the image named `name` was made; one that does not say bounds nothing.

@@ -3,15 +3,19 @@
 use futures::future::try_join_all;
 use strata_oci::{Digest, Platform, timestamp};
 
-use super::view::ManifestView;
+use super::{content::damage, view::ManifestView};
 use crate::{Engine, Error, HistoryEntry, Result, Store};
+
+/// What the size of a layer takes, kept by its digest.
+const LAYER_WEIGHT: usize = 128;
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// The steps of an image's making, the newest first. Steps with a layer have
     /// its uncompressed size, 0 if the layer is not here.
     ///
     /// # Errors
-    /// As [`Engine::inspect`]; [`Error::ManifestInvalid`] if there are more steps
+    /// As [`Engine::inspect`]; [`Error::Damaged`] if the config cannot be read;
+    /// [`Error::ManifestInvalid`] if there are more steps
     /// with layers than layers.
     pub async fn history(
         &self,
@@ -25,16 +29,14 @@ impl<S: Store, T, C> Engine<S, T, C> {
             Some(platform) => Some(found.for_platform(&view, platform)?),
             None => view.best(),
         };
-        let manifest = chosen.and_then(ManifestView::manifest);
-        let config = match manifest {
-            Some(manifest) => self.config(&manifest.config.digest).await?,
-            None => None,
+        let Some(manifest) = chosen.and_then(ManifestView::manifest) else {
+            return Err(found.nothing_of(&view));
         };
-        let (Some(manifest), Some(config)) = (manifest, config) else {
-            return Err(Error::NotFound(format!(
-                "image with reference {} was found but does not provide any platform",
-                found.familiar()?
-            )));
+        let config = match self.config(&manifest.config.digest).await {
+            Err(Error::NotFound(_)) => return Err(found.nothing_of(&view)),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => return Err(found.damaged(&damage(&manifest.config.digest, &error))),
+            Ok(config) => config,
         };
         let layers = manifest.layers.iter();
         let sizes = layers.map(|layer| self.uncompressed_size(&layer.digest));
@@ -74,10 +76,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
         match self.store.layer_facts(layer).await {
             Ok(facts) => {
                 let mut cache = self.catalog.layers.borrow_mut();
-                cache.insert(layer.clone(), facts.size, 1);
+                cache.insert(layer.clone(), facts.size, LAYER_WEIGHT);
                 Ok(facts.size)
             }
-            Err(Error::NotFound(_) | Error::ManifestInvalid(_) | Error::Unsupported(_)) => Ok(0),
+            Err(
+                Error::NotFound(_)
+                | Error::Damaged(_)
+                | Error::ManifestInvalid(_)
+                | Error::Unsupported(_),
+            ) => Ok(0),
             Err(error) => Err(error),
         }
     }

@@ -2,16 +2,23 @@
 
 use strata_oci::Platform;
 
-use super::{Found, Image, SOURCE_LABEL, View, documents::descriptor, view::ManifestView};
+use super::{
+    Found, Image, SOURCE_LABEL, View,
+    content::damage,
+    documents::descriptor,
+    snapshot::distinct,
+    view::{Kinship, ManifestView},
+};
 use crate::{Engine, Error, ImageDetails, InspectOptions, Result, Store};
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// One image in full, for the platform asked for or the host's best.
+    /// One image in full, for the platform asked for or the host's best. An image that
+    /// cannot be read is shown as far as it is known.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such image, an ID prefix has several, or
-    /// the platform is not in it; [`Error::InvalidArgument`] if `name` does not
-    /// parse.
+    /// the platform is not in it; [`Error::Damaged`] if it cannot be told whether it is;
+    /// [`Error::InvalidArgument`] if `name` does not parse.
     pub async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {
         let found = self.resolve(name).await?;
         let image = found.image()?;
@@ -20,8 +27,17 @@ impl<S: Store, T, C> Engine<S, T, C> {
             Some(platform) => Some(found.for_platform(&view, platform)?),
             None => view.best(),
         };
+        let mut damaged = view.damage.as_deref().map(str::to_owned);
         let config = match chosen.and_then(ManifestView::manifest) {
-            Some(manifest) => self.config(&manifest.config.digest).await?,
+            Some(manifest) => match self.config(&manifest.config.digest).await {
+                Ok(config) => Some(config),
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(Error::NotFound(_)) => None,
+                Err(error) => {
+                    damaged.get_or_insert_with(|| damage(&manifest.config.digest, &error));
+                    None
+                }
+            },
             None => None,
         };
         let target = match (&options.platform, chosen) {
@@ -35,7 +51,13 @@ impl<S: Store, T, C> Engine<S, T, C> {
             digests: image.digests(),
             config: config.as_ref().map(|config| config.image.clone()),
             config_bytes: config.as_ref().map(|config| config.bytes.clone()),
-            size: chosen.map_or(0, |chosen| chosen.content_size),
+            size: match (chosen, &damaged) {
+                (Some(chosen), _) => chosen.content_size,
+                // Nothing of it can be run, but it takes room.
+                (None, Some(_)) => view.size,
+                (None, None) => 0,
+            },
+            damaged,
             last_tagged: image.last_tagged(),
             manifests: match options.manifests {
                 true => view.summaries(containers),
@@ -58,28 +80,59 @@ impl Found {
                 Ok(familiar) => familiar,
                 Err(error) => return error,
             };
+            if let Some(reason) = &view.damage
+                && view.may_have(platform)
+            {
+                return self.damaged(reason);
+            }
             Error::NotFound(format!(
                 "image with reference {reference} was found but does not provide the specified platform ({})",
                 platform.format()
             ))
         })
     }
+
+    /// What to say of an image that cannot be read.
+    pub(crate) fn damaged(&self, reason: &str) -> Error {
+        match self.familiar() {
+            Ok(familiar) => Error::Damaged(format!(
+                "image {familiar} is damaged: {reason}; pull or load it again, or run `strata check --repair`"
+            )),
+            Err(error) => error,
+        }
+    }
+
+    /// What to say if nothing of an image can be shown.
+    pub(super) fn nothing_of(&self, view: &View) -> Error {
+        match (&view.damage, self.familiar()) {
+            (_, Err(error)) => error,
+            (Some(reason), _) => self.damaged(reason),
+            (None, Ok(familiar)) => Error::NotFound(format!(
+                "image with reference {familiar} was found but does not provide any platform"
+            )),
+        }
+    }
+}
+
+impl View {
+    /// Whether what cannot be read of it may be for `platform`.
+    fn may_have(&self, platform: &Platform) -> bool {
+        let unread = |manifest: &&ManifestView| manifest.essentials.is_none();
+        let mut unread = self.manifests.iter().filter(unread);
+        self.manifests.is_empty()
+            || unread.any(|manifest| match &manifest.kind {
+                Kinship::Image(offered) => platform.matches(offered),
+                Kinship::Attestation(_) => false,
+                Kinship::Unknown => true,
+            })
+    }
 }
 
 impl Image {
     /// Every familiar `repository@digest`, in name order.
     fn digests(&self) -> Vec<String> {
-        let mut digests = Vec::with_capacity(self.names.len());
-        for digest in self
-            .names
-            .iter()
-            .filter_map(|name| name.repository_digest())
-        {
-            if !digests.contains(&digest) {
-                digests.push(digest);
-            }
-        }
-        digests
+        let names = self.names.iter();
+        distinct(names.filter_map(|name| name.repository_digest()))
     }
 
     /// When a name last got this target: Unix seconds and nanoseconds.

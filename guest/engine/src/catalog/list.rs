@@ -2,10 +2,16 @@
 
 use std::{cmp::Reverse, collections::HashMap, rc::Rc};
 
-use strata_oci::Digest;
+use strata_oci::{Digest, Labels};
 
-use super::{Image, ImageName, Snapshot, View, documents::descriptor};
-use crate::{Engine, ImageSummary, ListOptions, Result, Store};
+use super::{
+    Image, ImageName, Snapshot, View, documents::descriptor, snapshot::distinct, view::ManifestView,
+};
+use crate::{Engine, ImageSummary, ListOptions, Listed, Result, Store, pace::Pace};
+
+/// Bytes of labels that a listing holds at once. Those of the rest are read when they are
+/// asked for, one image at a time.
+const LISTED_LABELS: usize = 16 << 20;
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Lists images, the youngest first (those of one age by ID), one entry per
@@ -14,68 +20,123 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// [`crate::Error::NotFound`] if an image named by `before` or `since` is not
-    /// here; [`crate::Error::InvalidArgument`] if such a name does not parse.
+    /// here; [`crate::Error::InvalidArgument`] if such a name does not parse;
+    /// [`crate::Error::QuotaExceeded`] for more filters than are looked at.
     pub async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
         let snapshot = self.snapshot().await?;
         let selection = self.selection(&snapshot, &options.filters).await?;
-        let views = self.views(&snapshot).await?;
-        let holders = options.shared_size.then(|| holders(&views));
-        let mut summaries = Vec::with_capacity(views.len());
-        for (image, view) in snapshot.images.iter().zip(&views) {
-            let admits = |name: &&Rc<ImageName>| selection.admits_name(image, name);
-            let admitted = image.names.iter().filter(admits).count();
-            if admitted == 0 || !selection.admits_image(view) {
-                continue;
+        let holders = match options.shared_size {
+            true => Some(self.holders(&snapshot).await?),
+            false => None,
+        };
+        let mut pace = Pace::default();
+        let mut labels = 0;
+        let mut summaries = Vec::with_capacity(snapshot.images.len());
+        for images in Self::together(&snapshot.images) {
+            let images: Vec<&Image> = images.iter().collect();
+            let kept = self.kept(&images).await?;
+            for (image, kept) in images.into_iter().zip(kept) {
+                let dangling = image.is_dangling();
+                let mut names = Vec::with_capacity(image.names.len());
+                for name in &image.names {
+                    pace.steps(selection.steps()).await;
+                    if selection.admits_name(dangling, name) {
+                        names.push(name);
+                    }
+                }
+                let view = &kept.view;
+                if names.is_empty() || !self.admits(&selection, view).await? {
+                    continue;
+                }
+                let whole = names.len() == image.names.len();
+                if whole && !options.shared_size && !options.manifests {
+                    let known = kept.summary.borrow().clone();
+                    let summary = known.unwrap_or_else(|| {
+                        let summary = Rc::new(summary(&snapshot, image, view, &names));
+                        kept.summary.replace(Some(summary.clone()));
+                        summary
+                    });
+                    summaries.push(light(summary, &mut labels));
+                    continue;
+                }
+                let mut summary = summary(&snapshot, image, view, &names);
+                summary.shared_size = holders.as_ref().map(|holders| shared(view, holders));
+                if options.manifests {
+                    let containers = snapshot.containers_using(&image.target.digest);
+                    summary.manifests = view.summaries(containers);
+                }
+                summaries.push(light(Rc::new(summary), &mut labels));
             }
-            let whole = admitted == image.names.len();
-            if whole && !options.shared_size && !options.manifests {
-                let kept = image.summary.borrow().clone();
-                summaries.push(kept.unwrap_or_else(|| {
-                    let names = image.names.iter();
-                    let summary = Rc::new(summary(&snapshot, image, view, names));
-                    image.summary.replace(Some(summary.clone()));
-                    summary
-                }));
-                continue;
-            }
-            let names = image.names.iter().filter(admits);
-            let mut summary = summary(&snapshot, image, view, names);
-            summary.shared_size = holders.as_ref().map(|holders| shared(view, holders));
-            if options.manifests {
-                let containers = snapshot.containers_using(&image.target.digest);
-                summary.manifests = view.summaries(containers);
-            }
-            summaries.push(Rc::new(summary));
         }
         // The images came in digest order, and this sort is stable.
         summaries.sort_by_key(|summary| Reverse(summary.created));
         Ok(summaries)
     }
+
+    /// The labels of an image in a listing; none if they cannot be read any more.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`] only.
+    pub async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>> {
+        match &image.labels {
+            Listed::None => Ok(None),
+            Listed::Here(labels) => Ok(Some(labels.clone())),
+            Listed::InConfig(config) => self.config_labels(config).await.map(Some),
+        }
+    }
+
+    /// How many images hold each blob.
+    async fn holders(&self, snapshot: &Snapshot) -> Result<HashMap<Digest, u32>> {
+        let mut holders = HashMap::new();
+        for images in Self::together(&snapshot.images) {
+            let images: Vec<&Image> = images.iter().collect();
+            for kept in self.kept(&images).await? {
+                for (digest, _) in &kept.view.blobs {
+                    let count: &mut u32 = holders.entry(digest.clone()).or_default();
+                    *count = count.saturating_add(1);
+                }
+            }
+        }
+        Ok(holders)
+    }
+}
+
+/// The entry without its labels once those of others take enough.
+pub(super) fn light(summary: Rc<ImageSummary>, taken: &mut usize) -> Rc<ImageSummary> {
+    let (Listed::Here(labels), Some(config)) = (&summary.labels, &summary.config) else {
+        return summary;
+    };
+    *taken = taken.saturating_add(labels.weight());
+    if *taken <= LISTED_LABELS {
+        return summary;
+    }
+    Rc::new(ImageSummary {
+        labels: Listed::InConfig(config.clone()),
+        ..(*summary).clone()
+    })
 }
 
 /// The entry of an image under these of its names.
-fn summary<'a>(
+fn summary(
     snapshot: &Snapshot,
     image: &Image,
     view: &View,
-    names: impl Iterator<Item = &'a Rc<ImageName>>,
+    names: &[&Rc<ImageName>],
 ) -> ImageSummary {
-    let mut tags = Vec::with_capacity(image.names.len());
-    let mut repository_digest = None;
-    for name in names.filter(|name| !name.is_dangling()) {
-        if !tags.contains(&name.familiar) {
-            tags.push(name.familiar.clone());
-        }
-        repository_digest = repository_digest.or_else(|| name.repository_digest());
-    }
+    let names = names.iter().filter(|name| !name.is_dangling());
+    let repository_digest = names.clone().find_map(|name| name.repository_digest());
+    let tags = distinct(names.map(|name| name.familiar.clone()));
     let digest = &image.target.digest;
-    let best = view.best().and_then(|best| best.essentials.as_deref());
-    let digests = match best {
+    let best = view.best();
+    let essentials = best.and_then(|best| best.essentials.as_deref());
+    let digests = match essentials {
         Some(_) => repository_digest,
         None => Some(digest.to_string()),
     };
-    let created = best.and_then(|best| best.created);
+    let created = essentials.and_then(|it| it.created);
     let containers = snapshot.containers_using(digest).len();
+    let config = best.and_then(ManifestView::manifest);
+    let config = config.map(|manifest| manifest.config.digest.clone());
     ImageSummary {
         target: descriptor(&image.target),
         tags,
@@ -83,26 +144,22 @@ fn summary<'a>(
         created: created.map_or(0, |(seconds, _)| seconds),
         size: view.size,
         shared_size: None,
-        labels: best.map(|best| best.labels.clone()),
-        containers: best.map(|_| u32::try_from(containers).unwrap_or(u32::MAX)),
+        labels: match (essentials.map(|it| &it.labels), &config) {
+            (Some(Some(labels)), _) => Listed::Here(labels.clone()),
+            (Some(None), Some(config)) => Listed::InConfig(config.clone()),
+            _ => Listed::None,
+        },
+        config,
+        containers: essentials.map(|_| u32::try_from(containers).unwrap_or(u32::MAX)),
         // Only the classic builder knows parents, and it records none yet.
         parent: None,
         manifests: Vec::new(),
+        damaged: view.damage.clone(),
     }
-}
-
-/// How many images hold each blob.
-fn holders(views: &[Rc<View>]) -> HashMap<&Digest, u32> {
-    let mut holders = HashMap::new();
-    for (digest, _) in views.iter().flat_map(|view| &view.blobs) {
-        let count: &mut u32 = holders.entry(digest).or_default();
-        *count = count.saturating_add(1);
-    }
-    holders
 }
 
 /// Bytes of the image that another image holds too.
-fn shared(view: &View, holders: &HashMap<&Digest, u32>) -> u64 {
+fn shared(view: &View, holders: &HashMap<Digest, u32>) -> u64 {
     let shared = view.blobs.iter().filter(|(digest, _)| {
         let count = holders.get(digest);
         count.is_some_and(|count| *count > 1)

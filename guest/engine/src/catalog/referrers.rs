@@ -15,18 +15,22 @@ use strata_oci::{
 
 use super::{
     Snapshot,
-    documents::{descriptor, may_be_document},
+    documents::{Readable, descriptor},
+    weight,
 };
-use crate::{Change, Engine, Expectation, Name, Result, Store, Target};
+use crate::{Change, Engine, Error, Expectation, Name, Result, Store, Target};
 
 /// The name space of referrers that are no images. A name is the digest of one, its label
 /// [`SUBJECT`] says what it is about; it keeps the referrer as long as that is kept.
 pub(crate) const REFERRERS: &str = "referrers";
 /// The label with the digest of the subject.
 const SUBJECT: &str = "subject";
+/// Bytes of annotations that are kept of all referrers together. Those of a signature take a few KiB; beyond, the
+/// others are listed without theirs.
+const ANNOTATIONS: usize = 8 << 20;
 
 /// A name in [`REFERRERS`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Companion {
     /// What it is about.
     pub(crate) subject: Digest,
@@ -142,20 +146,26 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let companions = snapshot.companions.iter().map(|it| &it.target);
         let targets = images.chain(companions);
         let targets: HashMap<&Digest, &Target> = targets
-            .filter(|target| may_be_document(&target.media_type))
+            .filter(|target| Readable::announced(&target.media_type) != Readable::No)
             .map(|target| (&target.digest, target))
             .collect();
         let digests: Vec<Digest> = targets.keys().map(|digest| (*digest).clone()).collect();
         let mut referrers: HashMap<Digest, Vec<Referrer>> = HashMap::new();
-        for (digest, document) in self.stored_documents(digests).await? {
-            let Some(target) = targets.get(&digest) else {
-                continue;
+        let mut annotations = 0;
+        self.each_document(digests, |digest, document| {
+            let Some(target) = targets.get(digest) else {
+                return;
             };
-            if let Some(referrer) = Referrer::of(&descriptor(target), &document) {
+            if let Some(mut referrer) = Referrer::of(&descriptor(target), document) {
+                annotations += weight::map(&referrer.descriptor.annotations);
+                if annotations > ANNOTATIONS {
+                    referrer.descriptor.annotations.clear();
+                }
                 let about = referrers.entry(referrer.subject.clone()).or_default();
                 about.push(referrer);
             }
-        }
+        })
+        .await?;
         let referrers = Rc::new(Referrers(referrers));
         snapshot.referrers.replace(Some(referrers.clone()));
         Ok(referrers)
@@ -172,7 +182,11 @@ impl<S: Store, T, C> Engine<S, T, C> {
             digest: root.digest.clone(),
             size: root.size,
         };
-        let documents = self.documents(&[target]).await?;
+        let documents = match self.documents(&[target]).await {
+            // What cannot be read is not whole.
+            Err(Error::Damaged(_) | Error::QuotaExceeded(_)) => return Ok(None),
+            documents => documents?,
+        };
         let mut content = HashSet::from([root.digest.clone()]);
         for stored in documents.values() {
             let children = stored.document.iter().flat_map(|it| it.children());

@@ -2,17 +2,17 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
 };
 
 use strata_oci::{Digest, Reference};
 
 use super::{
-    Companion, Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, View, containers::CONTAINERS,
-    referrers::Referrers,
+    Companion, Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, Shelf, containers::CONTAINERS,
+    referrers::Referrers, walk::Damage,
 };
-use crate::{Engine, ImageSummary, Name, Result, Store, Target};
+use crate::{Engine, Name, Result, Store, Target, pace::Pace};
 
 /// The names of a store.
 pub(crate) struct Snapshot {
@@ -22,6 +22,11 @@ pub(crate) struct Snapshot {
     pub(crate) images: Vec<Image>,
     /// What the names of images and containers point at: that is kept.
     pub(crate) roots: Vec<Target>,
+    /// What names of other name spaces point at, those of newer versions for example: that and
+    /// whatever it may refer to is kept.
+    pub(crate) foreign: Vec<Target>,
+    /// What is damaged, and why.
+    pub(crate) damage: Rc<Damage>,
     /// What is kept as long as something else is.
     pub(crate) companions: Vec<Companion>,
     /// Containers by the image they use.
@@ -32,13 +37,18 @@ pub(crate) struct Snapshot {
     pub(super) referrers: RefCell<Option<Rc<Referrers>>>,
 }
 
-/// The names of every name space. What a name points at is kept: a new name space
-/// belongs here before its first name is written, or prune takes its content.
+/// The names of every name space.
 struct Names {
     images: Vec<Name>,
     containers: Vec<Name>,
     referrers: Vec<Name>,
+    /// What those of other name spaces point at.
+    foreign: Vec<Target>,
+    damage: Damage,
 }
+
+/// The name spaces whose names mean something here.
+const KNOWN: [&str; 3] = [NAMESPACE, CONTAINERS, REFERRERS];
 
 /// An image: a target and its names.
 pub(crate) struct Image {
@@ -46,10 +56,8 @@ pub(crate) struct Image {
     pub(crate) target: Target,
     /// At least one, in name order.
     pub(crate) names: Vec<Rc<ImageName>>,
-    /// What was here when last looked at; see [`Engine::view`].
-    pub(super) view: RefCell<Option<Rc<View>>>,
-    /// Its entry in a listing, as of that view.
-    pub(super) summary: RefCell<Option<Rc<ImageSummary>>>,
+    /// Where what was here when last looked at is kept; see [`Engine::view`].
+    pub(super) shelf: Rc<Shelf>,
 }
 
 /// A name of an image.
@@ -110,20 +118,23 @@ impl Image {
 
     /// Familiar names, in name order.
     pub(super) fn tags(&self) -> Vec<String> {
-        let mut tags = Vec::with_capacity(self.names.len());
-        for name in self.known_names() {
-            // Two names may look the same once shortened.
-            if !tags.contains(&name.familiar) {
-                tags.push(name.familiar.clone());
-            }
-        }
-        tags
+        // Two names may look the same once shortened.
+        distinct(self.known_names().map(|name| name.familiar.clone()))
     }
+}
+
+/// Texts in their order, each once.
+pub(super) fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
 impl Snapshot {
     /// Groups names; what `old` has parsed already is taken from there.
-    fn new(generation: u64, names: Names, old: Option<&Self>) -> Self {
+    async fn new(generation: u64, names: Names, old: Option<&Self>) -> Self {
+        let mut pace = Pace::default();
+        let damage = Rc::new(names.damage);
+        let shelf = Rc::new(Shelf::new(damage.clone()));
         let mut containers: HashMap<_, Vec<_>> = HashMap::new();
         let mut roots = Vec::with_capacity(names.containers.len());
         for record in names.containers {
@@ -135,6 +146,8 @@ impl Snapshot {
         }
         let mut grouped: BTreeMap<Digest, Vec<Rc<ImageName>>> = BTreeMap::new();
         for record in names.images {
+            // A name that is new is parsed.
+            pace.steps(16).await;
             let known = old.and_then(|old| old.name(&record.name));
             let name = match known {
                 Some(known) if known.record == record => known.clone(),
@@ -155,14 +168,14 @@ impl Snapshot {
             images.push(Image {
                 target,
                 names,
-                view: RefCell::default(),
-                summary: RefCell::default(),
+                shelf: shelf.clone(),
             });
         }
         // Other tools store short forms ("alpine", "latest"): they answer to their
         // canonical form too, unless that is a name itself.
         for (index, image) in images.iter().enumerate() {
             for (position, name) in image.names.iter().enumerate() {
+                pace.steps(4).await;
                 if let Some(reference) = &name.reference {
                     let canonical = reference.to_string();
                     by_name.entry(canonical).or_insert((index, position));
@@ -173,6 +186,8 @@ impl Snapshot {
             generation,
             images,
             roots,
+            foreign: names.foreign,
+            damage,
             companions: names
                 .referrers
                 .iter()
@@ -224,12 +239,28 @@ impl<S: Store, T, C> Engine<S, T, C> {
         // Should a name change between two reads, the older number stands: then every
         // change guarded by it fails and is tried again.
         let (read_at, images) = self.store.names(NAMESPACE).await?;
+        let containers = self.store.names(CONTAINERS).await?.1;
+        let referrers = self.store.names(REFERRERS).await?.1;
+        let mut foreign = Vec::new();
+        for namespace in self.store.namespaces().await? {
+            if !KNOWN.contains(&namespace.as_str()) {
+                let names = self.store.names(&namespace).await?.1;
+                foreign.extend(names.into_iter().map(|name| name.target));
+            }
+        }
+        let text = |(digest, why): (Digest, String)| {
+            let text = format!("blob {digest} is damaged: {why}");
+            (digest, text.into())
+        };
+        let damage = self.store.damaged().await?.into_iter();
         let names = Names {
             images,
-            containers: self.store.names(CONTAINERS).await?.1,
-            referrers: self.store.names(REFERRERS).await?.1,
+            containers,
+            referrers,
+            foreign,
+            damage: damage.map(text).collect(),
         };
-        let snapshot = Rc::new(Snapshot::new(read_at, names, old.as_deref()));
+        let snapshot = Rc::new(Snapshot::new(read_at, names, old.as_deref()).await);
         self.catalog.snapshot.replace(Some(snapshot.clone()));
         Ok(snapshot)
     }

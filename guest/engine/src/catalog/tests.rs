@@ -6,9 +6,11 @@ use strata_oci::{Digest, media_type};
 
 use super::fixture::{PLAIN, Recipe, TestEngine, attestation, engine, entry, platform, pointer};
 use crate::{
-    Error, Filters, ImageSummary, InspectOptions, ListOptions, ManifestKind, Target, memory::Memory,
+    Error, Filters, ImageSummary, InspectOptions, ListOptions, Listed, ManifestKind, Target,
+    memory::Memory,
 };
 
+mod heavy;
 mod history;
 mod inspect;
 mod list;
@@ -21,6 +23,11 @@ fn list(engine: &TestEngine, filters: Filters) -> Vec<Rc<ImageSummary>> {
         manifests: true,
     };
     block_on(engine.list(&options)).unwrap()
+}
+
+fn label(engine: &TestEngine, image: &ImageSummary, key: &str) -> Option<String> {
+    let labels = block_on(engine.labels(image)).unwrap();
+    labels?.get(key).map(str::to_owned)
 }
 
 fn tags(engine: &TestEngine, filters: Filters) -> Vec<Vec<String>> {

@@ -1,25 +1,20 @@
 //! What is here of an image: its manifests, which of them are complete, sizes.
 
 mod compose;
+mod shelf;
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-};
+use std::rc::Rc;
 
 use strata_oci::{Descriptor, Digest, Document, Manifest, Platform};
 
-use super::{
-    Container, Image, Snapshot,
-    documents::{Essentials, descriptor},
-};
-use crate::{Engine, ManifestKind, ManifestSummary, Result, Store};
-use compose::Material;
+use super::{Container, config::Essentials};
+use crate::{ManifestKind, ManifestSummary};
+pub(super) use shelf::Shelf;
 
 /// An image as it is here.
 ///
 /// Stands for one generation: what was present stays so. What was missing may
-/// have come since, see [`Engine::view`].
+/// have come since, see [`crate::Engine::view`].
 #[derive(Default)]
 pub(crate) struct View {
     /// Its manifests in index order, those of nested indexes in their place.
@@ -30,6 +25,10 @@ pub(crate) struct View {
     pub(crate) blobs: Vec<(Digest, u64)>,
     /// Bytes of `blobs`.
     pub(crate) size: u64,
+    /// Content of it that is known to be damaged; `blobs` may lack it.
+    pub(crate) damaged: Vec<Digest>,
+    /// Why it cannot be read, or not all of it, for people.
+    pub(crate) damage: Option<Rc<str>>,
     /// Content named by what is here, but not here itself.
     missing: Vec<Digest>,
     /// Position of the complete image that suits the host best.
@@ -98,11 +97,17 @@ impl View {
         suitable.find(|manifest| manifest.available).or(first)
     }
 
-    /// What its image configs say, attestations left out.
-    pub(super) fn essentials(&self) -> impl Iterator<Item = &Essentials> {
+    /// What its image configs say and their digests, attestations left out.
+    pub(super) fn essentials(&self) -> impl Iterator<Item = (&Essentials, &Digest)> {
         let images = self.manifests.iter();
         let images = images.filter(|manifest| manifest.platform().is_some());
-        images.filter_map(|manifest| manifest.essentials.as_deref())
+        images.filter_map(|it| Some((it.essentials.as_deref()?, &it.manifest()?.config.digest)))
+    }
+
+    /// Everything that goes with it when nothing else needs it.
+    pub(crate) fn content(&self) -> impl Iterator<Item = &Digest> {
+        let blobs = self.blobs.iter().map(|(digest, _)| digest);
+        blobs.chain(&self.damaged)
     }
 
     /// Its manifests as a caller sees them.
@@ -129,83 +134,5 @@ impl View {
             },
         };
         self.manifests.iter().enumerate().map(summary).collect()
-    }
-}
-
-impl<S: Store, T, C> Engine<S, T, C> {
-    /// What is here of one image, see [`Engine::views`].
-    pub(crate) async fn view(&self, image: &Image) -> Result<Rc<View>> {
-        self.refresh(&[image]).await?;
-        let view = image.view.borrow().clone();
-        // `refresh` fills every view it is asked for.
-        Ok(view.unwrap_or_default())
-    }
-
-    /// What is here of every image, in their order.
-    pub(crate) async fn views(&self, snapshot: &Snapshot) -> Result<Vec<Rc<View>>> {
-        let images: Vec<_> = snapshot.images.iter().collect();
-        self.refresh(&images).await?;
-        let view = |image: &Image| image.view.borrow().clone();
-        let views = snapshot.images.iter().map(view);
-        Ok(views.map(|view| view.unwrap_or_default()).collect())
-    }
-
-    /// Makes the views that are not made yet, and those anew where something
-    /// that was missing has come. Content comes without a change of generation,
-    /// so what is missing is asked for each time; what is here is not.
-    async fn refresh(&self, images: &[&Image]) -> Result<()> {
-        let mut stale = Vec::new();
-        let mut missing = Vec::new();
-        let mut owners = Vec::new();
-        for image in images {
-            match image.view.borrow().as_deref() {
-                None => stale.push(*image),
-                Some(view) => {
-                    missing.extend(view.missing.iter().cloned());
-                    owners.extend(view.missing.iter().map(|_| *image));
-                }
-            }
-        }
-        let sizes = self.sizes(&missing).await?;
-        for (owner, size) in owners.into_iter().zip(sizes) {
-            let listed = stale.last().is_some_and(|last| std::ptr::eq(*last, owner));
-            if size.is_some() && !listed {
-                stale.push(owner);
-            }
-        }
-        if stale.is_empty() {
-            return Ok(());
-        }
-        let roots: Vec<_> = stale.iter().map(|image| image.target.clone()).collect();
-        let documents = self.documents(&roots).await?;
-        let mut leaves = HashSet::new();
-        let mut configs = HashSet::new();
-        for stored in documents.values() {
-            if let Some(Document::Manifest(manifest)) = stored.document.as_deref() {
-                if manifest.is_image() {
-                    configs.insert(manifest.config.digest.clone());
-                }
-                leaves.insert(manifest.config.digest.clone());
-                leaves.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
-            }
-        }
-        let leaves: Vec<_> = leaves.into_iter().collect();
-        let found = self.sizes(&leaves).await?;
-        let found = leaves.into_iter().zip(found);
-        let sizes: HashMap<_, _> = found
-            .filter_map(|(digest, size)| Some((digest, size?)))
-            .collect();
-        configs.retain(|config| sizes.contains_key(config));
-        let material = Material {
-            documents,
-            essentials: self.essentials(configs.into_iter().collect()).await?,
-            sizes,
-        };
-        for image in stale {
-            let view = material.view(descriptor(&image.target), &self.settings.platform);
-            image.view.replace(Some(Rc::new(view)));
-            image.summary.replace(None);
-        }
-        Ok(())
     }
 }

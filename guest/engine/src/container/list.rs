@@ -9,7 +9,7 @@ use std::{
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::value::{RawValue, to_raw_value};
-use strata_oci::{Digest, filter::match_label};
+use strata_oci::{Digest, filter::LabelFilter};
 
 use super::{
     model::{ContainerDetails, ContainerListOptions, ContainerSummary},
@@ -64,12 +64,12 @@ where
                 && ancestors.admit(it)
         });
         let admitted: Vec<&Container> = admitted.collect();
+        let wanted = LabelFilter::new(&filters.labels, &[]);
         let admits = |saved: &Saved| {
-            let nothing = BTreeMap::new();
-            let labels = saved.record.config.labels.as_ref().unwrap_or(&nothing);
-            let has = |condition: &String| match_label(condition, labels);
+            let labels = saved.record.config.labels.iter().flatten();
+            let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
             let age = age(saved);
-            filters.labels.iter().all(has)
+            wanted.admits(labels)
                 && before.iter().all(|bound| age < *bound)
                 && since.iter().all(|bound| age > *bound)
         };

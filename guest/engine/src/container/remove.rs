@@ -2,8 +2,6 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use strata_oci::Document;
-
 use super::MAX_TRIES;
 use crate::{
     Change, Clock, Engine, Error, Expectation, Result, Store, Transport, catalog::CONTAINERS,
@@ -32,7 +30,7 @@ where
             // What it reaches must be known before the name goes; what is lost is not
             // reached.
             let target = container.target.clone();
-            let documents = self.documents(std::slice::from_ref(&target)).await?;
+            let content = self.content_of(&snapshot, std::iter::once(&target)).await?;
             let removal = Change::Remove {
                 namespace: CONTAINERS.to_owned(),
                 name: container.id.clone(),
@@ -47,16 +45,8 @@ where
                 Err(Error::Conflict(_)) => continue,
                 Err(error) => return Err(error),
             }
-            let mut reached: HashSet<_> = documents.keys().cloned().collect();
-            let found = documents.values().filter_map(|it| it.document.as_deref());
-            for document in found {
-                if let Document::Manifest(_) = document {
-                    let children = document.children().into_iter();
-                    reached.extend(children.map(|child| child.digest.clone()));
-                }
-            }
-            let candidates = Candidates::Of(reached.into_iter().collect());
-            self.sweep(&candidates, &HashSet::new()).await?;
+            self.sweep(&Candidates::Of(content), &HashSet::new())
+                .await?;
             return Ok(());
         }
         Err(Error::Conflict(

@@ -1,79 +1,182 @@
 //! What names reach: the content that must stay.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
-use strata_oci::{Digest, Document};
+use strata_oci::Digest;
 
 use crate::{
     Engine, Result, Store, Target,
-    catalog::{Companion, Snapshot},
+    catalog::{Companion, Snapshot, Visit, Visited, Walk},
+    pace::Pace,
 };
 
-/// What stays, and what keeps nothing any more.
-pub(super) struct Marks {
-    /// Every digest that is reached.
-    pub(super) marked: HashSet<Digest>,
-    /// Those whose subject is not.
-    pub(super) forsaken: Vec<Companion>,
+/// What of the candidates may go, and what keeps nothing any more.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// The candidates that no name reaches.
+    pub(crate) unmarked: HashSet<Digest>,
+    /// Companions whose subject is not reached.
+    pub(crate) forsaken: Vec<Companion>,
+    /// Something names point at cannot be read, and nobody knows what it refers to. So
+    /// everything might be needed: then there is nothing above. Says what, for people.
+    pub(crate) unknown: Option<String>,
+}
+
+/// What is being marked.
+struct Marking<'a> {
+    unmarked: HashSet<Digest>,
+    /// Companions not reached yet, by subject.
+    companions: HashMap<&'a Digest, Vec<&'a Companion>>,
+    except: &'a HashSet<Digest>,
+    walk: Walk,
+    unknown: Option<String>,
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// Marks what the names reach, except through the manifests in `except`.
+    /// Takes from `candidates` what the names reach, except through the manifests in
+    /// `except`.
     ///
-    /// A companion is reached by its subject, and by nothing else: other referrers need
-    /// a name of their own.
+    /// An index reaches its entries, a manifest its config and layers; not so its
+    /// `subject`. A companion is reached by its subject, and by nothing else: other
+    /// referrers need a name of their own. Bytes that are no document reach nothing; what
+    /// is named but not here does no harm. A document that cannot be read reaches what it
+    /// was known to; if that is not known, everything.
     ///
     /// # Errors
-    /// As [`Engine::reachable`].
-    pub(super) async fn mark(
+    /// As the store's reads.
+    pub(crate) async fn mark(
         &self,
         snapshot: &Snapshot,
         except: &HashSet<Digest>,
+        candidates: HashSet<Digest>,
     ) -> Result<Marks> {
-        let mut marked = self.reachable(&snapshot.roots, except).await?;
-        let mut rest = snapshot.companions.clone();
-        loop {
-            let (kept, forsaken): (Vec<_>, Vec<_>) = rest
-                .into_iter()
-                .partition(|companion| marked.contains(&companion.subject));
-            if kept.is_empty() {
-                return Ok(Marks { marked, forsaken });
+        self.mark_with(snapshot, &[], except, candidates).await
+    }
+
+    /// As [`Engine::mark`], with more roots than names have.
+    pub(crate) async fn mark_with(
+        &self,
+        snapshot: &Snapshot,
+        more: &[&Target],
+        except: &HashSet<Digest>,
+        candidates: HashSet<Digest>,
+    ) -> Result<Marks> {
+        let mut companions: HashMap<&Digest, Vec<&Companion>> = HashMap::new();
+        for companion in &snapshot.companions {
+            let about = companions.entry(&companion.subject).or_default();
+            about.push(companion);
+        }
+        let mut marking = Marking {
+            unmarked: candidates,
+            companions,
+            except,
+            walk: Walk::new(snapshot.damage.clone(), &snapshot.roots),
+            unknown: None,
+        };
+        for root in &snapshot.foreign {
+            marking.walk.add_foreign(root);
+        }
+        for root in more {
+            marking.walk.add_root(root);
+        }
+        let roots = snapshot.roots.iter().chain(&snapshot.foreign);
+        for root in roots.chain(more.iter().copied()) {
+            marking.reach(&root.digest);
+        }
+        let mut pace = Pace::default();
+        while let Some(visited) = self.advance(&mut marking.walk).await? {
+            for it in &visited {
+                let known = match marking.visit(it) {
+                    Reach::Marked(steps) => {
+                        pace.steps(steps).await;
+                        continue;
+                    }
+                    Reach::Unknown => self.recall_children(&it.digest).await?,
+                };
+                match known {
+                    Some(children) => marking.mentioned(&children),
+                    None => marking.give_up(it),
+                }
             }
-            let kept: Vec<Target> = kept.into_iter().map(|it| it.target).collect();
-            marked.extend(self.reachable(&kept, except).await?);
-            rest = forsaken;
+        }
+        if marking.unknown.is_some() {
+            return Ok(Marks {
+                unknown: marking.unknown,
+                ..Marks::default()
+            });
+        }
+        let forsaken = marking.companions.into_values().flatten().cloned();
+        Ok(Marks {
+            forsaken: forsaken.collect(),
+            unmarked: marking.unmarked,
+            unknown: None,
+        })
+    }
+}
+
+/// What came of a visit.
+enum Reach {
+    /// What it reaches is marked; in so many steps.
+    Marked(usize),
+    /// It cannot be told from the document.
+    Unknown,
+}
+
+impl Marking<'_> {
+    /// Marks a blob, and what is about it, and what is about that, and so on.
+    fn reach(&mut self, digest: &Digest) {
+        let mut reached = vec![digest.clone()];
+        while let Some(digest) = reached.pop() {
+            self.unmarked.remove(&digest);
+            for companion in self.companions.remove(&digest).unwrap_or_default() {
+                self.walk.add_root(&companion.target);
+                reached.push(companion.target.digest.clone());
+            }
         }
     }
 
-    /// Every digest that `roots` reach, themselves included, except through the
-    /// manifests in `except`.
-    ///
-    /// An index reaches its entries, a manifest its config and layers; not so its
-    /// `subject`. Bytes that are no document reach nothing; what is named but not here
-    /// does no harm.
-    ///
-    /// # Errors
-    /// As the store's reads: what cannot be read now must not count as reaching
-    /// nothing.
-    async fn reachable(
-        &self,
-        roots: &[Target],
-        except: &HashSet<Digest>,
-    ) -> Result<HashSet<Digest>> {
-        let mut marked: HashSet<_> = roots.iter().map(|root| root.digest.clone()).collect();
-        for (digest, stored) in &self.documents(roots).await? {
-            if except.contains(digest) {
-                continue;
-            }
-            let children = match stored.document.as_deref() {
-                Some(document @ (Document::Index(_) | Document::Manifest(_))) => {
-                    document.children()
+    fn visit(&mut self, visited: &Visited) -> Reach {
+        match &visited.content {
+            Visit::Document(document) if !self.except.contains(&visited.digest) => {
+                let document = Rc::clone(document);
+                let children = document.children();
+                for child in &children {
+                    if !self.except.contains(&child.digest) {
+                        self.reach(&child.digest);
+                    }
                 }
-                None => continue,
-            };
-            let kept = children.into_iter().map(|child| &child.digest);
-            marked.extend(kept.filter(|digest| !except.contains(*digest)).cloned());
+                Reach::Marked(1 + children.len())
+            }
+            Visit::Document(_) | Visit::Other => Reach::Marked(1),
+            Visit::Unparsable(unparsable) => match &unparsable.mentions {
+                Some(mentions) => {
+                    self.mentioned(mentions);
+                    Reach::Marked(1 + mentions.len())
+                }
+                None => Reach::Unknown,
+            },
+            Visit::Damaged(_) | Visit::Absent => Reach::Unknown,
         }
-        Ok(marked)
+    }
+
+    /// Marks what may be documents too.
+    fn mentioned(&mut self, digests: &[Digest]) {
+        for digest in digests {
+            self.reach(digest);
+            self.walk.add_mentioned(digest);
+        }
+    }
+
+    fn give_up(&mut self, visited: &Visited) {
+        let reason = visited.content.damage(&visited.digest);
+        self.unknown.get_or_insert_with(|| {
+            format!(
+                "{}, so whatever is here may belong to it; pull or load it again, remove it, or run `strata check --repair`",
+                reason.unwrap_or_default()
+            )
+        });
     }
 }

@@ -1,13 +1,17 @@
 //! Removing every image nobody needs, and every blob no name reaches (docker §4.9).
 
-use std::{collections::HashSet, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
-use strata_oci::Reference;
+use strata_oci::{Digest, Reference};
 
 use super::{ATTEMPTS, Applied, remove::deleted, remove_name, sweep::Candidates, too_busy};
 use crate::{
     Engine, Error, Filters, Lease as _, Pruned, Removal, Result, Store,
-    catalog::{Container, Image, ImageName, Selection, Snapshot, View},
+    catalog::{Container, Image, ImageName, Selection, Snapshot},
+    pace::Pace,
 };
 
 /// The lock that one prune at a time holds, across processes.
@@ -17,8 +21,8 @@ const LOCK: &str = "prune";
 struct Loss {
     /// The names to go.
     names: Vec<Rc<ImageName>>,
-    /// What was here of it.
-    view: Rc<View>,
+    /// Its documents that were here, parents first.
+    documents: Vec<Digest>,
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
@@ -48,14 +52,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
             ));
         }
         let losses = self.remove_unneeded(filters).await?;
-        let gone = self.sweep(&Candidates::All, &HashSet::new()).await?;
+        let swept = self.sweep(&Candidates::All, &HashSet::new()).await?;
+        let gone = swept.gone;
         let content = gone.iter().map(|(_, size)| size).sum::<u64>();
         let mut gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
         let mut removals = Vec::new();
         for loss in &losses {
             let names = loss.names.iter().map(|name| name.familiar.clone());
             removals.extend(names.map(Removal::Untagged));
-            let deleted: Vec<_> = deleted(&loss.view, &gone).collect();
+            let deleted = deleted(&loss.documents, &gone);
             for removal in &deleted {
                 // A manifest of two images goes once.
                 if let Removal::Deleted(digest) = removal {
@@ -67,6 +72,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(Pruned {
             removals,
             reclaimed: content.saturating_add(partial),
+            kept: swept.kept,
         })
     }
 
@@ -78,15 +84,20 @@ impl<S: Store, T, C> Engine<S, T, C> {
             dangling: dangling_only.then_some(true),
             ..filters.clone()
         };
+        let mut pace = Pace::default();
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot().await?;
             let selection = self.selection(&snapshot, &filters).await?;
-            let views = self.views(&snapshot).await?;
             let mut losses = Vec::new();
-            for (image, view) in snapshot.images.iter().zip(views) {
-                let names = unneeded(&snapshot, &selection, image);
-                if !names.is_empty() && selection.admits_image(&view) {
-                    losses.push(Loss { names, view });
+            for images in Self::together(&snapshot.images) {
+                let images: Vec<&Image> = images.iter().collect();
+                for (image, kept) in images.iter().zip(self.kept(&images).await?) {
+                    let names = unneeded(&snapshot, &selection, image);
+                    pace.steps(image.names.len()).await;
+                    if !names.is_empty() && self.admits(&selection, &kept.view).await? {
+                        let documents = kept.view.documents.clone();
+                        losses.push(Loss { names, documents });
+                    }
                 }
             }
             let names = losses.iter().flat_map(|loss| &loss.names);
@@ -106,8 +117,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
 fn unneeded(snapshot: &Snapshot, selection: &Selection<'_>, image: &Image) -> Vec<Rc<ImageName>> {
     let containers = snapshot.containers_using(&image.target.digest);
     let needed = needed_names(image, containers);
+    let dangling = image.is_dangling();
     let names = image.names.iter().filter(|name| {
-        !needed.contains(name.record.name.as_str()) && selection.admits_name(image, name)
+        !needed.contains(name.record.name.as_str()) && selection.admits_name(dangling, name)
     });
     names.cloned().collect()
 }
@@ -116,22 +128,33 @@ fn unneeded(snapshot: &Snapshot, selection: &Selection<'_>, image: &Image) -> Ve
 /// else one of them.
 fn needed_names<'a>(image: &'a Image, containers: &[Container]) -> HashSet<&'a str> {
     let mut needed = HashSet::new();
+    if containers.is_empty() {
+        return needed;
+    }
+    let mut by_reference: HashMap<&Reference, Vec<&str>> = HashMap::new();
+    for name in &image.names {
+        if let Some(reference) = &name.reference {
+            let names = by_reference.entry(reference).or_default();
+            names.push(&name.record.name);
+        }
+    }
     for container in containers {
         let by = Reference::parse(&container.name).ok();
         let by = by.map(|reference| reference.with_default_tag());
-        let named = |name: &&Rc<ImageName>| match (&name.reference, &by) {
-            (Some(reference), Some(by)) => {
-                // Made by `repo:tag@digest`, it keeps `repo:tag` too.
-                reference == by || by.tag().is_some() && *reference == by.without_digest()
-            }
-            _ => false,
-        };
-        let mut names = image.names.iter().filter(named).peekable();
-        if names.peek().is_none() {
+        // Made by `repo:tag@digest`, it keeps `repo:tag` too.
+        let tag = by.as_ref().filter(|by| by.tag().is_some());
+        let tag = tag.map(Reference::without_digest);
+        let keys = by.iter().chain(&tag);
+        let names = keys.filter_map(|key| by_reference.get(key)).flatten();
+        let mut named = false;
+        for name in names {
+            named = true;
+            needed.insert(*name);
+        }
+        if !named {
             let first = image.known_names().next().or(image.names.first());
             needed.extend(first.map(|name| name.record.name.as_str()));
         }
-        needed.extend(names.map(|name| name.record.name.as_str()));
     }
     needed
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, rc::Rc};
 
+use strata_oci::Digest;
+
 use super::{
     ATTEMPTS, Applied, conflict, remove_name, same_reference::same_reference, set_dangling,
     sweep::Candidates, too_busy,
@@ -67,26 +69,42 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let untagged = plan.untag.iter().map(|name| name.familiar.clone());
             let mut removals: Vec<_> = untagged.map(Removal::Untagged).collect();
             if let Some(view) = view {
-                let blobs = view.blobs.iter().map(|(digest, _)| digest.clone());
-                let candidates = Candidates::Of(blobs.collect());
-                let gone = self.sweep(&candidates, &HashSet::new()).await?;
-                let gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
-                removals.extend(deleted(&view, &gone));
+                let candidates = self.content(&view).await?;
+                let swept = self.sweep(&candidates, &HashSet::new()).await?;
+                let gone = swept.gone.into_iter();
+                let gone: HashSet<_> = gone.map(|(digest, _)| digest).collect();
+                removals.extend(deleted(&view.documents, &gone));
             }
             return Ok(removals);
         }
         Err(too_busy())
     }
+
+    /// What goes with an image: of documents that cannot be read, what they were known to
+    /// refer to. What else there was of it, the next prune finds.
+    async fn content(&self, view: &View) -> Result<Candidates> {
+        let mut content: Vec<Digest> = view.content().cloned().collect();
+        let mut next = 0;
+        let mut seen: HashSet<Digest> = content.iter().cloned().collect();
+        let mut unread = view.damaged.clone();
+        while let Some(digest) = unread.get(next).cloned() {
+            next += 1;
+            for child in self.recall_children(&digest).await?.unwrap_or_default() {
+                if seen.insert(child.clone()) {
+                    content.push(child.clone());
+                    unread.push(child);
+                }
+            }
+        }
+        Ok(Candidates::Of(content))
+    }
 }
 
 /// The documents of an image that are gone, parents first.
-pub(super) fn deleted<'a>(
-    view: &'a View,
-    gone: &'a HashSet<strata_oci::Digest>,
-) -> impl Iterator<Item = Removal> + 'a {
-    let documents = view.documents.iter();
+pub(super) fn deleted(documents: &[Digest], gone: &HashSet<Digest>) -> Vec<Removal> {
+    let documents = documents.iter();
     let documents = documents.filter(|digest| gone.contains(*digest));
-    documents.cloned().map(Removal::Deleted)
+    documents.cloned().map(Removal::Deleted).collect()
 }
 
 /// The decision table.

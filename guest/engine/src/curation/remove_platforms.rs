@@ -28,7 +28,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
             return Err(conflict);
         }
         let view = self.view(image).await?;
-        let mut manifests = Vec::new();
+        let mut manifests = HashSet::new();
         let mut contents = Vec::new();
         let mut candidates = Vec::new();
         for platform in &options.platforms {
@@ -42,8 +42,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     continue;
                 };
                 let digest = &manifest.descriptor.digest;
-                if !manifests.contains(digest) {
-                    manifests.push(digest.clone());
+                if manifests.insert(digest.clone()) {
                     contents.push((digest.clone(), document.config.digest.clone()));
                     candidates.push(digest.clone());
                     candidates.push(document.config.digest.clone());
@@ -54,9 +53,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         let mut distinct = HashSet::new();
         candidates.retain(|digest| distinct.insert(digest.clone()));
-        let except = manifests.iter().cloned().collect();
-        let gone = self.sweep(&Candidates::Of(candidates), &except).await?;
-        let gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
+        let swept = self.sweep(&Candidates::Of(candidates), &manifests).await?;
+        let gone = swept.gone.into_iter();
+        let gone: HashSet<_> = gone.map(|(digest, _)| digest).collect();
         // Of a manifest that is a target only the content goes.
         contents.retain(|(manifest, config)| gone.contains(manifest) || gone.contains(config));
         let manifests = contents.into_iter().map(|(manifest, _)| manifest);

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::{ATTEMPTS, Applied};
-use crate::{Engine, Error, Result, Store, catalog::Companion};
+use crate::{
+    Engine, Error, Result, Store, Target,
+    catalog::{Companion, Snapshot, Walk},
+};
 
 /// What a sweep may take.
 pub(crate) enum Candidates {
@@ -15,10 +18,18 @@ pub(crate) enum Candidates {
     Of(Vec<Digest>),
 }
 
+/// What a sweep took.
+#[derive(Default)]
+pub(crate) struct Swept {
+    /// What is really gone, with sizes: leased blobs stay.
+    pub(crate) gone: Vec<(Digest, u64)>,
+    /// Why nothing went although nothing is known to need it, for people.
+    pub(crate) kept: Option<String>,
+}
+
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Removes the candidates that no name reaches, other than through `except`, and
-    /// referrers that came with what is not kept any more. Returns what is really gone,
-    /// with sizes: leased blobs stay.
+    /// referrers that came with what is not kept any more.
     ///
     /// When names change meanwhile it marks again. If they never stop changing,
     /// nothing is removed and the next prune finds it.
@@ -29,52 +40,73 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         candidates: &Candidates,
         except: &HashSet<Digest>,
-    ) -> Result<Vec<(Digest, u64)>> {
+    ) -> Result<Swept> {
         let mut forsaken = HashSet::new();
         for _ in 0..ATTEMPTS {
             let snapshot = self.snapshot().await?;
-            let marks = self.mark(&snapshot, except).await?;
-            if !marks.forsaken.is_empty() {
-                forsaken.extend(self.forsake(&marks.forsaken, snapshot.generation).await?);
-                continue;
-            }
-            let marked = marks.marked;
-            let unmarked: Vec<_> = match candidates {
-                Candidates::Of(blobs) => {
-                    let blobs: HashSet<&Digest> = blobs.iter().chain(&forsaken).collect();
-                    let unmarked = blobs.into_iter().filter(|blob| !marked.contains(*blob));
-                    unmarked.cloned().collect()
-                }
+            let candidates: HashSet<Digest> = match candidates {
+                Candidates::Of(blobs) => blobs.iter().chain(&forsaken).cloned().collect(),
                 Candidates::All => {
                     let blobs = self.store.blobs().await?.into_iter();
-                    let blobs = blobs.map(|(blob, _)| blob);
-                    blobs.filter(|blob| !marked.contains(blob)).collect()
+                    blobs.map(|(blob, _)| blob).collect()
                 }
             };
-            if unmarked.is_empty() {
-                return Ok(Vec::new());
+            let marks = self.mark(&snapshot, except, candidates).await?;
+            if marks.unknown.is_some() {
+                return Ok(Swept {
+                    kept: marks.unknown,
+                    ..Swept::default()
+                });
             }
+            if !marks.forsaken.is_empty() {
+                forsaken.extend(self.forsake(&snapshot, &marks.forsaken).await?);
+                continue;
+            }
+            if marks.unmarked.is_empty() {
+                return Ok(Swept::default());
+            }
+            let unmarked: Vec<Digest> = marks.unmarked.into_iter().collect();
             match self.store.delete(&unmarked, snapshot.generation).await {
                 Err(Error::Conflict(_)) => {}
-                outcome => return outcome,
+                Err(error) => return Err(error),
+                Ok(gone) => return Ok(Swept { gone, kept: None }),
             }
         }
-        Ok(Vec::new())
+        Ok(Swept::default())
     }
 
     /// Removes the names of companions; what they consisted of. Nothing if other names
     /// changed meanwhile.
-    async fn forsake(&self, companions: &[Companion], generation: u64) -> Result<Vec<Digest>> {
-        let targets: Vec<_> = companions.iter().map(|it| it.target.clone()).collect();
-        let mut content: Vec<Digest> = targets.iter().map(|it| it.digest.clone()).collect();
-        for stored in self.documents(&targets).await?.values() {
-            let children = stored.document.iter().flat_map(|it| it.children());
-            content.extend(children.map(|child| child.digest.clone()));
-        }
+    async fn forsake(&self, snapshot: &Snapshot, companions: &[Companion]) -> Result<Vec<Digest>> {
+        let targets = companions.iter().map(|it| &it.target);
+        let content = self.content_of(snapshot, targets).await?;
         let changes = companions.iter().map(Companion::remove).collect();
-        match self.apply(changes, generation).await? {
+        match self.apply(changes, snapshot.generation).await? {
             Applied::Done => Ok(content),
             Applied::Raced => Ok(Vec::new()),
         }
+    }
+
+    /// What these targets consist of, as far as it can be read.
+    ///
+    /// # Errors
+    /// As the store's `stat_all`.
+    pub(crate) async fn content_of(
+        &self,
+        snapshot: &Snapshot,
+        targets: impl Iterator<Item = &Target>,
+    ) -> Result<Vec<Digest>> {
+        let targets: Vec<&Target> = targets.collect();
+        let mut content: Vec<Digest> = targets.iter().map(|it| it.digest.clone()).collect();
+        let mut walk = Walk::new(snapshot.damage.clone(), targets);
+        while let Some(visited) = self.advance(&mut walk).await? {
+            for it in visited {
+                let children = it.content.document().into_iter();
+                let children = children.flat_map(|document| document.children());
+                content.extend(children.map(|child| child.digest.clone()));
+                content.push(it.digest.clone());
+            }
+        }
+        Ok(content)
     }
 }

@@ -1,5 +1,6 @@
 use futures::executor::block_on;
-use strata_oci::{Digest, Reference};
+use serde_json::json;
+use strata_oci::{Digest, Reference, media_type};
 
 use crate::{
     Error, Filters, Pruned, Removal, RemoveOptions, Store as _, Target,
@@ -13,6 +14,7 @@ const FORCE: RemoveOptions = RemoveOptions {
     platforms: Vec::new(),
 };
 
+mod damage;
 mod prune;
 mod race;
 mod referrers;

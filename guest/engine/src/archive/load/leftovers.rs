@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::examine::Examined;
-use crate::{Engine, Error, Result, Store};
+use crate::{Engine, Error, Result, Store, Target};
 
 /// How often to mark again after names changed meanwhile.
 const ATTEMPTS: usize = 8;
@@ -23,6 +23,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let wanted: HashSet<&Digest> = wanted.map(|part| &part.digest).collect();
         let mut unwanted: HashSet<&Digest> = parts.map(|part| &part.digest).collect();
         unwanted.retain(|digest| !wanted.contains(digest));
+        let new: HashSet<Digest> = new.into_iter().collect();
         for _ in 0..ATTEMPTS {
             match self.remove_unless_reached(&new, &unwanted).await {
                 Err(Error::Conflict(_)) => {}
@@ -34,26 +35,21 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// Removes what no name reaches other than through the manifests in `except`.
     async fn remove_unless_reached(
         &self,
-        candidates: &[Digest],
+        candidates: &HashSet<Digest>,
         except: &HashSet<&Digest>,
     ) -> Result<()> {
         let snapshot = self.snapshot().await?;
-        let companions = snapshot.companions.iter().map(|it| &it.target);
-        let roots: Vec<_> = snapshot.roots.iter().chain(companions).cloned().collect();
-        let documents = self.documents(&roots).await?;
-        let roots = roots.iter().map(|root| &root.digest);
-        let roots: HashSet<&Digest> = roots.collect();
-        let mut reached = roots.clone();
-        for (digest, stored) in &documents {
-            if except.contains(digest) && !roots.contains(digest) {
-                continue;
-            }
-            let children = stored.document.iter().flat_map(|it| it.children());
-            let children = children.map(|child| &child.digest);
-            reached.extend(children.filter(|child| !except.contains(child)));
+        let mut except: HashSet<Digest> = except.iter().map(|it| (*it).clone()).collect();
+        // What has a name itself is wanted.
+        let companions = snapshot.companions.iter();
+        let companions: Vec<&Target> = companions.map(|it| &it.target).collect();
+        for root in snapshot.roots.iter().chain(companions.iter().copied()) {
+            except.remove(&root.digest);
         }
-        let rest = candidates.iter().filter(|it| !reached.contains(it));
-        let rest: Vec<Digest> = rest.cloned().collect();
+        let candidates = candidates.clone();
+        let marks = self.mark_with(&snapshot, &companions, &except, candidates);
+        let marks = marks.await?;
+        let rest: Vec<Digest> = marks.unmarked.into_iter().collect();
         if !rest.is_empty() {
             self.store.delete(&rest, snapshot.generation).await?;
         }

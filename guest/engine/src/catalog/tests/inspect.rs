@@ -100,7 +100,7 @@ fn an_index_shows_all_its_manifests_and_counts_blobs_once() {
         .map(|(_, size)| size)
         .sum();
     assert_eq!(summary.size, all);
-    assert_eq!(summary.labels.as_ref().unwrap()["on"], "amd64");
+    assert_eq!(label(&engine, summary, "on").as_deref(), Some("amd64"));
     let digests: Vec<_> = summary
         .manifests
         .iter()
@@ -155,7 +155,7 @@ fn an_image_without_local_platform_is_listed_bare() {
     assert_eq!(summary.digests, [target.digest.to_string()]);
     assert_eq!(
         (summary.created, summary.labels.clone(), summary.containers),
-        (0, None, None)
+        (0, Listed::None, None)
     );
     assert_eq!(summary.size, target.size);
     let details = block_on(engine.inspect("far", &InspectOptions::default())).unwrap();

@@ -11,16 +11,29 @@ use strata_oci::{
 };
 
 use super::{Kinship, ManifestView, View};
-use crate::catalog::{Documents, documents::Essentials};
+use crate::catalog::{
+    config::{Essentials, Known},
+    content::Content,
+    walk::Damage,
+};
 
 /// What views are made from: everything that had to be asked of the store.
 pub(super) struct Material {
-    /// The documents that are here.
-    pub(super) documents: Documents,
+    /// The documents, and the sizes of those that are here.
+    pub(super) documents: HashMap<Digest, (Option<u64>, Content)>,
     /// Sizes of the configs and layers that are here.
     pub(super) sizes: HashMap<Digest, u64>,
     /// What the configs say.
-    pub(super) essentials: HashMap<Digest, Rc<Essentials>>,
+    pub(super) essentials: HashMap<Digest, Known>,
+    /// What is known to be damaged.
+    pub(super) damage: Rc<Damage>,
+}
+
+/// What a manifest says of its content.
+#[derive(Clone, Copy)]
+struct Measure {
+    available: bool,
+    content_size: u64,
 }
 
 impl Material {
@@ -28,13 +41,22 @@ impl Material {
     pub(super) fn view(&self, target: Descriptor, host: &Platform) -> View {
         let mut view = View::default();
         let mut counted = HashSet::new();
+        let mut measured = HashMap::new();
         let root = target.digest.clone();
         let mut stack = vec![target];
         while let Some(descriptor) = stack.pop() {
             let digest = descriptor.digest.clone();
             let first = self.count(&mut view, &mut counted, &digest);
-            let stored = self.documents.get(&digest);
-            let document = stored.and_then(|stored| stored.document.clone());
+            let content = self.documents.get(&digest).map(|(_, content)| content);
+            // Other platforms of an index are absent by choice.
+            let damage = content.filter(|it| digest == root || !matches!(it, Content::Absent));
+            if let Some(reason) = damage.and_then(|content| content.damage(&digest))
+                && first
+            {
+                view.damage.get_or_insert_with(|| reason.into());
+                view.damaged.push(digest.clone());
+            }
+            let document = content.and_then(Content::document).cloned();
             if first && document.is_some() {
                 view.documents.push(digest.clone());
             }
@@ -45,19 +67,25 @@ impl Material {
                     stack.extend(index.manifests.iter().rev().cloned());
                 }
                 Some(Document::Manifest(manifest)) => {
-                    for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
-                        self.count(&mut view, &mut counted, &child.digest);
+                    if !measured.contains_key(&digest) {
+                        for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
+                            self.count(&mut view, &mut counted, &child.digest);
+                        }
+                        self.look_for_damage(&mut view, manifest);
                     }
+                    let measure = *measured
+                        .entry(digest)
+                        .or_insert_with(|| self.measure(&descriptor.digest, manifest));
                     view.manifests.push(ManifestView {
                         document: document.clone(),
-                        ..self.manifest(descriptor, manifest)
+                        ..self.manifest(descriptor, manifest, measure)
                     });
                 }
                 // An index that is not here has no manifests to show.
                 None if digest == root => {}
                 None => view.manifests.push(ManifestView {
                     available: false,
-                    content_size: stored.map_or(0, |stored| stored.size),
+                    content_size: self.size(&digest).unwrap_or_default(),
                     kind: kinship(&descriptor, None, None),
                     document: None,
                     essentials: None,
@@ -69,9 +97,22 @@ impl Material {
         view
     }
 
-    /// A manifest that is here, without its document.
-    fn manifest(&self, descriptor: Descriptor, manifest: &Manifest) -> ManifestView {
-        let mut content_size = self.size(&descriptor.digest).unwrap_or_default();
+    /// Notes what of a manifest's content is damaged.
+    fn look_for_damage(&self, view: &mut View, manifest: &Manifest) {
+        for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
+            if let Some(reason) = self.damage.get(&child.digest) {
+                view.damage.get_or_insert_with(|| reason.clone());
+                view.damaged.push(child.digest.clone());
+            }
+        }
+        if let Some(Err(reason)) = self.essentials.get(&manifest.config.digest) {
+            view.damage.get_or_insert_with(|| reason.clone());
+        }
+    }
+
+    /// What is here of a manifest that is here.
+    fn measure(&self, digest: &Digest, manifest: &Manifest) -> Measure {
+        let mut content_size = self.size(digest).unwrap_or_default();
         let mut available = true;
         let mut own = HashSet::new();
         for child in std::iter::once(&manifest.config).chain(&manifest.layers) {
@@ -83,15 +124,30 @@ impl Material {
                 None => available &= media_type::kind(&child.media_type) == Kind::ForeignLayer,
             }
         }
-        let essentials = self.essentials.get(&manifest.config.digest).cloned();
+        Measure {
+            available,
+            content_size,
+        }
+    }
+
+    /// A manifest that is here, without its document.
+    fn manifest(
+        &self,
+        descriptor: Descriptor,
+        manifest: &Manifest,
+        measure: Measure,
+    ) -> ManifestView {
+        let essentials = self.essentials.get(&manifest.config.digest);
+        let essentials = essentials.and_then(|known| known.as_ref().ok()).cloned();
         let kind = kinship(&descriptor, Some(manifest), essentials.as_deref());
+        let mut available = measure.available;
         if let Kinship::Image(_) = kind {
             available &= essentials.is_some();
         }
         ManifestView {
             descriptor,
             available,
-            content_size,
+            content_size: measure.content_size,
             kind,
             document: None,
             essentials,
@@ -115,8 +171,10 @@ impl Material {
 
     /// The size of a blob that is here.
     fn size(&self, digest: &Digest) -> Option<u64> {
-        let stored = self.documents.get(digest).map(|stored| stored.size);
-        stored.or_else(|| self.sizes.get(digest).copied())
+        match self.documents.get(digest) {
+            Some((size, _)) => *size,
+            None => self.sizes.get(digest).copied(),
+        }
     }
 }
 

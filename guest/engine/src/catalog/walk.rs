@@ -1,0 +1,240 @@
+//! Visiting the documents that names reach, a few at a time.
+//!
+//! Whoever needs one fact of each document (marking, mostly) need not hold all of them. Memory is bounded by what
+//! is here: what documents name and nobody has is asked for, and forgotten.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use futures::stream::{self, StreamExt as _};
+use strata_oci::{Digest, Document, document::MAX_DOCUMENT_BYTES};
+
+use super::{
+    content::{Content, Unparsable, lean},
+    documents::{PARALLEL_READS, Readable},
+    weight,
+};
+use crate::{Engine, Error, Result, Store, Target};
+
+/// Documents visited at once.
+const STEP: usize = 256;
+/// Bytes of documents read at once: one of the largest, or hundreds of usual ones.
+const STEP_BYTES: u64 = 4 << 20;
+/// Blobs whose sizes are asked for at once.
+const STAT_AT_ONCE: usize = 4096;
+
+/// Why blobs that are here cannot be had, by digest.
+pub(crate) type Damage = HashMap<Digest, Rc<str>>;
+
+/// A walk: what was visited, and what is to be.
+pub(crate) struct Walk {
+    seen: HashSet<Digest>,
+    /// Not looked for yet.
+    wanted: Vec<Wanted>,
+    /// Here, with their sizes.
+    found: Vec<(Wanted, u64)>,
+    damage: Rc<Damage>,
+}
+
+/// A blob to visit.
+struct Wanted {
+    digest: Digest,
+    readable: Readable,
+    is_root: bool,
+}
+
+/// A blob that was visited.
+pub(crate) struct Visited {
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// Its bytes, if it is here.
+    pub(crate) size: Option<u64>,
+    /// What it is.
+    pub(crate) content: Content,
+}
+
+impl Walk {
+    /// A walk that starts at `roots`. What is in `damage` is visited as damaged.
+    pub(crate) fn new<'a>(damage: Rc<Damage>, roots: impl IntoIterator<Item = &'a Target>) -> Self {
+        let mut walk = Self {
+            seen: HashSet::new(),
+            wanted: Vec::new(),
+            found: Vec::new(),
+            damage,
+        };
+        for root in roots {
+            walk.add_root(root);
+        }
+        walk
+    }
+
+    /// Visits a root as well. Of roots it is told that they are absent, of nothing else.
+    pub(crate) fn add_root(&mut self, target: &Target) {
+        let readable = Readable::announced(&target.media_type);
+        self.add(&target.digest, readable, true);
+    }
+
+    /// Visits the target of a name whose meaning is not known: whatever it mentions counts.
+    pub(crate) fn add_foreign(&mut self, target: &Target) {
+        let large = target.size > MAX_DOCUMENT_BYTES as u64;
+        let readable = if large { Readable::No } else { Readable::Yes };
+        self.add(&target.digest, readable, true);
+    }
+
+    /// Visits something as well that may be a document or may not.
+    pub(crate) fn add_mentioned(&mut self, digest: &Digest) {
+        self.add(digest, Readable::Perhaps, false);
+    }
+
+    fn add(&mut self, digest: &Digest, readable: Readable, is_root: bool) {
+        if !self.seen.contains(digest) {
+            self.wanted.push(Wanted {
+                digest: digest.clone(),
+                readable,
+                is_root,
+            });
+        }
+    }
+}
+
+impl<S: Store, T, C> Engine<S, T, C> {
+    /// Visits some more: each blob once, so neither depth nor cycles matter. The entries of indexes come after them;
+    /// configs and layers are not visited. `None` at the end.
+    ///
+    /// # Errors
+    /// As the store's `stat_all`. What cannot be read is visited as that.
+    pub(crate) async fn advance(&self, walk: &mut Walk) -> Result<Option<Vec<Visited>>> {
+        let mut visited = self.look_for_wanted(walk).await?;
+        if visited.is_empty() && walk.found.is_empty() {
+            return Ok(None);
+        }
+        let mut bytes = 0;
+        let mut unread = Vec::new();
+        while let Some((next, size)) = walk.found.pop() {
+            if next.readable == Readable::No {
+                visited.push(Visited::new(next.digest, Some(size), Content::Other));
+                continue;
+            }
+            let known = self.catalog.documents.borrow_mut().get(&next.digest);
+            if let Some(content) = known {
+                visited.push(Visited::read(next, size, content));
+            } else if size > MAX_DOCUMENT_BYTES as u64 {
+                let content = Content::Unparsable(Rc::new(Unparsable {
+                    reason: format!(
+                        "{}: manifest has {size} bytes, the limit is {MAX_DOCUMENT_BYTES}",
+                        next.digest
+                    ),
+                    mentions: None,
+                }));
+                visited.push(Visited::read(next, size, content));
+            } else if bytes > 0 && bytes + size > STEP_BYTES {
+                walk.found.push((next, size));
+                break;
+            } else {
+                bytes += size;
+                unread.push((next, size));
+            }
+            if visited.len() + unread.len() >= STEP {
+                break;
+            }
+        }
+        let reads = unread.into_iter().map(|(next, size)| async move {
+            let content = self.read_document(&next.digest).await?;
+            Ok::<_, Error>(Visited::read(next, size, content))
+        });
+        let mut reads = stream::iter(reads).buffer_unordered(PARALLEL_READS);
+        while let Some(read) = reads.next().await {
+            visited.push(read?);
+        }
+        for visited in &visited {
+            if let Some(Document::Index(index)) = visited.content.document().map(Rc::as_ref) {
+                for child in &index.manifests {
+                    let readable = Readable::announced(&child.media_type);
+                    walk.add(&child.digest, readable, false);
+                }
+            }
+        }
+        Ok(Some(visited))
+    }
+
+    /// Looks for what is wanted; what cannot be had is visited at once.
+    async fn look_for_wanted(&self, walk: &mut Walk) -> Result<Vec<Visited>> {
+        let mut visited = Vec::new();
+        let wanted = std::mem::take(&mut walk.wanted);
+        let digests: Vec<Digest> = wanted.iter().map(|it| it.digest.clone()).collect();
+        let mut sizes = Vec::with_capacity(digests.len());
+        for part in digests.chunks(STAT_AT_ONCE) {
+            sizes.extend(self.sizes(part).await?);
+        }
+        for (wanted, size) in wanted.into_iter().zip(sizes) {
+            let digest = &wanted.digest;
+            match size {
+                Some(_) if !walk.seen.insert(digest.clone()) => {}
+                Some(size) => walk.found.push((wanted, size)),
+                None if walk.damage.contains_key(digest) && walk.seen.insert(digest.clone()) => {
+                    let reason = walk.damage.get(digest).map(|it| it.to_string());
+                    let content = Content::Damaged(Error::Damaged(reason.unwrap_or_default()));
+                    visited.push(Visited::new(wanted.digest, None, content));
+                }
+                None if walk.seen.contains(digest) => {}
+                None if wanted.is_root => {
+                    visited.push(Visited::new(wanted.digest, None, Content::Absent));
+                }
+                None => {}
+            }
+        }
+        Ok(visited)
+    }
+
+    /// Reads a document that is here, and keeps it.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] only.
+    pub(super) async fn read_document(&self, digest: &Digest) -> Result<Content> {
+        let bytes = match self.store.get(digest, MAX_DOCUMENT_BYTES as u64).await {
+            Ok(bytes) => bytes,
+            Err(Error::NotFound(_)) => return Ok(Content::Absent),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => return Ok(Content::Damaged(error)),
+        };
+        // Without an announced type the outcome depends on the bytes alone, so it
+        // may be kept by digest.
+        let (content, weight) = match Document::parse("", &bytes).map(lean) {
+            Ok(document) => {
+                let weight = weight::document(&document);
+                (Content::Document(Rc::new(document)), weight)
+            }
+            Err(error) => {
+                let unparsable = Unparsable::new(digest, &error, &bytes);
+                let weight = unparsable.weight();
+                (Content::Unparsable(Rc::new(unparsable)), weight)
+            }
+        };
+        let mut cache = self.catalog.documents.borrow_mut();
+        cache.insert(digest.clone(), content.clone(), weight);
+        Ok(content)
+    }
+}
+
+impl Visited {
+    fn new(digest: Digest, size: Option<u64>, content: Content) -> Self {
+        Self {
+            digest,
+            size,
+            content,
+        }
+    }
+
+    fn read(wanted: Wanted, size: u64, content: Content) -> Self {
+        let content = match (content, wanted.readable) {
+            // It was only tried.
+            (Content::Unparsable(_), Readable::Perhaps) => Content::Other,
+            // It went meanwhile.
+            (Content::Absent, _) if !wanted.is_root => Content::Other,
+            (content, _) => content,
+        };
+        Self::new(wanted.digest, Some(size), content)
+    }
+}

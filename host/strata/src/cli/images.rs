@@ -30,8 +30,23 @@ pub(crate) async fn run(
         terminal.text(&ids(&images, arguments.no_trunc))?;
     } else {
         terminal.text(&text(&images, &arguments, now))?;
+        for line in damaged(&images) {
+            terminal.notice(line);
+        }
     }
     Ok(Outcome::Done)
+}
+
+/// What the table has no column for.
+fn damaged(images: &[ImageSummary]) -> Vec<String> {
+    let damaged = images.iter().filter_map(|image| {
+        let name = image.tags.first().map_or(image.id.as_str(), String::as_str);
+        let (name, reason) = (printable(name), printable(image.damaged.as_ref()?));
+        Some(format!(
+            "strata: image {name} is damaged: {reason}; pull or load it again, or run `strata check --repair`"
+        ))
+    });
+    damaged.collect()
 }
 
 /// One ID per line; an image with several names has several lines in the table but one here, so

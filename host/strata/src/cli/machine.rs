@@ -124,6 +124,7 @@ pub(crate) fn image(image: &ImageSummary) -> Value {
         "shared-size": image.shared_size,
         "labels": labels,
         "containers": image.containers,
+        "damaged": image.damaged,
     })
 }
 
@@ -160,6 +161,7 @@ pub(crate) fn pruned(pruned: &Pruned) -> Value {
     json!({
         "removals": pruned.removals.iter().map(removal).collect::<Vec<_>>(),
         "reclaimed": pruned.reclaimed,
+        "kept": pruned.kept,
     })
 }
 

@@ -31,6 +31,9 @@ pub(crate) async fn run(
         Format::Json => terminal.line(format_args!("{:#}", machine::pruned(&pruned)))?,
         Format::Text => terminal.text(&text(&pruned))?,
     }
+    if let Some(reason) = &pruned.kept {
+        terminal.notice(format_args!("strata: no content was removed: {reason}"));
+    }
     Ok(Outcome::Done)
 }
 
@@ -84,6 +87,7 @@ mod tests {
         let nothing = Pruned {
             removals: Vec::new(),
             reclaimed: 0,
+            kept: None,
         };
         assert_eq!(text(&nothing), "Total reclaimed space: 0B\n");
         let something = Pruned {
@@ -92,6 +96,7 @@ mod tests {
                 Removal::Deleted("sha256:00".into()),
             ],
             reclaimed: 12_345_678,
+            kept: None,
         };
         let expected = "\
 Deleted Images:

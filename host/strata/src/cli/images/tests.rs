@@ -23,7 +23,31 @@ fn image(tags: &[&str], digests: &[&str]) -> ImageSummary {
         shared_size: None,
         labels: Vec::new(),
         containers: 0,
+        damaged: None,
     }
+}
+
+#[test]
+fn damaged_images_are_told_apart_from_the_table() {
+    let mut images = vec![
+        image(&["a:1"], &[]),
+        image(&["b:1", "b:2"], &[]),
+        image(&[], &[]),
+    ];
+    assert_eq!(damaged(&images), [""; 0]);
+    images[1].damaged = Some("blob x has changed".to_owned());
+    images[2].damaged = Some("y is missing\u{1b}[2J".to_owned());
+    let [named, unnamed] = &damaged(&images)[..] else {
+        panic!()
+    };
+    assert_eq!(
+        named,
+        "strata: image b:1 is damaged: blob x has changed; pull or load it again, or run `strata check --repair`"
+    );
+    assert!(
+        unnamed.contains(ID) && !unnamed.contains('\u{1b}'),
+        "{unnamed}"
+    );
 }
 
 fn listing(line: &str, images: &[ImageSummary]) -> String {

@@ -56,7 +56,7 @@ pub enum RegistryAuth {
 
 impl RegistryAuth {
     /// As the component takes it.
-    pub(super) fn into_wire(self) -> wire::RegistryAuth {
+    pub(crate) fn into_wire(self) -> wire::RegistryAuth {
         match self {
             Self::Anonymous => wire::RegistryAuth::Anonymous,
             Self::Basic { username, password } => wire::RegistryAuth::Basic((username, password.0)),

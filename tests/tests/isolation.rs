@@ -153,10 +153,9 @@ async fn what_needs_too_much_memory_is_refused_with_the_bound() -> Result<()> {
         .labels(json!({ "label": "x".repeat(3 << 20) }))
         .build();
     let heavy = house.registry.add("heavy", "1", &heavy);
-    let (pulled, inspected) = tokio::join!(
-        house.server.pull(&heavy),
-        house.server.http.get(&format!("/images/{reference}/json"))
-    );
+    let inspect = format!("/images/{reference}/json");
+    let (pulled, inspected) =
+        tokio::join!(house.server.pull(&heavy), house.server.http.get(&inspect));
     inspected?.expect_status(&[200])?;
     // The stream had begun, or not; in any case nobody sees how wasm fails.
     let text = pulled

@@ -308,10 +308,21 @@ async fn what_would_run_a_container_says_that_nothing_runs_here() -> Result<()> 
         .await?;
     ensure!(run.status == 125, "{run:?}");
     ensure!(run.stderr.contains("not supported"), "{run:?}");
-    // In the foreground the CLI attaches before it starts, and shows the status alone.
-    let run = house.docker.run(&["run", "--rm", &reference]).await?;
-    ensure!(run.status != 0, "{run:?}");
-    ensure!(run.stderr.contains("501"), "{run:?}");
+    // In the foreground the CLI attaches before it starts, and with `--rm` waits for the removal.
+    let names = ["ps", "-a", "--format", "{{.Names}}"];
+    let before = house.ok(&names).await?;
+    for options in [
+        &["run", "--rm"][..],
+        &["run", "--rm", "-i"],
+        &["run", "--rm", "-d"],
+    ] {
+        let run = house.docker.run(&[options, &[&reference]].concat()).await?;
+        ensure!(run.status == 125, "{run:?}");
+        ensure!(run.stderr.contains("not supported"), "{run:?}");
+        ensure!(!run.stderr.contains("rror waiting"), "{run:?}");
+        let after = house.ok(&names).await?;
+        ensure!(after == before, "{options:?} left {after}");
+    }
     for (command, text) in [
         (&["exec", "idle", "true"][..], "not "),
         (&["restart", "idle"], "not supported"),

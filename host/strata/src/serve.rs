@@ -21,6 +21,7 @@ mod own;
 mod patience;
 mod slots;
 mod socket;
+mod switch;
 mod target;
 mod tls;
 

@@ -109,7 +109,10 @@ async fn odd_entries_are_refused_in_either_format() -> Result<()> {
         ),
         (
             "a pax sparse file",
-            vec![pax(&[("GNU.sparse.major", "1")]), file("holes", "x")],
+            vec![
+                pax(&[("GNU.sparse.map", "0,1"), ("GNU.sparse.numblocks", "1")]),
+                file("holes", "x"),
+            ],
             &["\"holes\" is a sparse file"],
         ),
         (

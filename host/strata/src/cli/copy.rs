@@ -129,8 +129,11 @@ impl Inside<'_> {
     async fn stat(&self, path: &str) -> anyhow::Result<Option<strata::types::PathStat>> {
         match self.engine.stat_path(self.name, path).await {
             Ok(stat) => Ok(Some(stat)),
-            // Where it is the container that is missing, the copy itself will say so.
-            Err(strata::Error::Image(Error::NotFound(_))) => Ok(None),
+            // It may be the container that is missing.
+            Err(strata::Error::Image(Error::NotFound(_))) => {
+                self.engine.container(self.name).await?;
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -18,6 +18,7 @@ use super::{
     operation::Operation,
     outcome::{failure, whole},
     own::OwnInstances,
+    switch,
 };
 use crate::{Engine, Result, bounds::Ended};
 
@@ -84,6 +85,7 @@ impl Answering {
     /// The response to a request.
     pub(super) async fn respond(&self, request: Request<Incoming>) -> Response<WasiBody> {
         let operation = Operation::new(&request);
+        let wanted = switch::wanted(request.headers());
         let outcome = match self.lanes.of(&request) {
             Lane::Instant => self.in_company(&self.instant, request, &operation).await,
             Lane::Shared => {
@@ -97,7 +99,7 @@ impl Answering {
         };
         let response = outcome.unwrap_or_else(|ended| failure(&ended));
         operation.log(response.status());
-        response
+        switch::answered(response, wanted)
     }
 
     /// In an instance that others use. If that fails, whoever was to blame, once more without them.

@@ -138,3 +138,26 @@ pub(crate) fn docker(layer: &[u8]) -> Vec<Vec<u8>> {
         file("manifest.json", rows.to_string()),
     ]
 }
+
+/// Whether a tar that was cut has nothing but whole entries: then readers of tar take it, as they do
+/// without the blocks that should end it.
+pub(crate) fn has_whole_entries(cut: &[u8]) -> bool {
+    let mut at = 0;
+    while at < cut.len() {
+        let Some(header) = cut.get(at..at + BLOCK) else {
+            // Of the end, any part will do.
+            return cut[at..].iter().all(|byte| *byte == 0);
+        };
+        if header.iter().all(|byte| *byte == 0) {
+            return true;
+        }
+        let mut read = tar::Header::new_gnu();
+        read.as_mut_bytes().copy_from_slice(header);
+        let end = at + BLOCK + read.size().map_or(0, |size| size as usize);
+        if end > cut.len() {
+            return false;
+        }
+        at = end.next_multiple_of(BLOCK);
+    }
+    true
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use strata_engine::{ImageDetails, InspectOptions};
-use strata_oci::{Digest, ImageConfig, timestamp};
+use strata_oci::{Digest, ImageConfig, config::ContainerConfig, timestamp};
 
 use super::{
     config::Config,
@@ -111,11 +111,10 @@ impl Serialize for Inspected<'_> {
                 map.serialize_entry(key, value.as_deref().unwrap_or_default())?;
             }
         }
-        let config = image
-            .config
-            .as_ref()
-            .map(|config| Config::new(config, version));
-        map.serialize_entry("Config", &config)?;
+        // Optional in the document, never in the answer: clients look into it.
+        let none = ContainerConfig::default();
+        let config = image.config.as_ref().unwrap_or(&none);
+        map.serialize_entry("Config", &Config::new(config, version))?;
         map.serialize_entry("Architecture", &image.architecture)?;
         if let Some(variant) = &image.variant {
             map.serialize_entry("Variant", variant)?;

@@ -105,6 +105,8 @@ impl Engine {
                 admission: Admission::new(budget.places()),
                 budget: Arc::new(budget),
                 ticker,
+                #[cfg(test)]
+                faults: crate::lent::Faults::default(),
             }),
             connections: capabilities.limits.connections.max(1),
             shared_instances,

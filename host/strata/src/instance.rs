@@ -29,6 +29,9 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     /// Makes long computations yield.
     pub(crate) ticker: Arc<Ticker>,
+    /// What tests do to calls of the component.
+    #[cfg(test)]
+    pub(crate) faults: crate::lent::Faults,
 }
 
 /// The data of a wasmtime store.
@@ -101,6 +104,15 @@ impl WasiHttpView for State {
 pub(crate) struct Lent<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) table: &'a mut ResourceTable,
+}
+
+impl Lent<'_> {
+    /// Where a call of the component begins: in tests, where faults strike.
+    pub(crate) fn entered(self) -> wasmtime::Result<Self> {
+        #[cfg(test)]
+        self.shared.faults.strike()?;
+        Ok(self)
+    }
 }
 
 /// Marks [`Lent`] for the linker.

@@ -2,11 +2,15 @@
 
 mod append;
 mod codec;
+#[cfg(test)]
+mod fault;
 mod read;
 mod settings;
 mod steps;
 mod store;
 
+#[cfg(test)]
+pub(crate) use fault::Faults;
 pub(crate) use settings::{configuration, machine_memory};
 #[allow(
     unreachable_pub,

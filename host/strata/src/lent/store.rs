@@ -64,8 +64,8 @@ fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
     texts.iter().map(|text| digest(text)).collect()
 }
 
-fn native<T: 'static>(accessor: &Accessor<T, HasLent>) -> Store {
-    accessor.with(|mut access| access.get().shared.store.clone())
+fn native<T: 'static>(accessor: &Accessor<T, HasLent>) -> wasmtime::Result<Store> {
+    accessor.with(|mut access| Ok(access.get().entered()?.shared.store.clone()))
 }
 
 /// The lease behind a handle. A clone, as nothing in the table may be held across an await.
@@ -73,7 +73,7 @@ fn held<T: 'static>(
     accessor: &Accessor<T, HasLent>,
     lease: &Resource<Lease>,
 ) -> wasmtime::Result<strata_store::Lease> {
-    accessor.with(|mut access| Ok(access.get().table.get(lease)?.0.clone()))
+    accessor.with(|mut access| Ok(access.get().entered()?.table.get(lease)?.0.clone()))
 }
 
 /// [`held`], if there is a handle.
@@ -110,6 +110,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
         let started = accessor.with(|mut access| {
             let sinks = access
                 .get()
+                .entered()?
                 .table
                 .get(&this)?
                 .open
@@ -148,7 +149,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
         data: Vec<u8>,
     ) -> Outcome<u64> {
         let sink = accessor.with(|mut access| {
-            let ingest = access.get().table.get(&this)?;
+            let ingest = access.get().entered()?.table.get(&this)?;
             wasmtime::error::Ok(ingest.open.as_ref().map(strata_store::Ingest::sink))
         })?;
         let Some(mut sink) = sink else {
@@ -162,7 +163,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
 
     async fn commit(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
         let open = accessor.with(|mut access| {
-            wasmtime::error::Ok(access.get().table.get_mut(&this)?.open.take())
+            wasmtime::error::Ok(access.get().entered()?.table.get_mut(&this)?.open.take())
         })?;
         match open {
             Some(open) => Ok(open.commit().await.map_err(Into::into)),
@@ -172,7 +173,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
 
     async fn reset(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
         let (store, open, digest, size, lease) = accessor.with(|mut access| {
-            let lent = access.get();
+            let lent = access.get().entered()?;
             let store = lent.shared.store.clone();
             let ingest = lent.table.get_mut(&this)?;
             wasmtime::error::Ok((
@@ -226,8 +227,9 @@ impl<T: 'static> wit::HostStageWithStore<T> for HasLent {
         this: Resource<Stage>,
         data: Vec<u8>,
     ) -> Outcome<()> {
-        let taken = accessor
-            .with(|mut access| wasmtime::error::Ok(access.get().table.get_mut(&this)?.0.take()))?;
+        let taken = accessor.with(|mut access| {
+            wasmtime::error::Ok(access.get().entered()?.table.get_mut(&this)?.0.take())
+        })?;
         let Some(mut stage) = taken else {
             return Ok(Err(spent()));
         };
@@ -240,8 +242,9 @@ impl<T: 'static> wit::HostStageWithStore<T> for HasLent {
     }
 
     async fn finish(accessor: &Accessor<T, Self>, this: Resource<Stage>) -> Outcome<(String, u64)> {
-        let taken = accessor
-            .with(|mut access| wasmtime::error::Ok(access.get().table.get_mut(&this)?.0.take()))?;
+        let taken = accessor.with(|mut access| {
+            wasmtime::error::Ok(access.get().entered()?.table.get_mut(&this)?.0.take())
+        })?;
         let Some(stage) = taken else {
             return Ok(Err(spent()));
         };
@@ -286,7 +289,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         name: String,
         lease: Option<Resource<Lease>>,
     ) -> Outcome<Option<u64>> {
-        let (store, lease) = (native(accessor), held_by(accessor, lease.as_ref())?);
+        let (store, lease) = (native(accessor)?, held_by(accessor, lease.as_ref())?);
         ask! { store.stat(&digest(&name)?, lease.as_ref()).await? }
     }
 
@@ -295,12 +298,12 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         names: Vec<String>,
         lease: Option<Resource<Lease>>,
     ) -> Outcome<Vec<Option<u64>>> {
-        let (store, lease) = (native(accessor), held_by(accessor, lease.as_ref())?);
+        let (store, lease) = (native(accessor)?, held_by(accessor, lease.as_ref())?);
         ask! { store.stat_all(&digests(&names)?, lease.as_ref()).await? }
     }
 
     async fn get(accessor: &Accessor<T, Self>, name: String, limit: u64) -> Outcome<Vec<u8>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.get(&digest(&name)?, limit).await?.to_vec() }
     }
 
@@ -310,7 +313,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         offset: u64,
         length: Option<u64>,
     ) -> Outcome<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         let opened = digest(&name).and_then(|digest| {
             let (mut file, size) = store.open_blob(&digest)?;
             let failed = move |error: std::io::Error| {
@@ -341,7 +344,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         data: Vec<u8>,
         lease: Resource<Lease>,
     ) -> Outcome<()> {
-        let (store, lease) = (native(accessor), held(accessor, &lease)?);
+        let (store, lease) = (native(accessor)?, held(accessor, &lease)?);
         ask! { store.put(&digest(&name)?, Bytes::from(data), &lease).await? }
     }
 
@@ -351,7 +354,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         size: u64,
         lease: Resource<Lease>,
     ) -> Outcome<wit::IngestState> {
-        let (store, lease) = (native(accessor), held(accessor, &lease)?);
+        let (store, lease) = (native(accessor)?, held(accessor, &lease)?);
         let digest = match digest(&name) {
             Ok(digest) => digest,
             Err(error) => return Ok(Err(error)),
@@ -377,7 +380,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         lease: Resource<Lease>,
         like: Option<String>,
     ) -> Outcome<Resource<Stage>> {
-        let (store, lease) = (native(accessor), held(accessor, &lease)?);
+        let (store, lease) = (native(accessor)?, held(accessor, &lease)?);
         let like = match like.as_deref().map(digest).transpose() {
             Ok(like) => like,
             Err(error) => return Ok(Err(error)),
@@ -391,7 +394,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     }
 
     async fn learn_layer(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::LayerFacts> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             let facts = store.layer_facts(&digest(&name)?).await?;
             wit::LayerFacts { diff_id: facts.diff_id.to_string(), size: facts.size }
@@ -402,7 +405,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         accessor: &Accessor<T, Self>,
         name: String,
     ) -> Outcome<Option<wit::LayerFacts>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             let known = store.known_layer_facts(&digest(&name)?).await?;
             known.map(|facts| wit::LayerFacts {
@@ -416,7 +419,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         accessor: &Accessor<T, Self>,
         layers: Vec<(String, String)>,
     ) -> Outcome<()> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             let layers = layers
                 .iter()
@@ -427,12 +430,12 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     }
 
     async fn blobs(accessor: &Accessor<T, Self>) -> Outcome<Vec<(String, u64)>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { sized(store.blobs().await?) }
     }
 
     async fn discard_ingests(accessor: &Accessor<T, Self>) -> Outcome<u64> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.discard_ingests().await? }
     }
 
@@ -441,12 +444,12 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         names: Vec<String>,
         generation: u64,
     ) -> Outcome<Vec<(String, u64)>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { sized(store.delete(&digests(&names)?, generation).await?) }
     }
 
     async fn verify(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::Verdict> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             match store.verify(&digest(&name)?).await? {
                 Verdict::Intact(size) => wit::Verdict::Intact(size),
@@ -461,12 +464,12 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         name: String,
         reason: String,
     ) -> Outcome<()> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.mark_damaged(&digest(&name)?, &reason).await? }
     }
 
     async fn damaged(accessor: &Accessor<T, Self>) -> Outcome<Vec<(String, String)>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             let damaged = store.damaged().await?.into_iter();
             damaged.map(|(digest, reason)| (digest.to_string(), reason)).collect()
@@ -474,7 +477,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     }
 
     async fn quarantine(accessor: &Accessor<T, Self>, name: String) -> Outcome<()> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.quarantine(&digest(&name)?).await? }
     }
 
@@ -483,12 +486,12 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         names: Vec<String>,
         repository: String,
     ) -> Outcome<()> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.note_source(&digests(&names)?, &repository).await? }
     }
 
     async fn sources(accessor: &Accessor<T, Self>, name: String) -> Outcome<Vec<String>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.sources(&digest(&name)?).await? }
     }
 
@@ -497,7 +500,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         name: String,
         kind: String,
     ) -> Outcome<Option<Vec<u8>>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.recall(&digest(&name)?, &kind).await? }
     }
 
@@ -507,12 +510,12 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         kind: String,
         data: Vec<u8>,
     ) -> Outcome<()> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.remember(&digest(&name)?, &kind, data).await? }
     }
 
     async fn namespaces(accessor: &Accessor<T, Self>) -> Outcome<Vec<String>> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! { store.namespaces().await? }
     }
 
@@ -524,7 +527,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         accessor: &Accessor<T, Self>,
         namespace: String,
     ) -> Outcome<(u64, Vec<wit::Name>)> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             let (generation, names) = store.names(&namespace).await?;
             (generation, names.iter().map(name).collect())
@@ -536,7 +539,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         changes: Vec<wit::Change>,
         generation: Option<u64>,
     ) -> Outcome<u64> {
-        let store = native(accessor);
+        let store = native(accessor)?;
         ask! {
             let changes = changes
                 .into_iter()
@@ -547,7 +550,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
     }
 
     async fn acquire_lease(accessor: &Accessor<T, Self>) -> Outcome<Resource<Lease>> {
-        match native(accessor).acquire_lease().await {
+        match native(accessor)?.acquire_lease().await {
             Ok(lease) => {
                 accessor.with(|mut access| Ok(Ok(access.get().table.push(Lease(lease))?)))
             }

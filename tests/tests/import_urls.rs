@@ -173,7 +173,6 @@ async fn broken_answers_import_nothing() -> Result<()> {
         ("a length far too large", Fault::LyingLength(tar)),
         ("a length too small", Fault::LyingLength(-tar / 2 - 1)),
         ("less than a tar", Fault::Short(whole / 2 + 1)),
-        ("nothing at all", Fault::Short(0)),
     ] {
         web.origin.behave();
         web.origin.always(Phase::Layer, fault);

@@ -79,14 +79,15 @@ fn large() -> Result<Image> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stands_still_is_cut_off() -> Result<()> {
-    let house = House::new(&["--stall-limit", "1", "--log", "info"]).await?;
+    let house = House::new(&["--stall-limit", "1", "--log", "strata=debug"]).await?;
     let reference = house.pulled("large", &large()?).await?;
 
     let reader = house.reader(&format!("/images/{reference}/get")).await?;
     // Reads once it was cut: what the kernel has, and no end.
     let log = async || {
         let log = house.server.log().ok()?;
-        log.contains("/get (request").then_some(())
+        log.contains("connection ended: error writing")
+            .then_some(())
     };
     strata_tests::poll::until("the reader to be cut", log).await?;
     let read = rest(reader).await?;

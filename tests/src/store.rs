@@ -83,8 +83,8 @@ pub async fn check_with_skopeo(store: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Bytes of everything but the database and the reserve, whose size is fixed: what a full prune must give
-/// back.
+/// Bytes of everything but the database, the reserve, whose size is fixed, and what was derived from blobs
+/// that stay: what a full prune must give back.
 ///
 /// # Errors
 /// When a folder cannot be read.
@@ -97,6 +97,9 @@ pub fn content_size(store: &Path) -> Result<u64> {
             let Ok(metadata) = std::fs::symlink_metadata(&path) else {
                 continue;
             };
+            if path.ends_with(".strata/derived") {
+                continue;
+            }
             if metadata.is_dir() {
                 folders.push(path);
             } else if !is_database(&path) && !path.ends_with(".strata/reserve") {

@@ -40,6 +40,9 @@ pub(crate) enum Ended {
     /// Its body is larger than the operation takes.
     #[error("the request's body is larger than the {0} bytes this operation takes")]
     TooLarge(u64),
+    /// Its body ended before its end.
+    #[error("the request's body broke off before its end ({0}); send the request again")]
+    BrokenOff(String),
     /// The component failed: a fault of strata.
     #[error("the component failed: {0}; this is a fault of strata, please report it")]
     Failed(String),

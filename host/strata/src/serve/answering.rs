@@ -148,7 +148,7 @@ impl Answering {
         let (head, body) = request.into_parts();
         let answered = async {
             let begun = gather::begin(body, operation).await;
-            let begun = begun.map_err(|error| Ended::Failed(error.to_string()))?;
+            let begun = begun.map_err(|error| Ended::BrokenOff(error.to_string()))?;
             let body = begun.gathered(operation);
             self.alone(Request::from_parts(head, body), operation).await
         };

@@ -133,7 +133,7 @@ pub(super) async fn whole(
 pub(super) fn failure(ended: &Ended) -> Response<WasiBody> {
     let status = match ended {
         // As the component answers what is over a bound of its own.
-        Ended::Memory(_) | Ended::Compute(_) => StatusCode::BAD_REQUEST,
+        Ended::Memory(_) | Ended::Compute(_) | Ended::BrokenOff(_) => StatusCode::BAD_REQUEST,
         Ended::Busy | Ended::Yielded | Ended::Hogged => StatusCode::SERVICE_UNAVAILABLE,
         Ended::Stalled(_) => StatusCode::REQUEST_TIMEOUT,
         Ended::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -90,7 +90,7 @@ fn what_is_not_known_of_an_image() {
     let nothing = Fake::default();
     let text = call(&nothing, "GET /images/a/json").text().to_owned();
     for part in [
-        r#""Config":null,"Architecture":"","Os":"","#,
+        r#""Config":{},"Architecture":"","Os":"","#,
         r#""RootFS":{},"#,
         r#""Metadata":{"LastTagTime":"0001-01-01T00:00:00Z"}"#,
     ] {

@@ -9,7 +9,7 @@ use std::{
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::value::{RawValue, to_raw_value};
-use strata_oci::{Digest, filter::LabelFilter};
+use strata_oci::{Descriptor, Digest, filter::LabelFilter};
 
 use super::{
     model::{ContainerDetails, ContainerListOptions, ContainerSummary},
@@ -65,18 +65,32 @@ where
         });
         let admitted: Vec<&Container> = admitted.collect();
         let wanted = LabelFilter::new(&filters.labels, &[]);
+        let is_of_age = |age: &Age| {
+            before.iter().all(|bound| age < bound) && since.iter().all(|bound| age > bound)
+        };
         let admits = |saved: &Saved| {
             let labels = saved.record.config.labels.iter().flatten();
             let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
-            let age = age(saved);
-            wanted.admits(labels)
-                && before.iter().all(|bound| age < *bound)
-                && since.iter().all(|bound| age > *bound)
+            wanted.admits(labels) && is_of_age(&age(saved))
         };
+        // Whatever labels it had, none can be read.
+        let admits_unread = |age: &Age| wanted.admits(std::iter::empty()) && is_of_age(age);
         let weight = Cell::new(0);
         let read = admitted.into_iter().map(|container| async {
-            let saved = self.saved(container).await?;
-            let listed = admits(&saved).then(|| Listed::new(&snapshot, saved, options));
+            let listed = match self.saved(container).await {
+                Ok(saved) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
+                // A listing never fails because of one: its names say what is needed to remove it.
+                Err(
+                    Error::Damaged(_)
+                    | Error::NotFound(_)
+                    | Error::ManifestInvalid(_)
+                    | Error::QuotaExceeded(_),
+                ) => {
+                    let listed = Listed::unreadable(container);
+                    admits_unread(&listed.age).then_some(listed)
+                }
+                Err(error) => return Err(error),
+            };
             if let Some(listed) = &listed {
                 weight.update(|sum| listed.weight.saturating_add(sum));
             }
@@ -98,8 +112,10 @@ where
         for mut listed in listed {
             if options.size {
                 let (_, _, id) = &listed.age;
-                let saved = self.find_saved(id).await?;
-                listed.summary.size_total = Some(self.total_size(&saved).await?);
+                if listed.is_read {
+                    let saved = self.find_saved(id).await?;
+                    listed.summary.size_total = Some(self.total_size(&saved).await?);
+                }
             }
             summaries.push(listed.summary);
         }
@@ -238,6 +254,8 @@ struct Listed {
     age: Age,
     /// Bytes of what may be much in it.
     weight: usize,
+    /// Its record could be read.
+    is_read: bool,
 }
 
 impl Listed {
@@ -275,6 +293,31 @@ impl Listed {
             summary,
             age,
             weight,
+            is_read: true,
+        }
+    }
+
+    /// What is known of a container whose record cannot be read.
+    fn unreadable(container: &Container) -> Self {
+        let created = container.created.div_euclid(1000);
+        let summary = ContainerSummary {
+            id: container.id.clone(),
+            name: container.own_name.clone(),
+            image: container.name.clone(),
+            image_id: container.image.clone(),
+            manifest: Descriptor::new("", container.image.clone(), 0),
+            command: Vec::new(),
+            created,
+            labels: BTreeMap::new(),
+            host_config: None,
+            size_changed: None,
+            size_total: None,
+        };
+        Self {
+            summary,
+            age: ((created, 0), container.created, container.id.clone()),
+            weight: 0,
+            is_read: false,
         }
     }
 }

@@ -139,6 +139,7 @@ where
                 | Error::Conflict(_)
                 | Error::Denied(_)
                 | Error::NotFound(_)
+                | Error::Damaged(_)
                 | Error::QuotaExceeded(_)),
             ) => {
                 let text = format!("{what} is not pushed: {error}");

@@ -2,7 +2,7 @@ use strata_oci::Platform;
 
 use super::*;
 use crate::{
-    ContainerFilters, ContainerListOptions, Error,
+    ContainerFilters, ContainerListOptions, Error, Store as _,
     catalog::fixture::{PLAIN, Recipe, platform},
 };
 
@@ -288,4 +288,25 @@ fn an_image_for_another_machine_gives_a_warning() {
     options.platform = Some(platform("linux/s390x"));
     let created = block_on(engine.create_container(&options)).unwrap();
     assert_eq!(created.warnings, [""; 0]);
+}
+
+#[test]
+fn one_container_that_cannot_be_read_is_listed_and_hides_no_other() {
+    let engine = three();
+    let (_, records) = block_on(engine.store.names("containers")).unwrap();
+    let second = records.iter().find(|it| {
+        let own = it.labels.iter().find(|(key, _)| key == "container-name");
+        own.is_some_and(|(_, name)| name == "second")
+    });
+    engine.store.damage(&second.unwrap().target.digest);
+    let options = ContainerListOptions {
+        all: true,
+        size: true,
+        ..ContainerListOptions::default()
+    };
+    let mut listed = names(&engine, &options);
+    listed.sort();
+    assert_eq!(listed, ["first", "second", "third"]);
+    block_on(engine.remove_container("second")).unwrap();
+    assert_eq!(names(&engine, &options).len(), 2);
 }

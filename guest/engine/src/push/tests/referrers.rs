@@ -191,6 +191,15 @@ fn what_is_not_all_here_stays_behind_with_a_warning() {
 }
 
 #[test]
+fn a_damaged_signature_keeps_no_image_back() {
+    let (bench, image) = listing(Bench::new());
+    let signature = signed(&bench, &image, 1);
+    bench.store.damage(&signature.digest);
+    bench.push(APP).unwrap();
+    assert_eq!(tagged(&bench), Some(image.digest));
+}
+
+#[test]
 fn what_a_registry_refuses_stays_behind_with_a_warning() {
     for reply in [
         Reply::error(400, "MANIFEST_INVALID"),

@@ -30,6 +30,7 @@ mod output;
 mod query;
 mod reply;
 mod route;
+mod serving;
 mod stream;
 mod system;
 mod version;
@@ -38,6 +39,7 @@ pub use isolation::{INSTANT, SHARED, Shape};
 pub use operations::{HostFacts, Operations};
 pub use output::{Gone, Output, Request, RequestBody};
 pub use route::{reads_body, streams_body};
+pub use serving::Serving;
 pub use version::{MAX_API_VERSION, MIN_API_VERSION};
 
 use containers::Processed;

@@ -17,8 +17,8 @@ mod container;
 mod curation;
 mod error;
 mod import;
-#[cfg(test)]
-mod memory;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
 mod model;
 mod naming;
 mod pace;
@@ -83,5 +83,10 @@ where
     /// What the host decided.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Seconds and nanoseconds since 1970-01-01T00:00:00Z, as its clock has it.
+    pub fn now(&self) -> (i64, u32) {
+        self.clock.now()
     }
 }

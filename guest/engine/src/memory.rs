@@ -1,9 +1,10 @@
-//! A [`Store`] in memory, for tests: every rule of WIT `store`, nothing durable.
+//! A [`Store`] in memory, for tests here and (by the feature `memory`) of what stands on the engine:
+//! every rule of WIT `store`, nothing durable.
 //!
 //! Counts its calls and lets a test act between two of them, to play another
 //! process that changes names meanwhile.
 
-pub(crate) mod codec;
+pub mod codec;
 mod known;
 
 use std::{
@@ -25,7 +26,7 @@ type Hook = Box<dyn FnOnce(&Memory)>;
 
 /// The store. Clones share content.
 #[derive(Clone, Default)]
-pub(crate) struct Memory(Rc<State>);
+pub struct Memory(Rc<State>);
 
 #[derive(Default)]
 struct State {
@@ -45,7 +46,7 @@ struct State {
 
 impl Memory {
     /// Puts a blob in without a lease.
-    pub(crate) fn insert(&self, bytes: impl Into<Vec<u8>>) -> Digest {
+    pub fn insert(&self, bytes: impl Into<Vec<u8>>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
         self.0.known.lift(&digest);
@@ -54,34 +55,33 @@ impl Memory {
     }
 
     /// Takes a blob away as another process would.
-    pub(crate) fn lose(&self, digest: &Digest) {
+    pub fn lose(&self, digest: &Digest) {
         self.0.blobs.borrow_mut().remove(digest);
         self.0.generation.update(|generation| generation + 1);
     }
 
     /// Whether the blob is here.
-    pub(crate) fn has(&self, digest: &Digest) -> bool {
+    pub fn has(&self, digest: &Digest) -> bool {
         self.0.blobs.borrow().contains_key(digest)
     }
 
     /// The content of a blob.
-    pub(crate) fn bytes(&self, digest: &Digest) -> Option<Vec<u8>> {
+    pub fn bytes(&self, digest: &Digest) -> Option<Vec<u8>> {
         self.0.blobs.borrow().get(digest).cloned()
     }
 
     /// How many blobs are here.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.blobs.borrow().len()
     }
 
+    /// Whether no blob is here.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Sets a name as another process would.
-    pub(crate) fn name(
-        &self,
-        namespace: &str,
-        name: &str,
-        target: &Target,
-        labels: &[(&str, &str)],
-    ) {
+    pub fn name(&self, namespace: &str, name: &str, target: &Target, labels: &[(&str, &str)]) {
         let now = self.0.milliseconds.get();
         let labels = labels.iter();
         let record = Name {
@@ -97,41 +97,41 @@ impl Memory {
     }
 
     /// The names of a name space.
-    pub(crate) fn names_of(&self, namespace: &str) -> Vec<String> {
+    pub fn names_of(&self, namespace: &str) -> Vec<String> {
         let names = self.0.names.borrow();
         let names = names.keys().filter(|(space, _)| space == namespace);
         names.map(|(_, name)| name.clone()).collect()
     }
 
     /// What a name points at.
-    pub(crate) fn target_of(&self, name: &str) -> Option<Digest> {
+    pub fn target_of(&self, name: &str) -> Option<Digest> {
         let key = ("images".to_owned(), name.to_owned());
         let names = self.0.names.borrow();
         names.get(&key).map(|record| record.target.digest.clone())
     }
 
     /// Sets the time of later changes, in milliseconds.
-    pub(crate) fn at(&self, milliseconds: i64) {
+    pub fn at(&self, milliseconds: i64) {
         self.0.milliseconds.set(milliseconds);
     }
 
     /// How many leases are held.
-    pub(crate) fn leases(&self) -> usize {
+    pub fn leases(&self) -> usize {
         self.0.leases.borrow().len()
     }
 
     /// Takes all derived data away, as a host may at any time.
-    pub(crate) fn forget_derived(&self) {
+    pub fn forget_derived(&self) {
         self.0.known.forget_derived();
     }
 
     /// The calls since last asked.
-    pub(crate) fn calls(&self) -> Vec<&'static str> {
+    pub fn calls(&self) -> Vec<&'static str> {
         self.0.calls.take()
     }
 
     /// Acts once, just before the next `call`.
-    pub(crate) fn before(&self, call: &'static str, hook: impl FnOnce(&Self) + 'static) {
+    pub fn before(&self, call: &'static str, hook: impl FnOnce(&Self) + 'static) {
         self.0.hooks.borrow_mut().push((call, Box::new(hook)));
     }
 
@@ -220,11 +220,10 @@ impl Store for Memory {
         }
         self.enter("get");
         let bytes = self.bytes(digest).ok_or_else(|| not_found(digest))?;
-        let from = usize::try_from(offset).unwrap();
-        let to = length.map_or(bytes.len(), |length| {
-            bytes.len().min(from + usize::try_from(length).unwrap())
-        });
-        Ok(Bytes(bytes.get(from..to).map(<[u8]>::to_vec)))
+        let end = length.map_or(u64::MAX, |length| offset.saturating_add(length));
+        let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        let (from, to) = (within(offset), within(end));
+        Ok(Bytes::of(bytes.get(from..to).unwrap_or_default().to_vec()))
     }
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, lease: &Held) -> Result<()> {
@@ -278,11 +277,8 @@ impl Store for Memory {
     /// Knows [`codec`] only.
     async fn decompress(&self, body: Bytes) -> Result<Bytes> {
         self.enter("decompress");
-        let Some(bytes) = body.0 else {
-            return Ok(body);
-        };
-        match codec::decompressed(bytes) {
-            Some(bytes) => Ok(Bytes(Some(bytes))),
+        match codec::decompressed(body.whole()) {
+            Some(bytes) => Ok(Bytes::of(bytes)),
             None => Err(Error::InvalidArgument("it ends early".to_owned())),
         }
     }
@@ -486,7 +482,7 @@ impl Store for Memory {
 
 /// A lease. A stage keeps it, too.
 #[derive(Clone)]
-pub(crate) struct Held(Rc<Hold>);
+pub struct Held(Rc<Hold>);
 
 struct Hold {
     store: Memory,
@@ -496,7 +492,7 @@ struct Hold {
 impl Held {
     fn protect(&self, digest: &Digest) {
         let mut leases = self.0.store.0.leases.borrow_mut();
-        leases.get_mut(&self.0.id).unwrap().insert(digest.clone());
+        leases.entry(self.0.id).or_default().insert(digest.clone());
     }
 }
 
@@ -516,17 +512,47 @@ impl Drop for Hold {
     }
 }
 
-/// A body at hand: one chunk.
-pub(crate) struct Bytes(pub(crate) Option<Vec<u8>>);
+/// A body at hand.
+pub struct Bytes {
+    bytes: Vec<u8>,
+    /// What has been read.
+    read: usize,
+    /// Of each chunk.
+    size: usize,
+}
+
+impl Bytes {
+    /// A body of one chunk.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self::in_pieces(bytes, usize::MAX)
+    }
+
+    /// A body of chunks of `size` bytes, at least one.
+    pub fn in_pieces(bytes: Vec<u8>, size: usize) -> Self {
+        Self {
+            bytes,
+            read: 0,
+            size: size.max(1),
+        }
+    }
+
+    /// All that has not been read.
+    pub fn whole(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.read)
+    }
+}
 
 impl Body for Bytes {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.take())
+        let from = self.read;
+        self.read = from.saturating_add(self.size).min(self.bytes.len());
+        let chunk = &self.bytes[from..self.read];
+        Ok((!chunk.is_empty()).then(|| chunk.to_vec()))
     }
 }
 
 /// A blob being written.
-pub(crate) struct Partial {
+pub struct Partial {
     store: Memory,
     digest: Digest,
     size: u64,
@@ -559,7 +585,7 @@ impl Ingest for Partial {
         if self.offset() + bytes.len() as u64 > self.size {
             return Err(Error::InvalidArgument("too many bytes".to_owned()));
         }
-        self.append(Bytes(Some(bytes))).await
+        self.append(Bytes::of(bytes)).await
     }
 
     async fn commit(&self) -> Result<()> {
@@ -584,7 +610,7 @@ impl Ingest for Partial {
 }
 
 /// A blob being written, whose digest is found in the end.
-pub(crate) struct Staged {
+pub struct Staged {
     store: Memory,
     lease: Held,
     bytes: RefCell<Vec<u8>>,
@@ -607,7 +633,7 @@ impl Stage for Staged {
 }
 
 /// A transport without a network.
-pub(crate) struct Offline;
+pub struct Offline;
 
 impl Transport for Offline {
     type Body = Bytes;
@@ -618,7 +644,7 @@ impl Transport for Offline {
 }
 
 /// A clock that stands still.
-pub(crate) struct Stopped;
+pub struct Stopped;
 
 impl Clock for Stopped {
     fn now(&self) -> (i64, u32) {

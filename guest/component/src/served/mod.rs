@@ -6,15 +6,7 @@ use std::rc::Rc;
 
 use futures::{channel::oneshot, future::select, pin_mut};
 use http::Method;
-use strata_docker::{HostFacts, Operations, RequestBody, reads_body, streams_body};
-use strata_engine::{
-    ArchiveSink, ChangedPath, Clock as _, CommitOptions, Completed, ContainerDetails,
-    ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, Filters,
-    HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
-    ListOptions, LoadOptions, Loaded, PathStat, Progress, Pruned, PullOptions, PushOptions,
-    Removal, RemoveOptions, SaveOptions, Silent,
-};
-use strata_oci::{Digest, Labels, Platform, Reference};
+use strata_docker::{HostFacts, RequestBody, Serving, reads_body, streams_body};
 use wasip3::{
     http::types::{self as wasi, ErrorCode, Request, Response},
     wit_future,
@@ -22,10 +14,9 @@ use wasip3::{
 use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
 use crate::{
-    Engine,
     bindings::strata::image::settings,
-    engine, lent,
-    lent::{HostClock, WasiBody},
+    engine,
+    lent::{self, WasiBody},
 };
 use output::{Head, WasiOutput};
 
@@ -45,7 +36,7 @@ impl wasip3::exports::http::handler::Guest for Served {
         let (head, arrived) = oneshot::channel::<Head>();
         // The task outlives this function: it goes on writing the body.
         spawn_local(async move {
-            let operations = Face::new();
+            let operations = serving();
             let mut output = WasiOutput::new(head);
             let gone = output.watch().gone();
             let work = strata_docker::respond(&operations, request, &mut output);
@@ -126,18 +117,11 @@ thread_local! {
     static FACTS: std::cell::OnceCell<Rc<HostFacts>> = const { std::cell::OnceCell::new() };
 }
 
-/// What the Docker face asks, answered by the engine of this instance.
-struct Face {
-    engine: Rc<Engine>,
-    facts: Rc<HostFacts>,
-}
-
-impl Face {
-    fn new() -> Self {
-        Self {
-            engine: engine(),
-            facts: FACTS.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(facts())))),
-        }
+/// The engine of this instance, as the Docker face asks it.
+fn serving() -> Serving<lent::HostStore, lent::HostTransport, lent::HostClock> {
+    Serving {
+        engine: engine(),
+        host: FACTS.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(facts())))),
     }
 }
 
@@ -154,176 +138,5 @@ fn facts() -> HostFacts {
         platform: crate::convert::platform_from_wit(configuration.platform.clone()),
         insecure_registries: configuration.insecure_registries.clone(),
         mirrors: crate::convert::settings(configuration).mirrors,
-    }
-}
-
-impl Operations for Face {
-    type Body = WasiBody;
-
-    async fn push(
-        &self,
-        options: &PushOptions,
-        progress: &dyn Progress,
-    ) -> strata_engine::Result<Vec<Completed>> {
-        self.engine.push(options, progress).await
-    }
-
-    async fn save<W: ArchiveSink<WasiBody>>(
-        &self,
-        options: &SaveOptions,
-        sink: &mut W,
-    ) -> strata_engine::Result<()> {
-        self.engine.save(options, sink, &Silent).await
-    }
-
-    async fn load(
-        &self,
-        body: WasiBody,
-        options: &LoadOptions,
-        progress: &dyn Progress,
-    ) -> strata_engine::Result<Vec<Loaded>> {
-        self.engine.load(body, options, progress).await
-    }
-
-    async fn pull(
-        &self,
-        options: &PullOptions,
-        progress: &dyn Progress,
-    ) -> strata_engine::Result<Vec<Completed>> {
-        self.engine.pull(options, progress).await
-    }
-
-    async fn import(
-        &self,
-        source: ImportSource<WasiBody>,
-        options: &ImportOptions,
-        progress: &dyn Progress,
-    ) -> strata_engine::Result<Digest> {
-        self.engine.import(source, options, progress).await
-    }
-
-    async fn commit(
-        &self,
-        container: &str,
-        options: &CommitOptions,
-    ) -> strata_engine::Result<Digest> {
-        self.engine.commit(container, options, &Silent).await
-    }
-
-    async fn create_container(&self, options: &CreateOptions) -> strata_engine::Result<Created> {
-        self.engine.create_container(options).await
-    }
-
-    async fn containers(
-        &self,
-        options: &ContainerListOptions,
-    ) -> strata_engine::Result<Vec<ContainerSummary>> {
-        self.engine.containers(options).await
-    }
-
-    async fn container(&self, name: &str, size: bool) -> strata_engine::Result<ContainerDetails> {
-        self.engine.container(name, size).await
-    }
-
-    async fn remove_container(&self, name: &str) -> strata_engine::Result<()> {
-        self.engine.remove_container(name).await
-    }
-
-    async fn wait_removed(&self, id: &str) -> strata_engine::Result<()> {
-        self.engine.wait_removed(id).await
-    }
-
-    async fn container_count(&self) -> strata_engine::Result<usize> {
-        self.engine.container_count().await
-    }
-
-    async fn stat_path(&self, container: &str, path: &[u8]) -> strata_engine::Result<PathStat> {
-        self.engine.stat_path(container, path).await
-    }
-
-    async fn copy_out<W: ArchiveSink<WasiBody>>(
-        &self,
-        container: &str,
-        path: &[u8],
-        sink: &mut W,
-    ) -> strata_engine::Result<()> {
-        self.engine.copy_out(container, path, sink).await
-    }
-
-    async fn copy_in(
-        &self,
-        container: &str,
-        path: &[u8],
-        archive: WasiBody,
-        options: &CopyInOptions,
-    ) -> strata_engine::Result<()> {
-        let copied = self
-            .engine
-            .copy_in(container, path, archive, options, &Silent);
-        copied.await
-    }
-
-    async fn changes(&self, container: &str) -> strata_engine::Result<Vec<ChangedPath>> {
-        self.engine.changes(container).await
-    }
-
-    async fn export<W: ArchiveSink<WasiBody>>(
-        &self,
-        container: &str,
-        sink: &mut W,
-    ) -> strata_engine::Result<()> {
-        self.engine.export(container, sink, &Silent).await
-    }
-
-    async fn list(&self, options: &ListOptions) -> strata_engine::Result<Vec<Rc<ImageSummary>>> {
-        self.engine.list(options).await
-    }
-
-    async fn labels(&self, image: &ImageSummary) -> strata_engine::Result<Option<Rc<Labels>>> {
-        self.engine.labels(image).await
-    }
-
-    async fn inspect(
-        &self,
-        name: &str,
-        options: &InspectOptions,
-    ) -> strata_engine::Result<ImageDetails> {
-        self.engine.inspect(name, options).await
-    }
-
-    async fn history(
-        &self,
-        name: &str,
-        platform: Option<&Platform>,
-    ) -> strata_engine::Result<Vec<HistoryEntry>> {
-        self.engine.history(name, platform).await
-    }
-
-    async fn tag(&self, source: &str, target: &Reference) -> strata_engine::Result<()> {
-        self.engine.tag(source, target).await
-    }
-
-    async fn remove(
-        &self,
-        name: &str,
-        options: &RemoveOptions,
-    ) -> strata_engine::Result<Vec<Removal>> {
-        self.engine.remove(name, options).await
-    }
-
-    async fn prune(&self, filters: &Filters) -> strata_engine::Result<Pruned> {
-        self.engine.prune(filters).await
-    }
-
-    async fn image_count(&self) -> strata_engine::Result<usize> {
-        self.engine.image_count().await
-    }
-
-    fn host(&self) -> &HostFacts {
-        &self.facts
-    }
-
-    fn now(&self) -> (i64, u32) {
-        HostClock.now()
     }
 }

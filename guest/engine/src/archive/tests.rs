@@ -81,7 +81,7 @@ fn load_for(engine: &TestEngine, archive: &[u8], words: &[&str]) -> Result<Vec<L
     let options = LoadOptions {
         platforms: platforms(words),
     };
-    let body = Bytes(Some(archive.to_vec()));
+    let body = Bytes::of(archive.to_vec());
     block_on(engine.load(body, &options, &Silent))
 }
 

@@ -232,7 +232,7 @@ fn copy_in_with(
     tar: Vec<u8>,
     options: CopyInOptions,
 ) -> Result<()> {
-    let body = Bytes(Some(tar));
+    let body = Bytes::of(tar);
     block_on(engine.copy_in("box", path.as_bytes(), body, &options, &Silent))
 }
 

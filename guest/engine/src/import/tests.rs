@@ -68,7 +68,7 @@ impl Bench {
     }
 
     fn import_with(&self, bytes: &[u8], options: &ImportOptions) -> Result<Digest> {
-        let body = Bytes(Some(bytes.to_vec()));
+        let body = Bytes::of(bytes.to_vec());
         self.run(ImportSource::Body(body), options)
     }
 
@@ -213,7 +213,7 @@ impl Transport for Rc<Web> {
         Ok(Response {
             status: StatusCode::from_u16(reply.status).unwrap(),
             headers: headers.collect(),
-            body: Bytes(Some(reply.body)),
+            body: Bytes::of(reply.body),
             zone: Zone::Public,
         })
     }

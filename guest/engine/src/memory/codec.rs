@@ -19,7 +19,7 @@ fn magic(compression: Compression) -> &'static [u8] {
 }
 
 /// `plain` in this format.
-pub(crate) fn compressed(compression: Compression, plain: &[u8]) -> Vec<u8> {
+pub fn compressed(compression: Compression, plain: &[u8]) -> Vec<u8> {
     let mut bytes = magic(compression).to_vec();
     if compression == Compression::Plain {
         bytes.extend(plain);
@@ -32,7 +32,7 @@ pub(crate) fn compressed(compression: Compression, plain: &[u8]) -> Vec<u8> {
 }
 
 /// What [`compressed`] was given; other bytes as they are. `None` if some are missing.
-pub(crate) fn decompressed(bytes: Vec<u8>) -> Option<Vec<u8>> {
+pub fn decompressed(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let magic = magic(Compression::of(&bytes));
     let rest = bytes.get(magic.len()..).unwrap_or_default();
     if magic.is_empty() || !rest.starts_with(MARK) {

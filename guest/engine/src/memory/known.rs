@@ -83,9 +83,11 @@ pub(super) fn error(digest: &Digest, reason: &str) -> Error {
 
 impl Memory {
     /// Changes one byte of a blob, as a bad disk would: nobody knows yet.
-    pub(crate) fn damage(&self, digest: &Digest) {
+    pub fn damage(&self, digest: &Digest) {
         let mut blobs = self.0.blobs.borrow_mut();
-        let bytes = blobs.get_mut(digest).expect("the blob is here");
+        let Some(bytes) = blobs.get_mut(digest) else {
+            panic!("{digest} is not here");
+        };
         match bytes.last_mut() {
             Some(byte) => *byte ^= 1,
             None => bytes.push(0),
@@ -93,14 +95,16 @@ impl Memory {
     }
 
     /// Keeps only the first `length` bytes of a blob, as a bad disk would.
-    pub(crate) fn truncate(&self, digest: &Digest, length: usize) {
+    pub fn truncate(&self, digest: &Digest, length: usize) {
         let mut blobs = self.0.blobs.borrow_mut();
-        let bytes = blobs.get_mut(digest).expect("the blob is here");
+        let Some(bytes) = blobs.get_mut(digest) else {
+            panic!("{digest} is not here");
+        };
         bytes.truncate(length);
     }
 
     /// What is known about a blob's damage.
-    pub(crate) fn damage_of(&self, digest: &Digest) -> Option<String> {
+    pub fn damage_of(&self, digest: &Digest) -> Option<String> {
         self.0.known.reason(digest)
     }
 

@@ -133,7 +133,7 @@ fn progress_shows_large_blobs_and_names() {
 
     let to = engine();
     let phases = || {
-        let body = Bytes(Some(kept.0.clone()));
+        let body = Bytes::of(kept.0.clone());
         let options = LoadOptions::default();
         block_on(to.load(body, &options, &events)).unwrap();
         let mut phases = Vec::new();

@@ -14,7 +14,7 @@ fn overtaken(first: &[Line<'_>], second: &[Line<'_>]) -> (TestEngine, Result<()>
     };
     let archive = tar(second);
     engine.store.before("apply", move |_| {
-        let body = Bytes(Some(archive));
+        let body = Bytes::of(archive);
         let options = CopyInOptions::default();
         let copied = other.copy_in("box", b"/", body, &options, &Silent);
         copied.now_or_never().unwrap().unwrap();

@@ -226,7 +226,7 @@ fn what_is_copied_can_belong_to_the_containers_user() {
                 ..Metadata::default()
             },
         };
-        let body = Bytes(Some(tar_of(&[(entry, Vec::new())])));
+        let body = Bytes::of(tar_of(&[(entry, Vec::new())]));
         let options = CopyInOptions {
             copy_uid_gid: true,
             ..CopyInOptions::default()
@@ -291,7 +291,7 @@ fn a_copy_into_what_is_removed_meanwhile_fails() {
 fn bytes_are_reported() {
     let engine = usual();
     let events = Events::default();
-    let body = Bytes(Some(tar(&[file("x", "")])));
+    let body = Bytes::of(tar(&[file("x", "")]));
     let options = CopyInOptions::default();
     block_on(engine.copy_in("box", b"/", body, &options, &events)).unwrap();
     let events = events.0.take();

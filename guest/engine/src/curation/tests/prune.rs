@@ -20,7 +20,7 @@ fn prune_takes_dangling_images_and_everything_unreferenced() {
         let crate::IngestState::Open(ingest) = state else {
             panic!()
         };
-        let body = crate::memory::Bytes(Some(b"part".to_vec()));
+        let body = crate::memory::Bytes::of(b"part".to_vec());
         crate::Ingest::append(&ingest, body).await.unwrap();
     });
     drop(lease);

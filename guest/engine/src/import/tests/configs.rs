@@ -73,7 +73,7 @@ fn what_is_refused_is_refused_before_a_byte_is_read() {
     ] {
         let bench = Bench::new();
         for source in [
-            ImportSource::Body(Bytes(Some(root()))),
+            ImportSource::Body(Bytes::of(root())),
             ImportSource::Url("http://never.example/asked".to_owned()),
         ] {
             let error = bench.run(source, &options).unwrap_err();

@@ -203,13 +203,13 @@ impl Transport for Rc<Web> {
             (name, HeaderValue::from_str(value).unwrap())
         });
         let body = match asked.method == Method::HEAD {
-            true => None,
-            false => Some(reply.body),
+            true => Vec::new(),
+            false => reply.body,
         };
         Ok(Response {
             status: StatusCode::from_u16(reply.status).unwrap(),
             headers: headers.collect(),
-            body: Bytes(body),
+            body: Bytes::of(body),
             zone: Zone::Public,
         })
     }

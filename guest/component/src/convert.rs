@@ -21,9 +21,9 @@ pub(crate) fn digest_from_wit(digest: &str) -> Result<Digest> {
     })
 }
 
-/// The engine's error as WIT has it.
+/// The engine's error as WIT has it, fit for a terminal.
 pub(crate) fn error_to_wit(error: Error) -> types::Error {
-    match error {
+    match error.printable() {
         Error::InvalidArgument(text) => types::Error::InvalidArgument(text),
         Error::NotFound(text) => types::Error::NotFound(text),
         Error::Conflict(text) => types::Error::Conflict(text),

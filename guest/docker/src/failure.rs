@@ -5,6 +5,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use strata_engine::Error;
+use strata_oci::printable;
 
 use crate::reply::Reply;
 
@@ -69,16 +70,18 @@ impl Failure {
         }
     }
 
-    /// As a response, without the headers every response has.
+    /// As a response, without the headers every response has. Clients print the message as it is, so nothing
+    /// in it drives a terminal, whoever wrote what it quotes.
     pub(crate) fn reply(&self) -> Reply {
+        let message = printable(&self.message);
         let mut reply = if self.plain_text {
             // As Go's `http.Error` writes it.
-            Reply::text(self.status, format!("{}\n", self.message).into_bytes())
+            Reply::text(self.status, format!("{message}\n").into_bytes())
         } else {
             let mut body = Vec::with_capacity(self.message.len() + 16);
             body.extend_from_slice(b"{\"message\":");
             // Writing a string to a Vec cannot fail.
-            let _ = serde_json::to_writer(&mut body, &self.message);
+            let _ = serde_json::to_writer(&mut body, &message);
             body.extend_from_slice(b"}\n");
             let mut reply = Reply::empty(self.status);
             let json = HeaderValue::from_static("application/json");
@@ -111,10 +114,9 @@ impl From<Error> for Failure {
             Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::ManifestInvalid(_)
             | Error::DigestMismatch { .. }
-            | Error::Damaged(_)
-            | Error::NoSpace(_)
-            | Error::Cancelled
-            | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | Error::Damaged(_) | Error::NoSpace(_) | Error::Cancelled | Error::Internal(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         let retry_after = match &error {
             Error::RateLimited { retry_after, .. } => *retry_after,
@@ -187,6 +189,16 @@ mod tests {
             reply.body,
             b"{\"message\":\"toomanyrequests: slow down\"}\n"
         );
+    }
+
+    #[test]
+    fn messages_do_not_drive_a_terminal() {
+        let quoted = Error::ManifestInvalid("image \u{1b}[2J\r\n\u{202e} is none".to_owned());
+        let failure = Failure::from(quoted);
+        let body = "{\"message\":\"image  [2J    is none\"}\n";
+        assert_eq!(failure.reply().body, body.as_bytes());
+        let plain = failure.in_plain_text().reply().body;
+        assert_eq!(plain, b"image  [2J    is none\n");
     }
 
     #[test]

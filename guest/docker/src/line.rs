@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use strata_engine::Retry;
-use strata_oci::{Descriptor, Digest};
+use strata_oci::{Descriptor, Digest, printable};
 
 /// One message; members that are empty are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,6 +95,11 @@ impl Line {
             status: status.into(),
             ..Self::default()
         }
+    }
+
+    /// A message on its own that may quote what others wrote.
+    pub(crate) fn warning(text: &str) -> Self {
+        Self::plain(printable(text))
     }
 
     /// A message on its own that names something.

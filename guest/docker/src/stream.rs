@@ -15,6 +15,7 @@ use futures::future::{Either, select};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use strata_engine::Error;
+use strata_oci::printable;
 
 use crate::{
     failure::Failure,
@@ -192,7 +193,7 @@ fn last_message(error: &Error) -> Vec<u8> {
         message: &'a str,
     }
 
-    let message = &error.to_string();
+    let message = &printable(&error.to_string());
     let last = Last {
         error_detail: ErrorDetail { message },
         error: message,

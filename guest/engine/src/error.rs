@@ -150,12 +150,12 @@ impl Error {
         }
     }
 
-    /// The same without what could drive a terminal: texts quote registries and what
-    /// they sent.
+    /// The same without what could drive a terminal: texts quote what strangers wrote. Each
+    /// face makes every error it shows so.
     #[must_use]
-    pub(crate) fn printable(mut self) -> Self {
+    pub fn printable(mut self) -> Self {
         if let Some(text) = self.text_mut() {
-            *text = crate::registry::printable(text);
+            *text = strata_oci::printable(text);
         }
         self
     }

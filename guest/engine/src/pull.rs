@@ -49,15 +49,6 @@ where
         options: &PullOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Completed>> {
-        let pulled = self.pull_all(options, progress).await;
-        pulled.map_err(Error::printable)
-    }
-
-    async fn pull_all(
-        &self,
-        options: &PullOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Completed>> {
         let repository = Repository::new(
             &self.transport,
             &self.clock,

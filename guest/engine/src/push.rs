@@ -57,15 +57,6 @@ where
         options: &PushOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Completed>> {
-        let pushed = self.push_all(options, progress).await;
-        pushed.map_err(Error::printable)
-    }
-
-    async fn push_all(
-        &self,
-        options: &PushOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Completed>> {
         let repository = Repository::new(
             &self.transport,
             &self.clock,

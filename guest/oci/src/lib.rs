@@ -40,4 +40,5 @@ pub use digest::Digest;
 pub use document::{Descriptor, Document, Index, Manifest};
 pub use labels::Labels;
 pub use platform::Platform;
+pub use quote::printable;
 pub use reference::Reference;

@@ -1,5 +1,5 @@
-//! Quoting as Go's `%q` does it: error texts are part of the wire contract (docker §1.3) and name the
-//! caller's value in this form.
+//! Texts of others in texts of ours. Quoting as Go's `%q` does it: error texts are part of the wire contract (docker §1.3)
+//! and name the caller's value in this form.
 
 use std::fmt::Write as _;
 
@@ -28,9 +28,28 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
+/// `text` on one line and without what could drive a terminal: control characters, and those that change the direction of
+/// writing or end a line.
+pub fn printable(text: &str) -> String {
+    let drives = |it: char| {
+        it.is_control()
+            || matches!(
+                it,
+                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
+    };
+    text.replace(drives, " ").trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{printable, quote};
+
+    #[test]
+    fn what_drives_a_terminal_is_not_passed_on() {
+        let text = "a\u{1b}[31mb\r\nc\u{9b}d\u{202e}e\u{2066}f\u{2028}g ";
+        assert_eq!(printable(text), "a [31mb  c d e f g");
+    }
 
     #[test]
     fn quotes_like_go() {

@@ -134,7 +134,7 @@ impl Progress for Display<'_> {
         };
         match event {
             Event::Content(content) => self.content(url, content),
-            Event::Warning(text) => self.lines.push(Line::plain(text)),
+            Event::Warning(text) => self.lines.push(Line::warning(&text)),
             // Said by the result, or of no concern to an import.
             Event::Resolved(_)
             | Event::Blob(_)
@@ -152,7 +152,7 @@ impl Display<'_> {
         }
         if !self.has_begun.replace(true) {
             let status = format!("Downloading from {url}");
-            self.lines.push(Line::plain(status));
+            self.lines.push(Line::warning(&status));
         }
         // A count of nothing would show as a line without numbers.
         if content.current > 0 {

@@ -86,7 +86,7 @@ impl Progress for Display<'_> {
         match event {
             _ if self.quiet => {}
             Event::Blob(blob) => self.blob(&blob),
-            Event::Warning(text) => self.lines.push(Line::plain(text)),
+            Event::Warning(text) => self.lines.push(Line::warning(&text)),
             // Said by the results, or of no concern to a load.
             Event::Resolved(_)
             | Event::Content(_)

@@ -137,8 +137,8 @@ impl<'a> Display<'a> {
     fn warning(&self, text: String) {
         match self.early.borrow_mut().as_mut() {
             Some(early) if early.len() == MAX_EARLY_WARNINGS => {}
-            Some(early) => early.push(Line::plain(text)),
-            None => self.lines.push(Line::plain(text)),
+            Some(early) => early.push(Line::warning(&text)),
+            None => self.lines.push(Line::warning(&text)),
         }
     }
 

@@ -83,7 +83,7 @@ impl Progress for Display<'_> {
             Event::Blob(blob) => self.blob(&blob),
             Event::Substituted(substituted) => self.substituted(*substituted),
             Event::Retry(retry) => self.0.push(Line::retry(&retry)),
-            Event::Warning(text) => self.0.push(Line::plain(text)),
+            Event::Warning(text) => self.0.push(Line::warning(&text)),
             Event::Completed(completed) => self.completed(&completed),
             // Nothing is made by a push.
             Event::Content(_) => {}

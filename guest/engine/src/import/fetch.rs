@@ -5,11 +5,12 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION, USER_AGENT},
 };
 use percent_encoding::{AsciiSet, utf8_percent_encode};
+use strata_oci::printable;
 
 use super::reach;
 use crate::{
     Body, Clock, Engine, Error, Reach, Request, RequestBody, Response, Result, Store, Transport,
-    registry::{MAX_REDIRECTS, address, error_body, printable},
+    registry::{MAX_REDIRECTS, address, error_body},
 };
 
 /// Bytes of a refusal that are shown: enough for its reason.

@@ -34,4 +34,4 @@ pub(crate) use repository::Repository;
 pub(crate) use retry::{Attempts, retrying};
 pub(crate) use upload::{Chunk, Session, Started};
 pub(crate) use verdict::error_body;
-pub(crate) use wire::{MAX_REDIRECTS, printable};
+pub(crate) use wire::MAX_REDIRECTS;

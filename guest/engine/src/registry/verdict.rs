@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode, header::RETRY_AFTER};
-use serde_json::Value;
-use strata_oci::timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use strata_oci::{json, printable, timestamp};
 
 use super::{
     address,
@@ -139,54 +140,75 @@ impl Said {
     /// `error_description` and a proxy's `message`. Anything else, HTML above
     /// all, says nothing.
     fn parse(bytes: &[u8]) -> Self {
-        let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
-            return Self::default();
-        };
-        let words = |name: &str| words(body.get(name));
-        if let Some(Value::Array(errors)) = body.get("errors")
+        let body: Refusal = json::from_slice(bytes).unwrap_or_default();
+        let errors = body.errors.as_deref();
+        let errors: Option<Vec<Box<RawValue>>> =
+            errors.and_then(|errors| json::from_slice(errors.get().as_bytes()).ok());
+        if let Some(errors) = errors
             && !errors.is_empty()
         {
-            let texts: Vec<String> = errors
-                .iter()
-                .take(MAX_ERRORS)
-                .filter_map(one_error)
+            let errors = errors.iter().take(MAX_ERRORS);
+            let errors: Vec<OneError> = errors
+                .map(|error| json::from_slice(error.get().as_bytes()).unwrap_or_default())
                 .collect();
-            let code = errors
-                .first()
-                .and_then(|first| self::words(first.get("code")));
+            let texts: Vec<String> = errors.iter().filter_map(OneError::text).collect();
+            let code = errors.first().and_then(|first| words(&first.code));
             return Self {
                 code: code.map(|code| code.to_ascii_uppercase()),
                 text: (!texts.is_empty())
                     .then(|| format!("error from registry: {}", texts.join("; "))),
             };
         }
-        let text = match words("details") {
+        let text = match words(&body.details) {
             Some(details) => Some(format!("authentication required - {details}")),
-            None => words("error_description")
-                .or_else(|| words("message"))
-                .or_else(|| words("error"))
+            None => words(&body.error_description)
+                .or_else(|| words(&body.message))
+                .or_else(|| words(&body.error))
                 .map(|message| format!("error from registry: {message}")),
         };
         Self { code: None, text }
     }
 }
 
-/// `<message>[ - <detail>]`; without a message the code in words.
-fn one_error(error: &Value) -> Option<String> {
-    let message = words(error.get("message")).or_else(|| {
-        let code = words(error.get("code"))?;
-        Some(code.to_ascii_lowercase().replace('_', " "))
-    })?;
-    Some(match words(error.get("detail")) {
-        Some(detail) => format!("{message} - {detail}"),
-        None => message,
-    })
+/// A body whose members are of any type: each server has its own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    errors: Option<Box<RawValue>>,
+    details: Option<Box<RawValue>>,
+    error_description: Option<Box<RawValue>>,
+    message: Option<Box<RawValue>>,
+    error: Option<Box<RawValue>>,
+}
+
+/// One of `errors`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OneError {
+    code: Option<Box<RawValue>>,
+    message: Option<Box<RawValue>>,
+    detail: Option<Box<RawValue>>,
+}
+
+impl OneError {
+    /// `<message>[ - <detail>]`; without a message the code in words.
+    fn text(&self) -> Option<String> {
+        let message = words(&self.message).or_else(|| {
+            let code = words(&self.code)?;
+            Some(code.to_ascii_lowercase().replace('_', " "))
+        })?;
+        Some(match words(&self.detail) {
+            Some(detail) => format!("{message} - {detail}"),
+            None => message,
+        })
+    }
 }
 
 /// A non-empty string, made fit to be shown.
-fn words(value: Option<&Value>) -> Option<String> {
-    let text: String = value?.as_str()?.chars().take(MAX_WORDS).collect();
-    let text = wire::printable(&text);
+fn words(value: &Option<Box<RawValue>>) -> Option<String> {
+    let text: String = json::from_slice(value.as_deref()?.get().as_bytes()).ok()?;
+    let text: String = text.chars().take(MAX_WORDS).collect();
+    let text = printable(&text);
     (!text.is_empty()).then_some(text)
 }
 
@@ -227,6 +249,19 @@ mod tests {
                 None,
                 Some("error from registry: no route"),
             ),
+            // As Go reads it.
+            (
+                r#"{"errors":null,"Errors":[{"CODE":"x","Code":"DENIED","Message":"no\ud800","message":null,"detail":7}]}"#,
+                Some("DENIED"),
+                Some("error from registry: no\u{fffd}"),
+            ),
+            (
+                r#"{"message":"sooner","MESSAGE":"later"}"#,
+                None,
+                Some("error from registry: later"),
+            ),
+            (r#"{"errors":[null]}"#, None, None),
+            ("null", None, None),
             (r#"{"errors":[]}"#, None, None),
             (r#"{"errors":[7]}"#, None, None),
             ("<html>captive</html>", None, None),

@@ -10,6 +10,8 @@ use http::{
     header::{ACCEPT, ACCEPT_ENCODING, LOCATION, RANGE, USER_AGENT, WARNING},
 };
 
+use strata_oci::printable;
+
 use super::{
     address,
     failure::{Again, Failure},
@@ -254,19 +256,6 @@ fn warning_text(value: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// `text` on one line and without what could drive a terminal: control characters, and
-/// those that change the direction of writing or end a line.
-pub(crate) fn printable(text: &str) -> String {
-    let drives = |it: char| {
-        it.is_control()
-            || matches!(
-                it,
-                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-            )
-    };
-    text.replace(drives, " ").trim().to_owned()
-}
-
 /// The method as Go's texts spell it: `Head`, `Get`.
 fn title(method: &Method) -> String {
     let mut letters = method.as_str().chars();
@@ -365,12 +354,6 @@ mod tests {
         answer.reach = Reach::PUBLIC;
         let named = Destination::named("https://r/x".parse().unwrap(), &answer);
         assert_eq!(named.reach, Reach::PUBLIC);
-    }
-
-    #[test]
-    fn what_drives_a_terminal_is_not_passed_on() {
-        let text = "a\u{1b}[31mb\r\nc\u{9b}d\u{202e}e\u{2066}f\u{2028}g ";
-        assert_eq!(printable(text), "a [31mb  c d e f g");
     }
 
     #[test]

@@ -49,8 +49,9 @@ impl Terminal {
         results.flush()
     }
 
-    /// Prints a remark for people. Losing one is no reason to fail.
+    /// Prints a remark for people, made safe: errors quote what strangers wrote. Losing one is no reason to fail.
     pub(crate) fn notice(&self, line: impl Display) {
+        let line = printable(&line.to_string());
         let _ = writeln!(lock(&self.remarks), "{line}");
     }
 
@@ -68,11 +69,17 @@ fn lock(sink: &Sink) -> MutexGuard<'_, dyn Write + Send + 'static> {
 }
 
 /// Text from a registry or an image, made safe to print: control characters, which could move
-/// the cursor or change the title of the window, become spaces.
+/// the cursor or change the title of the window, become spaces, and so do those that end a line
+/// or change the direction of writing.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    let drives = |it: char| {
+        it.is_control()
+            || matches!(
+                it,
+                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
+    };
+    text.replace(drives, " ")
 }
 
 #[cfg(test)]
@@ -114,7 +121,11 @@ pub(crate) mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\x1b[31mb\r\nc\u{9b}d"), "a [31mb  c d");
+        let text = "a\x1b[31mb\r\nc\u{9b}d\u{202e}e";
+        assert_eq!(printable(text), "a [31mb  c d e");
+        let (terminal, captured) = captured();
+        terminal.notice(format_args!("strata: {text}"));
+        assert_eq!(captured.remarks(), "strata: a [31mb  c d e\n");
     }
 
     #[test]

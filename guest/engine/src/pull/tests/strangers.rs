@@ -242,7 +242,8 @@ fn what_a_registry_says_does_not_drive_a_terminal() {
             true => Reply::status(405),
             false => Reply::status(status).body(body),
         });
-        let error = bench.pull("r.example/app:1").unwrap_err().to_string();
+        let error = bench.pull("r.example/app:1").unwrap_err();
+        let error = error.printable().to_string();
         assert!(
             !error.contains(char::is_control) && !error.contains('\u{202e}'),
             "{error:?}"

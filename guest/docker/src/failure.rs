@@ -100,10 +100,12 @@ impl From<Error> for Failure {
     /// The one place where an engine error gets its status.
     fn from(error: Error) -> Self {
         let status = match &error {
-            // What is over a bound is the request's fault, or its image's.
-            Error::InvalidArgument(_) | Error::Unsupported(_) | Error::QuotaExceeded(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            // What is over a bound is the request's fault, or its image's; and whoever wrote a document that
+            // is none did so elsewhere.
+            Error::InvalidArgument(_)
+            | Error::Unsupported(_)
+            | Error::QuotaExceeded(_)
+            | Error::ManifestInvalid(_) => StatusCode::BAD_REQUEST,
             Error::NotFound(_) | Error::PlatformMismatch(_) => StatusCode::NOT_FOUND,
             Error::Conflict(_) => StatusCode::CONFLICT,
             // dockerd's status. On 401 the CLI would ask for a password and wait.
@@ -112,9 +114,9 @@ impl From<Error> for Failure {
             Error::Denied(_) => StatusCode::FORBIDDEN,
             Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Error::ManifestInvalid(_)
-            | Error::DigestMismatch { .. }
-            | Error::Damaged(_) | Error::NoSpace(_) | Error::Cancelled | Error::Internal(_) => {
+            // dockerd's status: neither the client nor the image is to blame for what a registry sends.
+            Error::DigestMismatch { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::Damaged(_) | Error::NoSpace(_) | Error::Cancelled | Error::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
@@ -158,7 +160,7 @@ mod tests {
             (Error::LoginMissing(text()), 500),
             (Error::Denied(text()), 403),
             (limited, 429),
-            (Error::ManifestInvalid(text()), 500),
+            (Error::ManifestInvalid(text()), 400),
             (mismatch, 500),
             (Error::Damaged(text()), 500),
             (Error::PlatformMismatch(text()), 404),

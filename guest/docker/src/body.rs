@@ -3,12 +3,9 @@
 use std::fmt;
 
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 use strata_oci::json;
+
+pub(crate) use strata_oci::json::Members;
 
 use crate::{failure::Failure, output::RequestBody};
 
@@ -23,70 +20,6 @@ pub(crate) fn archive<B>(body: RequestBody<B>) -> Result<B, Failure> {
             StatusCode::INTERNAL_SERVER_ERROR,
             "the archive was read as a whole instead of being streamed",
         )),
-    }
-}
-
-/// The members of a JSON object in their order. Names are compared as Go compares them, in any case.
-#[derive(Debug, Default)]
-pub(crate) struct Members(Vec<(String, Box<RawValue>)>);
-
-impl Members {
-    /// Reads an object; anything else has no members.
-    pub(crate) fn of(json: &RawValue) -> Self {
-        json::from_slice(json.get().as_bytes()).unwrap_or_default()
-    }
-
-    /// The value of `name`, the last one if there are several; `None` for null too.
-    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
-        let mut members = self.0.iter().rev();
-        let (_, value) = members.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-        (value.get() != "null").then_some(value)
-    }
-
-    /// The text under `name`; empty if there is none.
-    pub(crate) fn text(&self, name: &str) -> String {
-        let value = self.get(name);
-        let text = value.and_then(|value| json::from_slice(value.get().as_bytes()).ok());
-        text.unwrap_or_default()
-    }
-
-    /// The object under `name`; without members if there is none.
-    pub(crate) fn object(&self, name: &str) -> Self {
-        self.get(name).map(Self::of).unwrap_or_default()
-    }
-
-    /// Whether there is a member `name`, whatever its value.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
-    }
-
-    /// Every member.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), &**value))
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
@@ -204,21 +137,5 @@ mod tests {
             let failure = read(content_type, body).err();
             assert_eq!(failure, message.map(Failure::invalid), "{content_type:?}");
         }
-    }
-
-    #[test]
-    fn names_have_no_case_and_the_last_one_wins() {
-        let members = read(
-            Some("application/json"),
-            r#"{"image":"a","Image":"b","Null":null,"O":{"k":"v"},"N":1}"#,
-        );
-        let members = members.unwrap().unwrap();
-        assert_eq!(members.text("IMAGE"), "b");
-        assert_eq!(members.text("absent"), "");
-        assert_eq!(members.text("N"), "");
-        assert_eq!(members.object("o").text("K"), "v");
-        assert!(members.get("Null").is_none() && members.contains("null"));
-        assert!(!members.contains("absent"));
-        assert_eq!(members.iter().count(), 5);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::from_str;
+use crate::json::from_slice;
 
 /// The most values a key may have. People give a few and programs tens; each is compared with every image.
 pub const MAX_VALUES: usize = 1024;
@@ -54,13 +54,13 @@ impl Filters {
         if json.is_empty() {
             return Ok(Self::default());
         }
-        if let Ok(map) = from_str::<Option<Map>>(json) {
+        if let Ok(map) = from_slice::<Option<Map>>(json.as_bytes()) {
             let values =
                 |set: Option<BTreeMap<_, _>>| set.unwrap_or_default().into_keys().collect();
             let entries = map.unwrap_or_default().into_iter();
             return Self(entries.map(|(key, set)| (key, values(set))).collect()).bounded();
         }
-        let lists: List = from_str(json).map_err(|_| FilterError::Unparsable)?;
+        let lists: List = from_slice(json.as_bytes()).map_err(|_| FilterError::Unparsable)?;
         let mut filters = BTreeMap::new();
         for (key, list) in lists {
             let mut seen = std::collections::BTreeSet::new();
@@ -236,6 +236,21 @@ mod tests {
             let filters = parse(json);
             assert!(filters.contains("k") && !filters.is_empty(), "{json}");
             assert!(filters.get("k").is_empty());
+        }
+    }
+
+    #[test]
+    fn json_is_read_as_go_reads_it() {
+        for (json, expected) in [
+            (r#"{"k":["a"],"k":["b"]}"#, &["b"][..]),
+            (r#"{"k":{"a":true},"k":{"b":true}}"#, &["b"]),
+            (r#"{"k":{"a":null}}"#, &["a"]),
+            (r#"{"k":["a",null]}"#, &["a", ""]),
+            (r#"{"k":["\ud800"]}"#, &["\u{fffd}"]),
+            (r#"{"k":["a"],"k":null}"#, &[]),
+            (r#"{"K":["a"]}"#, &[]),
+        ] {
+            assert_eq!(parse(json).get("k"), expected, "{json}");
         }
     }
 

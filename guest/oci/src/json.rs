@@ -15,6 +15,7 @@ use serde::{Deserialize, de};
 mod access;
 mod fold;
 pub(crate) mod limits;
+mod members;
 mod scan;
 mod text;
 mod value;
@@ -26,6 +27,7 @@ pub use limits::{
     MAX_ANNOTATIONS, MAX_FEATURES, MAX_HISTORY, MAX_LABELS, MAX_PORTS, MAX_URLS, MAX_VOLUMES,
     MAX_WORDS,
 };
+pub use members::Members;
 
 /// How deep objects and lists may be nested: Go's limit, so that nothing is kept here that no Go client reads.
 pub const MAX_DEPTH: usize = 10_000;

@@ -50,13 +50,7 @@ pub(super) fn read(members: &Members) -> Result<Option<ContainerConfig>, Failure
     if !MEMBERS.iter().any(|name| members.contains(name)) {
         return Ok(None);
     }
-    // What was given twice stays so, for the reader to decide.
-    let given = members.iter();
-    let given = given.filter(|(key, _)| MEMBERS.iter().any(|it| it.eq_ignore_ascii_case(key)));
-    let given: Vec<String> = given
-        .map(|(key, value)| format!("\"{key}\":{}", value.get()))
-        .collect();
-    let object = format!("{{{}}}", given.join(","));
+    let object = members.object_of(|key| MEMBERS.iter().any(|it| it.eq_ignore_ascii_case(key)));
     let config = json::from_slice(object.as_bytes());
     config.map(Some).map_err(|error| body::invalid(&error))
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use strata_engine::CreateOptions;
-use strata_oci::config::ContainerConfig;
+use strata_oci::{config::ContainerConfig, json};
 
 use super::config;
 use crate::{
@@ -97,19 +97,40 @@ fn check_image(config: &ContainerConfig) -> Result<(), Failure> {
     }
 }
 
-/// A member that is an object, as it was written.
+/// A member that is an object, as it was written; null takes back what was given before it.
 fn object(members: &Members, name: &str) -> Result<Option<Box<RawValue>>, Failure> {
-    let Some(value) = members.get(name) else {
-        return Ok(None);
-    };
-    let read: Result<Members, _> = serde_json::from_str(value.get());
-    read.map_err(|error| body::invalid(&error))?;
-    match depth(value.get()) > MAX_DEPTH {
-        true => Err(Failure::invalid(format!(
-            "invalid JSON: {name} is nested more than {MAX_DEPTH} deep"
-        ))),
-        false => Ok(Some(value.to_owned())),
+    let mut given: Option<Box<RawValue>> = None;
+    for value in members.all(name) {
+        if value.get() == "null" {
+            given = None;
+            continue;
+        }
+        let read: Result<Members, _> = json::from_slice(value.get().as_bytes());
+        let read = read.map_err(|error| body::invalid(&error))?;
+        if depth(value.get()) > MAX_DEPTH {
+            return Err(Failure::invalid(format!(
+                "invalid JSON: {name} is nested more than {MAX_DEPTH} deep"
+            )));
+        }
+        given = match given {
+            None => Some(value.to_owned()),
+            Some(earlier) => Some(both(&Members::of(&earlier), &read)?),
+        };
     }
+    Ok(given)
+}
+
+/// An object that was given twice has the members of both.
+fn both(one: &Members, other: &Members) -> Result<Box<RawValue>, Failure> {
+    let [one, other] = [one, other].map(|it| it.object_of(|_| true));
+    let inner = |object: &str| object[1..object.len() - 1].to_owned();
+    let parts = [inner(&one), inner(&other)];
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|it| !it.is_empty())
+        .collect();
+    RawValue::from_string(format!("{{{}}}", parts.join(","))).map_err(|error| body::invalid(&error))
 }
 
 /// How deep valid JSON is nested.

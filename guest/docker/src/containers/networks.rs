@@ -1,5 +1,7 @@
 //! The networks a container would join.
 
+use std::collections::HashMap;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{
@@ -37,14 +39,22 @@ impl Networks {
             return Self(Vec::new());
         }
         let endpoints = networking.object("EndpointsConfig");
-        let named = endpoints.iter().map(|(name, endpoint)| {
+        let mut networks: Vec<(String, Members)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (name, endpoint) in endpoints.iter() {
             let name = match name {
                 "default" => mode.clone(),
                 name => name.to_owned(),
             };
-            (name, Members::of(endpoint))
-        });
-        let mut networks: Vec<_> = named.collect();
+            // The last one of each name.
+            match places.get(&name).and_then(|place| networks.get_mut(*place)) {
+                Some((_, earlier)) => *earlier = Members::of(endpoint),
+                None => {
+                    places.insert(name.clone(), networks.len());
+                    networks.push((name, Members::of(endpoint)));
+                }
+            }
+        }
         let is_builtin = matches!(mode.as_str(), "bridge" | "host" | "none");
         let has_mode = networks.iter().any(|(name, _)| *name == mode);
         if networks.is_empty() || !is_builtin && !has_mode {
@@ -88,7 +98,7 @@ mod tests {
             (r#"{"NetworkMode":"mine"}"#, "{}", &["mine"]),
             (
                 "{}",
-                r#"{"EndpointsConfig":{"a":null,"b":{}}}"#,
+                r#"{"EndpointsConfig":{"a":null,"b":{},"a":{}}}"#,
                 &["a", "b"],
             ),
             (

@@ -1,15 +1,14 @@
 //! Listing containers, and one in full.
 
 use std::{
-    borrow::Cow,
     cell::Cell,
     collections::{BTreeMap, HashSet},
     rc::Rc,
 };
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use serde_json::value::{RawValue, to_raw_value};
-use strata_oci::{Descriptor, Digest, filter::LabelFilter};
+use serde_json::value::RawValue;
+use strata_oci::{Descriptor, Digest, filter::LabelFilter, json::Members};
 
 use super::{
     model::{ContainerDetails, ContainerListOptions, ContainerSummary},
@@ -79,13 +78,8 @@ where
         let read = admitted.into_iter().map(|container| async {
             let listed = match self.saved(container).await {
                 Ok(saved) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
-                // A listing never fails because of one: its names say what is needed to remove it.
-                Err(
-                    Error::Damaged(_)
-                    | Error::NotFound(_)
-                    | Error::ManifestInvalid(_)
-                    | Error::QuotaExceeded(_),
-                ) => {
+                // Its names say what is needed to remove it.
+                Err(error) if is_about_one(&error) => {
                     let listed = Listed::unreadable(container);
                     admits_unread(&listed.age).then_some(listed)
                 }
@@ -113,8 +107,12 @@ where
             if options.size {
                 let (_, _, id) = &listed.age;
                 if listed.is_read {
-                    let saved = self.find_saved(id).await?;
-                    listed.summary.size_total = Some(self.total_size(&saved).await?);
+                    listed.summary.size_total = match self.size_of(id).await {
+                        Ok(size) => Some(size),
+                        // Its layers may be gone: content of a platform can be removed.
+                        Err(error) if is_about_one(&error) => None,
+                        Err(error) => return Err(error),
+                    };
                 }
             }
             summaries.push(listed.summary);
@@ -173,10 +171,27 @@ where
         Ok(bounds)
     }
 
+    async fn size_of(&self, id: &str) -> Result<u64> {
+        let saved = self.find_saved(id).await?;
+        self.total_size(&saved).await
+    }
+
     async fn total_size(&self, saved: &Saved) -> Result<u64> {
         let root = self.root(saved).await?;
         Ok(size_from(&root, 0).await)
     }
+}
+
+/// Whether an error says something of one container only: a listing never fails because of one.
+fn is_about_one(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Damaged(_)
+            | Error::NotFound(_)
+            | Error::ManifestInvalid(_)
+            | Error::Unsupported(_)
+            | Error::QuotaExceeded(_)
+    )
 }
 
 /// What containers are ordered by: when they were created, then when they were named, as
@@ -322,12 +337,10 @@ impl Listed {
     }
 }
 
-/// Of an object the members of these names, in any case; of one given twice the last.
+/// Of an object the members of these names, in any case.
 fn members(object: &RawValue, names: &[&str]) -> Option<Box<RawValue>> {
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(object.get()).ok()?;
     let is_asked = |name: &str| names.iter().any(|asked| asked.eq_ignore_ascii_case(name));
-    let members = members.into_iter().filter(|(name, _)| is_asked(name));
-    to_raw_value(&members.collect::<BTreeMap<_, _>>()).ok()
+    RawValue::from_string(Members::of(object).object_of(is_asked)).ok()
 }
 
 /// Whether `text`, by which a container was made, still leads to its image.

@@ -1,9 +1,9 @@
 //! A line to the arguments of its instruction. Variables and most quotes are left for later, when they are expanded.
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{InstructionError, invalid, line::Line};
-use crate::quote::quote;
+use crate::{json, quote::quote};
 
 /// What separates words where quotes do not count.
 const BLANKS: [char; 5] = ['\t', '\x0b', '\x0c', '\r', ' '];
@@ -110,17 +110,18 @@ fn json_or(
         return Ok((Vec::new(), false));
     }
     let array = match rest.starts_with('[') {
-        true => serde_json::from_str::<Vec<Value>>(rest).ok(),
+        true => json::from_slice::<Vec<Box<RawValue>>>(rest.as_bytes()).ok(),
         false => None,
     };
     let Some(array) = array else {
         return Ok((otherwise(rest), false));
     };
-    let strings = array.into_iter().map(|value| match value {
-        Value::String(text) => Ok(text),
-        _ => Err(invalid(
-            "when using JSON array syntax, arrays must be comprised of strings only",
-        )),
+    let strings = array.into_iter().map(|value| {
+        let text = value.get().starts_with('"');
+        let text = text.then(|| json::from_slice(value.get().as_bytes()).ok());
+        text.flatten().ok_or_else(|| {
+            invalid("when using JSON array syntax, arrays must be comprised of strings only")
+        })
     });
     Ok((strings.collect::<Result<_, _>>()?, true))
 }

@@ -310,3 +310,19 @@ fn one_container_that_cannot_be_read_is_listed_and_hides_no_other() {
     block_on(engine.remove_container("second")).unwrap();
     assert_eq!(names(&engine, &options).len(), 2);
 }
+
+#[test]
+fn a_container_whose_layers_are_gone_is_listed_without_its_size() {
+    let engine = three();
+    let saved = block_on(engine.find_saved("first")).unwrap();
+    let layer = saved.image_manifest().unwrap().layers[0].digest.clone();
+    engine.store.lose(&layer);
+    let options = ContainerListOptions {
+        all: true,
+        size: true,
+        ..ContainerListOptions::default()
+    };
+    let listed = block_on(engine.containers(&options)).unwrap();
+    let sizes: Vec<_> = listed.iter().map(|it| it.size_total).collect();
+    assert_eq!(sizes, [None, Some(0), None]);
+}

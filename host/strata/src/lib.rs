@@ -37,6 +37,7 @@ mod error;
 mod instance;
 mod lent;
 mod outgoing;
+mod rounds;
 mod serve;
 mod typed;
 pub mod types;

@@ -18,6 +18,7 @@ use std::{
 use wasmtime::UpdateDeadline;
 
 use super::{Ended, Ticker};
+use crate::rounds::Rounds;
 
 /// Nanoseconds granted for each byte that is moved: a guest that reads 25 MB/s or more never
 /// reaches its limit. Parsing headers of tiny files is the slowest that is done to bytes, at
@@ -128,6 +129,7 @@ pub(crate) struct Metered<F> {
     future: Pin<Box<F>>,
     meter: Arc<Meter>,
     ticker: Arc<Ticker>,
+    rounds: Rounds,
 }
 
 impl<F: Future> Metered<F> {
@@ -136,6 +138,7 @@ impl<F: Future> Metered<F> {
             future: Box::pin(future),
             meter,
             ticker,
+            rounds: Rounds::new(),
         }
     }
 }
@@ -144,12 +147,20 @@ impl<F: Future> Future for Metered<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let ticker = Arc::clone(&self.ticker);
+        let Self {
+            future,
+            meter,
+            ticker,
+            rounds,
+        } = &mut *self;
         let _ticking = ticker.enter();
-        self.meter.enter();
-        let polled = self.future.as_mut().poll(cx);
-        self.meter.leave();
-        polled
+        let round = |cx: &mut Context<'_>| {
+            meter.enter();
+            let polled = future.as_mut().poll(cx);
+            meter.leave();
+            polled
+        };
+        rounds.poll(cx, round, || meter.yielding.load(Relaxed))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One connection: its handshake, its rules, its requests.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -20,6 +20,7 @@ use super::{
     socket::Socket,
     tls::Tls,
 };
+use crate::rounds::Rounds;
 
 /// Bytes hyper reads and writes at a time, and holds of an answer that the client does not take: a
 /// thousand clients that stand still together hold 64 MiB. Heads do not pass through it.
@@ -91,7 +92,11 @@ pub(super) async fn serve<F, R>(
             .title_case_headers(true)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(intake), service);
-        watcher.watch(connection).await.map_err(io::Error::other)
+        let mut connection = pin!(watcher.watch(connection));
+        let rounds = Rounds::new();
+        poll_fn(|cx| rounds.poll(cx, |cx| connection.as_mut().poll(cx), || false))
+            .await
+            .map_err(io::Error::other)
     };
     tokio::select! {
         ended = serving => if let Err(error) = ended {

@@ -1,6 +1,8 @@
 //! Images as OCI image layout folders, which skopeo and strata read from disk.
 
+use crate::debian::{Content, Entry};
 use crate::image::Image;
+use crate::layer::tar;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -29,4 +31,33 @@ pub fn write(folder: &Path, images: &[(&str, &Image)]) -> Result<()> {
         r#"{"imageLayoutVersion":"1.0.0"}"#,
     )?;
     Ok(())
+}
+
+/// The same as an archive, as `skopeo` writes it.
+///
+/// # Errors
+/// When the folder it is made of cannot be written.
+pub fn archive(images: &[(&str, &Image)]) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    write(folder.path(), images)?;
+    let mut entries = Vec::new();
+    for path in ["index.json", "oci-layout"] {
+        let bytes = std::fs::read(folder.path().join(path))?;
+        entries.push(entry(path, bytes.into()));
+    }
+    for (_, image) in images {
+        entries.extend(image.contents().map(|blob| {
+            let path = format!("blobs/{}", blob.digest.replace(':', "/"));
+            entry(&path, blob.bytes.clone())
+        }));
+    }
+    tar(&entries)
+}
+
+fn entry(path: &str, bytes: bytes::Bytes) -> Entry {
+    Entry {
+        path: path.to_owned(),
+        mode: 0o644,
+        content: Content::File(bytes),
+    }
 }

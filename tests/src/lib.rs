@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod client;
 pub mod debian;
+pub mod dice;
 pub mod fault;
 pub mod house;
 pub mod http;

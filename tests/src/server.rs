@@ -111,8 +111,16 @@ impl Server {
     ///
     /// # Errors
     /// When it does not end.
-    pub async fn stop(mut self) -> Result<(ExitStatus, String)> {
+    pub async fn stop(self) -> Result<(ExitStatus, String)> {
         self.signal(rustix::process::Signal::TERM)?;
+        self.ended().await
+    }
+
+    /// Waits for its end, and what it logged.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn ended(mut self) -> Result<(ExitStatus, String)> {
         let status = within("strata to end", self.process.wait()).await??;
         Ok((status, self.log()?))
     }

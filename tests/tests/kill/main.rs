@@ -9,6 +9,7 @@ use hyper::Method;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use strata_tests::client::home;
+use strata_tests::dice::Dice;
 use strata_tests::http::{Answer, Http};
 use strata_tests::image::{Image, Schema};
 use strata_tests::layer::Layer;
@@ -21,18 +22,6 @@ const ROUNDS: u64 = 50;
 const SEED: u64 = 20_260_101;
 /// What a store without images may weigh: its own small files, the database not counted.
 const EMPTY_STORE: u64 = 64 << 10;
-
-/// xorshift64*: the same moments in every run, as far as the machine allows.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
-}
 
 /// A request during which the server is killed.
 #[derive(Clone)]
@@ -107,7 +96,7 @@ async fn the_store_survives_fifty_kills() -> Result<()> {
     for (number, image) in images()?.iter().enumerate() {
         references.push(registry.push(&format!("kill/{number}"), "1", image).await?);
     }
-    let mut dice = Dice(SEED);
+    let mut dice = Dice::new(SEED);
     let mut interrupted = 0;
     for round in 0..ROUNDS {
         let server = Server::start(folder.path(), &[]).await?;
@@ -176,7 +165,7 @@ async fn a_killed_command_leaves_a_store_that_holds() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let registry = Registry::start().await?;
     let reference = registry.push("kill/command", "1", &images()?[0]).await?;
-    let mut dice = Dice(SEED + 1);
+    let mut dice = Dice::new(SEED + 1);
     for round in 0..10 {
         let mut pull = command(&workspace::strata()?, &home()?)
             .args(["pull", "--store"])

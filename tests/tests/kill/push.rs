@@ -1,10 +1,11 @@
 //! SIGKILL while a push goes to a real registry: its tag has all of the image or does not exist, and the push that
 //! follows succeeds.
 
-use super::{Dice, Doing, SEED};
+use super::{Doing, SEED};
 use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use std::path::Path;
+use strata_tests::dice::Dice;
 use strata_tests::fault::FaultRegistry;
 use strata_tests::image::{Image, Schema};
 use strata_tests::layer::Layer;
@@ -30,7 +31,7 @@ async fn a_killed_push_leaves_no_half_tag_and_the_next_one_succeeds() -> Result<
     server.pull(&source).await?.ok()?;
     let blobs = store::blobs(folder.path())?;
     let mut longest = round(folder.path(), server, &source, &image, None).await?.0;
-    let mut dice = Dice(SEED + 2);
+    let mut dice = Dice::new(SEED + 2);
     let mut interrupted = 0;
     for number in 0..ROUNDS {
         let moment = dice.below(longest);

@@ -1,15 +1,16 @@
 //! SIGKILL while load, import, commit and copying into a container bring content in: the image is there, whole, or
 //! not at all, and prune gives back what was left.
 
-use super::{Dice, Doing, SEED, images, listed_images_can_be_inspected};
+use super::{Doing, SEED, images, listed_images_can_be_inspected};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
 use std::path::Path;
 use strata_tests::debian::{Content, Entry};
+use strata_tests::dice::Dice;
 use strata_tests::fault::FaultRegistry;
-use strata_tests::image::{Image, small};
+use strata_tests::image::small;
 use strata_tests::layer::{Layer, noise, tar};
 use strata_tests::layout;
 use strata_tests::server::Server;
@@ -25,7 +26,7 @@ async fn is_all_or_nothing(folder: &Path, doing: &Doing, seed: u64) -> Result<()
     let mut longest = doing.whole(&server).await?;
     ensure!(is_there(&server).await?, "{NAME} is not there");
     server.terminate().await?;
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut interrupted = 0;
     for round in 0..ROUNDS {
         let moment = dice.below(longest);
@@ -81,22 +82,6 @@ async fn remove_all(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// An OCI archive of an image under [`NAME`].
-fn archive(image: &Image) -> Result<Vec<u8>> {
-    let folder = tempfile::tempdir()?;
-    layout::write(folder.path(), &[(NAME, image)])?;
-    let mut entries = vec![];
-    for path in ["index.json", "oci-layout"] {
-        let bytes = std::fs::read(folder.path().join(path))?;
-        entries.push(entry(path, bytes));
-    }
-    entries.extend(image.contents().map(|blob| {
-        let path = format!("blobs/{}", blob.digest.replace(':', "/"));
-        entry(&path, blob.bytes.clone())
-    }));
-    tar(&entries)
-}
-
 fn entry(path: &str, bytes: impl Into<Bytes>) -> Entry {
     Entry {
         path: path.to_owned(),
@@ -108,7 +93,7 @@ fn entry(path: &str, bytes: impl Into<Bytes>) -> Entry {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_load_is_all_or_nothing() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let doing = Doing::post("/images/load", archive(&images()?[0])?);
+    let doing = Doing::post("/images/load", layout::archive(&[(NAME, &images()?[0])])?);
     is_all_or_nothing(folder.path(), &doing, SEED + 3).await?;
     super::prune_gives_all_back(folder.path()).await
 }
@@ -180,7 +165,7 @@ async fn a_killed_copy_into_a_container_is_all_or_nothing() -> Result<()> {
     let (server, id) = container(folder.path()).await?;
     let mut longest = copy(&id, "first", 3 << 20)?.whole(&server).await?;
     server.terminate().await?;
-    let mut dice = Dice(SEED + 6);
+    let mut dice = Dice::new(SEED + 6);
     let mut interrupted = 0;
     for round in 0..ROUNDS {
         let what = || format!("round {round} of seed {}", SEED + 6);

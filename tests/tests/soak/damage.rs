@@ -1,0 +1,128 @@
+//! Blobs that change, become shorter or vanish at rest, and the ways to bring them back.
+
+use crate::model::State;
+use crate::worker::Worker;
+use anyhow::{Context, Result, ensure};
+use hyper::Method;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use strata_tests::store;
+
+impl Worker {
+    /// Damages a blob of an image and mends it.
+    pub(crate) async fn damage(&mut self) -> Result<()> {
+        let at = self.some_known();
+        let known = &self.known[at];
+        let name = known.reference.clone();
+        if self.model.image(&name).is_none() {
+            return self.pull().await;
+        }
+        // The lowest layer is everybody's.
+        let parts = [
+            &known.image.root,
+            &known.image.configs[0],
+            &known.image.layers[1],
+        ];
+        let digest = self.dice.pick(&parts).context("no parts")?.digest.clone();
+        let kind = self.dice.below(3);
+        self.damaged.push(at);
+        harm(self.world.store(), &digest, kind)?;
+        self.world
+            .tally
+            .fault(["bits flipped", "blobs cut short", "blobs deleted"][kind as usize]);
+        // It is damaged, and nothing else is: who is asked about it says so.
+        for (what, method, path) in [
+            ("list", Method::GET, "/images/json".to_owned()),
+            ("inspect", Method::GET, format!("/images/{name}/json")),
+            ("prune", Method::POST, "/images/prune".to_owned()),
+        ] {
+            if let Some(answer) = self.ask(what, method, &path, "").await? {
+                let well = answer.status == 200 || what == "prune" && answer.status == 409;
+                ensure!(well || what == "inspect", "{path}: {}", answer.text());
+            }
+        }
+        let mended = match self.dice.below(3) {
+            0 => {
+                self.checks(&[]).await?;
+                self.pulls_again(at).await?
+            }
+            1 => {
+                self.checks(&["--repair"]).await?;
+                true
+            }
+            _ => self.loads_again(at).await?,
+        };
+        if mended {
+            self.is_mended(at, &digest)?;
+        }
+        Ok(())
+    }
+
+    async fn pulls_again(&mut self, at: usize) -> Result<bool> {
+        let path = strata_tests::server::pull_path(&self.known[at].reference);
+        let answer = self.ask("pull", Method::POST, &path, "").await?;
+        if let Some(answer) = &answer {
+            crate::world::messages(answer)?;
+        }
+        Ok(answer.is_some())
+    }
+
+    async fn loads_again(&mut self, at: usize) -> Result<bool> {
+        let archive = self.known[at].archive.clone();
+        let answer = self
+            .ask("load", Method::POST, "/images/load", archive)
+            .await?;
+        if let Some(answer) = &answer {
+            crate::world::messages(answer)?;
+        }
+        let state = State::Is(self.known[at].image.digest().to_owned());
+        self.model
+            .did(answer.is_some(), &self.known[at].loaded, state);
+        Ok(answer.is_some())
+    }
+
+    fn is_mended(&mut self, at: usize, digest: &str) -> Result<()> {
+        let bytes = fs::read(store::blob(self.world.store(), digest)).context("mended")?;
+        ensure!(
+            strata_tests::layer::sha256(&bytes) == digest,
+            "{digest} is not mended"
+        );
+        self.damaged.retain(|damaged| *damaged != at);
+        self.world.tally.operation("mended");
+        Ok(())
+    }
+
+    /// Mends what was damaged when the server ended.
+    pub(crate) async fn mends(&mut self) -> Result<()> {
+        for at in self.damaged.clone() {
+            ensure!(self.loads_again(at).await?, "not loaded again");
+            let contents: Vec<String> = self.known[at]
+                .image
+                .contents()
+                .map(|blob| blob.digest.clone())
+                .collect();
+            for digest in contents {
+                self.is_mended(at, &digest)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a disk may do to a file.
+fn harm(store: &Path, digest: &str, kind: u64) -> Result<()> {
+    let file = store::blob(store, digest);
+    fs::set_permissions(&file, Permissions::from_mode(0o644))?;
+    match kind {
+        0 => {
+            let mut bytes = fs::read(&file)?;
+            let middle = bytes.len() / 2;
+            *bytes.get_mut(middle).context("an empty blob")? ^= 1;
+            fs::write(&file, bytes)?;
+        }
+        1 => fs::File::options().write(true).open(&file)?.set_len(7)?,
+        _ => fs::remove_file(&file)?,
+    }
+    Ok(())
+}

@@ -22,7 +22,7 @@ const LARGE: usize = 24 << 20;
 struct Bench {
     store: TempDir,
     server: Server,
-    registry: FaultRegistry,
+    _registry: FaultRegistry,
     reference: String,
     /// Blobs when nothing is left over.
     blobs: usize,
@@ -41,7 +41,7 @@ impl Bench {
         let mut bench = Self {
             store,
             server,
-            registry,
+            _registry: registry,
             reference,
             blobs: 0,
         };

@@ -89,7 +89,7 @@ impl Worker {
         let container = self.some_container().await?;
         match (self.dice.below(6), image, container) {
             (0, _, Some(container)) => {
-                let (file, seed) = self.some_file();
+                let (file, seed) = self.some_file(&container);
                 let input = copied(&file, seed)?;
                 let done = self
                     .killed(&["cp", "-", &format!("{container}:/")], &input)

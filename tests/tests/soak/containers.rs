@@ -39,19 +39,17 @@ impl Worker {
         let Some(name) = self.some_container().await? else {
             return Ok(());
         };
-        let (file, seed) = self.some_file();
+        let (file, seed) = self.some_file(&name);
         let path = format!("/containers/{name}/archive?path=/");
         let body = copied(&file, seed)?;
         let done = self.does("cp in", Method::PUT, &path, body, 200).await?;
         self.copied_in(&name, file, seed, done)
     }
 
-    /// A name of a file, and what it will be made of.
-    pub(crate) fn some_file(&mut self) -> (String, u64) {
-        (
-            format!("file-{}", self.dice.below(4)),
-            self.dice.below(1 << 20),
-        )
+    /// A name of a file, and what it will be made of. No image has one of that name but those made of the container.
+    pub(crate) fn some_file(&mut self, container: &str) -> (String, u64) {
+        let number = self.dice.below(4);
+        (format!("{container}-{number}"), self.dice.below(1 << 20))
     }
 
     /// A file was copied into a container, or may have been.

@@ -1,6 +1,5 @@
 //! Blobs that change, become shorter or vanish at rest, and the ways to bring them back.
 
-use crate::model::State;
 use crate::worker::Worker;
 use anyhow::{Context, Result, ensure};
 use hyper::Method;
@@ -13,11 +12,11 @@ impl Worker {
     /// Damages a blob of an image and mends it.
     pub(crate) async fn damage(&mut self) -> Result<()> {
         let at = self.some_known();
-        let known = &self.known[at];
-        let name = known.reference.clone();
-        if self.model.image(&name).is_none() {
-            return self.pull().await;
+        let name = self.known[at].reference.clone();
+        if self.model.image(&name).is_none() && !self.pulls(at).await? {
+            return Ok(());
         }
+        let known = &self.known[at];
         // The lowest layer is everybody's.
         let parts = [
             &known.image.root,
@@ -45,41 +44,18 @@ impl Worker {
         let mended = match self.dice.below(3) {
             0 => {
                 self.checks(&[]).await?;
-                self.pulls_again(at).await?
+                self.pulls(at).await?
             }
             1 => {
                 self.checks(&["--repair"]).await?;
                 true
             }
-            _ => self.loads_again(at).await?,
+            _ => self.loads(at).await?,
         };
         if mended {
             self.is_mended(at, &digest)?;
         }
         Ok(())
-    }
-
-    async fn pulls_again(&mut self, at: usize) -> Result<bool> {
-        let path = strata_tests::server::pull_path(&self.known[at].reference);
-        let answer = self.ask("pull", Method::POST, &path, "").await?;
-        if let Some(answer) = &answer {
-            crate::world::messages(answer)?;
-        }
-        Ok(answer.is_some())
-    }
-
-    async fn loads_again(&mut self, at: usize) -> Result<bool> {
-        let archive = self.known[at].archive.clone();
-        let answer = self
-            .ask("load", Method::POST, "/images/load", archive)
-            .await?;
-        if let Some(answer) = &answer {
-            crate::world::messages(answer)?;
-        }
-        let state = State::Is(self.known[at].image.digest().to_owned());
-        self.model
-            .did(answer.is_some(), &self.known[at].loaded, state);
-        Ok(answer.is_some())
     }
 
     fn is_mended(&mut self, at: usize, digest: &str) -> Result<()> {
@@ -96,7 +72,7 @@ impl Worker {
     /// Mends what was damaged when the server ended.
     pub(crate) async fn mends(&mut self) -> Result<()> {
         for at in self.damaged.clone() {
-            ensure!(self.loads_again(at).await?, "not loaded again");
+            ensure!(self.loads(at).await?, "not loaded again");
             let contents: Vec<String> = self.known[at]
                 .image
                 .contents()

@@ -14,6 +14,11 @@ use strata_tests::server::{escape, pull_path};
 impl Worker {
     pub(crate) async fn pull(&mut self) -> Result<()> {
         let known = self.some_known();
+        self.pulls(known).await.map(drop)
+    }
+
+    /// Whether it was pulled.
+    pub(crate) async fn pulls(&mut self, known: usize) -> Result<bool> {
         let known = &self.known[known];
         let path = pull_path(&known.reference);
         let answer = self.ask("pull", Method::POST, &path, "").await?;
@@ -24,7 +29,7 @@ impl Worker {
         }
         let state = State::Is(known.image.digest().to_owned());
         self.model.did(answer.is_some(), &known.reference, state);
-        Ok(())
+        Ok(answer.is_some())
     }
 
     pub(crate) async fn push(&mut self) -> Result<()> {
@@ -69,6 +74,11 @@ impl Worker {
 
     pub(crate) async fn load(&mut self) -> Result<()> {
         let known = self.some_known();
+        self.loads(known).await.map(drop)
+    }
+
+    /// Whether it was loaded.
+    pub(crate) async fn loads(&mut self, known: usize) -> Result<bool> {
         let known = &self.known[known];
         let archive = known.archive.clone();
         let answer = self
@@ -80,7 +90,7 @@ impl Worker {
         }
         let state = State::Is(known.image.digest().to_owned());
         self.model.did(answer.is_some(), &known.loaded, state);
-        Ok(())
+        Ok(answer.is_some())
     }
 
     pub(crate) async fn import(&mut self) -> Result<()> {

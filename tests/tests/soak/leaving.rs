@@ -39,7 +39,7 @@ impl Worker {
                 ("POST", "/images/load".to_owned(), archive)
             }
             (1, Some(name)) => {
-                let (file, seed) = self.some_file();
+                let (file, seed) = self.some_file(&name);
                 // Nearly all of it may be enough.
                 self.copied_in(&name, file.clone(), seed, false)?;
                 let path = format!("/containers/{name}/archive?path=/");

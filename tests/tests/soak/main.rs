@@ -30,9 +30,9 @@ const SEED: u64 = 20_260_101;
 /// Servers one after another. The last of them is not killed and has to end with an empty store.
 const ROUNDS: u64 = 13;
 /// Clients at once.
-const WORKERS: usize = 5;
+const WORKERS: usize = 6;
 /// What each of them does on each server.
-const STEPS: u64 = 80;
+const STEPS: u64 = 200;
 /// What is scarce, by turns.
 const SCARCE: [Scarce; 4] = [
     Scarce::Nothing,
@@ -119,7 +119,7 @@ async fn soak(world: &Arc<World>, seed: u64, rounds: u64) -> Result<()> {
             seed: seed.wrapping_add(round * 1000),
             end,
         };
-        let done = work.is_done(world, &mut workers, &mut dice).await;
+        let done = work.done(world, &mut workers, &mut dice).await;
         done.with_context(what)?;
         if last {
             let settled = settle::settle(world, &mut workers, &seat, true).await;
@@ -151,7 +151,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn is_done(self, world: &World, workers: &mut [Worker], dice: &mut Dice) -> Result<()> {
+    async fn done(self, world: &World, workers: &mut [Worker], dice: &mut Dice) -> Result<()> {
         let tasks = workers
             .iter_mut()
             .map(|worker| worker.works(self.seat, self.seed, STEPS));

@@ -44,39 +44,43 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) async fn new(world: &Arc<World>, seat: &Arc<Seat>, number: usize) -> Result<Self> {
-        let path = format!("soak/w{number}");
-        let prefix = format!("{}/{path}/", world.registry.host);
-        let mut known = Vec::new();
-        for image in 0..IMAGES {
-            // Of two layers: removing one image must spare what others use.
-            let own = Layer::noise(1000 * number as u64 + image + 2, 600_000)?;
-            let image = Image::builder(Schema::Oci)
-                .layer(world.base.clone(), "COPY base-files /")
-                .layer(own, &format!("COPY {number}-{image} /"))
-                .config("Cmd", json!(["sh"]))
-                .labels(json!({ "soak": format!("w{number}") }))
-                .build();
-            let at = known.len();
-            let repository = format!("{path}/image{at}");
-            let loaded = format!("{prefix}loaded{at}:1");
-            known.push(Known {
-                reference: world.registry.push(&repository, "1", &image).await?,
-                archive: layout::archive(&[(&loaded, &image)])?.into(),
-                image,
-                loaded,
-            });
-        }
-        Ok(Self {
+        let mut worker = Self {
             world: Arc::clone(world),
             seat: Arc::clone(seat),
-            prefix,
+            prefix: format!("{}/soak/w{number}/", world.registry.host),
             number,
-            known,
+            known: Vec::new(),
             model: Model::default(),
             dice: Dice::new(0),
             damaged: Vec::new(),
             made: 0,
-        })
+        };
+        for _ in 0..IMAGES {
+            worker.publish(600_000).await?;
+        }
+        Ok(worker)
+    }
+
+    /// Puts a new image into the registry. Which of [`Self::known`] it is.
+    pub(crate) async fn publish(&mut self, size: usize) -> Result<usize> {
+        let (at, number) = (self.known.len(), self.number);
+        // Of two layers: removing one image must spare what others use.
+        let own = Layer::noise(10_000 * number as u64 + at as u64 + 2, size)?;
+        let image = Image::builder(Schema::Oci)
+            .layer(self.world.base.clone(), "COPY base-files /")
+            .layer(own, &format!("COPY {number}-{at} /"))
+            .config("Cmd", json!(["sh"]))
+            .labels(json!({ "soak": format!("w{number}") }))
+            .build();
+        let repository = format!("soak/w{number}/image{at}");
+        let loaded = format!("{}loaded{at}:1", self.prefix);
+        self.known.push(Known {
+            reference: self.world.registry.push(&repository, "1", &image).await?,
+            archive: layout::archive(&[(&loaded, &image)])?.into(),
+            image,
+            loaded,
+        });
+        Ok(at)
     }
 
     /// Does so many steps, unless the server ends before.

@@ -36,6 +36,12 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    /// 500: what was to be answered is nothing JSON can hold, which would be a mistake in this crate.
+    #[expect(clippy::needless_pass_by_value, reason = "maps errors")]
+    pub(crate) fn unwritable(error: serde_json::Error) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
     /// 404.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)

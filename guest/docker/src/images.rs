@@ -22,6 +22,8 @@ pub(crate) use filters::until;
 pub(crate) use history::history;
 pub(crate) use import::{Import, has_archive, import, is_import};
 pub(crate) use inspect::{ZERO_TIME, inspect};
+#[cfg(test)]
+pub(crate) use list::show;
 pub(crate) use list::{Listing, list, send_list};
 pub(crate) use load::{Load, load};
 pub(crate) use pull::{Pull, pull};

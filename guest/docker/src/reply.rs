@@ -50,13 +50,17 @@ impl Reply {
     /// 500 if `value` is nothing JSON can hold, which would be a mistake in this crate.
     pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, Failure> {
         let mut body = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut body, value)
-            .map_err(|error| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        serde_json::to_writer(&mut body, value).map_err(Failure::unwritable)?;
         body.push(b'\n');
+        Ok(Self::json_text(body))
+    }
+
+    /// 200 with JSON that is written already.
+    pub(crate) fn json_text(body: Vec<u8>) -> Self {
         let mut reply = Self::empty(StatusCode::OK);
         reply.headers.insert(CONTENT_TYPE, json_type());
         reply.body = body;
-        Ok(reply)
+        reply
     }
 }
 

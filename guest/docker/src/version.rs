@@ -26,6 +26,11 @@ impl ApiVersion {
         self.0 >= minor
     }
 
+    /// The number after `1.`.
+    pub(crate) fn minor(self) -> u32 {
+        self.0
+    }
+
     /// Whether clients of this version read errors as plain text. From 1.24 on they are JSON.
     pub(crate) fn reads_plain_errors(self) -> bool {
         !self.at_least(24)

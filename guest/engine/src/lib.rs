@@ -28,6 +28,7 @@ mod push;
 mod registry;
 mod secret;
 mod settings;
+mod shown;
 mod store;
 mod transport;
 
@@ -48,6 +49,7 @@ pub use progress::{
 };
 pub use secret::Secret;
 pub use settings::{Mirror, Settings};
+pub use shown::Shown;
 pub use store::{
     Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Stage, Store, Target,
     Verdict,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use strata_oci::{Descriptor, Digest, ImageConfig, Labels, Platform};
 
-use crate::Secret;
+use crate::{Secret, Shown};
 
 /// Credentials for one registry.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
@@ -129,6 +129,8 @@ pub struct ImageSummary {
     pub manifests: Vec<ManifestSummary>,
     /// Why the image cannot be read, or not all of it, for people.
     pub damaged: Option<Rc<str>>,
+    /// What a face made of it.
+    pub shown: Shown,
 }
 
 /// Where the labels of a listed image are.

@@ -64,12 +64,40 @@ pub(crate) async fn list<O: Operations>(
     if images.iter().any(heavy) {
         return Ok(Answer::Stream(Stream::List(Listing { images, version })));
     }
-    let entries = images.iter().map(|image| match &image.labels {
-        Listed::Here(labels) => Entry::new(image, Some(labels), version),
-        Listed::None | Listed::InConfig(_) => Entry::new(image, None, version),
-    });
-    let entries: Vec<Entry<'_>> = entries.collect();
-    Reply::json(&entries).map(Answer::Reply)
+    let mut body = Vec::with_capacity(images.len().saturating_mul(1024));
+    body.push(b'[');
+    for (position, image) in images.iter().enumerate() {
+        if position > 0 {
+            body.push(b',');
+        }
+        show(image, version, &mut body)?;
+    }
+    body.extend_from_slice(b"]\n");
+    Ok(Answer::Reply(Reply::json_text(body)))
+}
+
+/// Writes an entry, as it was written before if it was.
+pub(crate) fn show(
+    image: &ImageSummary,
+    version: ApiVersion,
+    body: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let form = version.minor();
+    if let Some(shown) = image.shown.get(form) {
+        body.extend_from_slice(&shown);
+        return Ok(());
+    }
+    let labels = match &image.labels {
+        Listed::Here(labels) => Some(labels.as_ref()),
+        Listed::None | Listed::InConfig(_) => None,
+    };
+    let start = body.len();
+    serde_json::to_writer(&mut *body, &Entry::new(image, labels, version))
+        .map_err(Failure::unwritable)?;
+    image
+        .shown
+        .keep(form, body.get(start..).unwrap_or_default());
+    Ok(())
 }
 
 /// Sends a listing image by image. `headers` are those of the 200 answer.

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use strata_engine::{Error, ImageSummary, Listed, ManifestKind, ManifestSummary};
+use strata_engine::{Error, ImageSummary, Listed, ManifestKind, ManifestSummary, Shown};
 use strata_oci::{Descriptor, Labels, media_type::OCI_MANIFEST};
 
 use super::{
     client::call,
     fake::{Fake, digest, last_call, linux},
 };
+use crate::{images::show, version::ApiVersion};
 
 fn summary() -> ImageSummary {
     ImageSummary {
@@ -24,6 +25,7 @@ fn summary() -> ImageSummary {
         containers: Some(2),
         parent: None,
         manifests: Vec::new(),
+        shown: Shown::default(),
     }
 }
 
@@ -229,4 +231,21 @@ fn a_list_passes_failures_on() {
         (client.code(), client.text()),
         (404, "{\"message\":\"No such image: x:latest\"}\n")
     );
+}
+
+#[test]
+fn what_is_kept_of_an_entry_is_what_each_version_is_shown() {
+    let image = summary();
+    let shown = |version| {
+        let mut body = Vec::new();
+        show(&image, ApiVersion::negotiate(version).unwrap(), &mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    };
+    for version in ["1.54", "1.54", "1.41", "1.41", "1.54"] {
+        let fresh = call(
+            &with_image(summary()),
+            &format!("GET /v{version}/images/json"),
+        );
+        assert_eq!(fresh.text(), format!("[{}]\n", shown(version)), "{version}");
+    }
 }

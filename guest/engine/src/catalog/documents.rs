@@ -1,6 +1,9 @@
 //! Manifests and indexes, several at once, and blobs small enough to be read whole.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use futures::stream::{self, StreamExt as _};
 use strata_oci::{
@@ -9,7 +12,7 @@ use strata_oci::{
     media_type::{self, Kind},
 };
 
-use super::{content::Content, walk::Walk, weight};
+use super::{content::Content, snapshot::Image, walk::Walk, weight};
 use crate::{Engine, Error, Result, Store, Target, pace::Pace};
 
 /// Small blobs read at the same time: enough to keep the store's threads busy,
@@ -92,6 +95,45 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(documents)
     }
 
+    /// The digests of the documents that are here of each of these images, parents first. An image whose documents
+    /// are too heavy to be looked at has none.
+    ///
+    /// # Errors
+    /// As the store's `stat_all`.
+    pub(crate) async fn documents_of(&self, images: &[&Image]) -> Result<Vec<Vec<Digest>>> {
+        if let Some(here) = self.documents_here(images).await? {
+            return Ok(images.iter().map(|image| in_order(image, &here)).collect());
+        }
+        let mut all = Vec::with_capacity(images.len());
+        for image in images {
+            let here = self.documents_here(&[image]).await?.unwrap_or_default();
+            all.push(in_order(image, &here));
+        }
+        Ok(all)
+    }
+
+    /// The documents that are here of some images; `None` if they are too heavy together.
+    async fn documents_here(
+        &self,
+        images: &[&Image],
+    ) -> Result<Option<HashMap<Digest, Rc<Document>>>> {
+        let mut here = HashMap::new();
+        let mut weight = 0_usize;
+        let mut walk = Walk::new(Rc::default(), images.iter().map(|image| &image.target));
+        while let Some(visited) = self.advance(&mut walk).await? {
+            for it in visited {
+                if let Content::Document(document) = it.content {
+                    weight = weight.saturating_add(weight::document(&document));
+                    here.insert(it.digest, document);
+                }
+            }
+            if weight > DOCUMENTS_WEIGHT {
+                return Ok(None);
+            }
+        }
+        Ok(Some(here))
+    }
+
     /// Shows `see` the manifests and indexes among blobs, one by one. The store is asked only
     /// about those it was never asked about.
     ///
@@ -167,6 +209,23 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         self.store.stat_all(digests, None).await
     }
+}
+
+/// What of `here` an image consists of, parents first.
+fn in_order(image: &Image, here: &HashMap<Digest, Rc<Document>>) -> Vec<Digest> {
+    let mut order = Vec::new();
+    let mut seen = HashSet::new();
+    let mut stack = vec![&image.target.digest];
+    while let Some(digest) = stack.pop() {
+        let Some(document) = here.get(digest).filter(|_| seen.insert(digest)) else {
+            continue;
+        };
+        order.push(digest.clone());
+        if let Document::Index(index) = document.as_ref() {
+            stack.extend(index.manifests.iter().rev().map(|child| &child.digest));
+        }
+    }
+    order
 }
 
 /// Blobs with their sizes, in parts of few bytes; a larger blob is a part.

@@ -94,6 +94,22 @@ impl References {
 }
 
 impl Selection<'_> {
+    /// Whether every name of every image passes.
+    pub(crate) fn admits_every_name(&self) -> bool {
+        let Filters {
+            dangling,
+            until,
+            references,
+            ..
+        } = self.filters;
+        dangling.is_none() && until.is_none() && references.is_empty()
+    }
+
+    /// Whether every image passes as a whole.
+    pub(crate) fn admits_every_image(&self) -> bool {
+        self.labels.is_empty() && self.before.is_none() && self.since.is_none()
+    }
+
     /// Whether this name of the image passes. `dangling` says whether the image is.
     pub(crate) fn admits_name(&self, dangling: bool, name: &ImageName) -> bool {
         let filters = self.filters;
@@ -177,6 +193,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// # Errors
     /// [`Error::Cancelled`] only.
     pub(crate) async fn admits(&self, selection: &Selection<'_>, view: &View) -> Result<bool> {
+        if selection.admits_every_image() {
+            return Ok(true);
+        }
         if !selection.admits_age(view) {
             return Ok(false);
         }

@@ -56,6 +56,8 @@ pub(crate) struct Image {
     pub(crate) target: Target,
     /// At least one, in name order.
     pub(crate) names: Vec<Rc<ImageName>>,
+    /// Whether it has no name people could use.
+    pub(crate) is_dangling: bool,
     /// Where what was here when last looked at is kept; see [`Engine::view`].
     pub(super) shelf: Rc<Shelf>,
 }
@@ -106,11 +108,6 @@ impl ImageName {
 }
 
 impl Image {
-    /// Whether it has no name people could use.
-    pub(crate) fn is_dangling(&self) -> bool {
-        self.names.iter().all(|name| name.is_dangling())
-    }
-
     /// The names people know.
     pub(crate) fn known_names(&self) -> impl Iterator<Item = &Rc<ImageName>> {
         self.names.iter().filter(|name| !name.is_dangling())
@@ -167,6 +164,7 @@ impl Snapshot {
             roots.push(target.clone());
             images.push(Image {
                 target,
+                is_dangling: names.iter().all(|name| name.is_dangling()),
                 names,
                 shelf: shelf.clone(),
             });

@@ -90,15 +90,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let selection = self.selection(&snapshot, &filters).await?;
             let mut losses = Vec::new();
             for images in Self::together(&snapshot.images) {
-                let images: Vec<&Image> = images.iter().collect();
-                for (image, kept) in images.iter().zip(self.kept(&images).await?) {
-                    let names = unneeded(&snapshot, &selection, image);
+                let mut losing = Vec::new();
+                for image in images {
                     pace.steps(image.names.len()).await;
-                    if !names.is_empty() && self.admits(&selection, &kept.view).await? {
-                        let documents = kept.view.documents.clone();
-                        losses.push(Loss { names, documents });
+                    let names = unneeded(&snapshot, &selection, image);
+                    if !names.is_empty() {
+                        losing.push((image, names));
                     }
                 }
+                losses.extend(self.losses(&selection, losing).await?);
             }
             let names = losses.iter().flat_map(|loss| &loss.names);
             let changes: Vec<_> = names.map(|name| remove_name(name)).collect();
@@ -111,13 +111,37 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         Err(too_busy())
     }
+
+    /// What images lose that would lose these names, if the filters admit them. Their configs are read only if
+    /// the filters ask for what is in them.
+    async fn losses(
+        &self,
+        selection: &Selection<'_>,
+        losing: Vec<(&Image, Vec<Rc<ImageName>>)>,
+    ) -> Result<Vec<Loss>> {
+        let (images, names): (Vec<&Image>, Vec<_>) = losing.into_iter().unzip();
+        let mut losses = Vec::with_capacity(names.len());
+        if selection.admits_every_image() {
+            let documents = self.documents_of(&images).await?.into_iter();
+            let loss = |(names, documents)| Loss { names, documents };
+            losses.extend(names.into_iter().zip(documents).map(loss));
+        } else {
+            for (names, kept) in names.into_iter().zip(self.kept(&images).await?) {
+                if self.admits(selection, &kept.view).await? {
+                    let documents = kept.view.documents.clone();
+                    losses.push(Loss { names, documents });
+                }
+            }
+        }
+        Ok(losses)
+    }
 }
 
 /// The names of an image that pass the filters and that no container needs.
 fn unneeded(snapshot: &Snapshot, selection: &Selection<'_>, image: &Image) -> Vec<Rc<ImageName>> {
     let containers = snapshot.containers_using(&image.target.digest);
     let needed = needed_names(image, containers);
-    let dangling = image.is_dangling();
+    let dangling = image.is_dangling;
     let names = image.names.iter().filter(|name| {
         !needed.contains(name.record.name.as_str()) && selection.admits_name(dangling, name)
     });

@@ -150,7 +150,7 @@ fn plan(found: &Found, options: &RemoveOptions) -> Result<Plan> {
 /// Every name; a dangling one counts only if it is all there is.
 fn every_name(found: &Found) -> Result<Vec<Rc<ImageName>>> {
     let image = found.image()?;
-    if image.is_dangling() {
+    if image.is_dangling {
         return Ok(image.names.clone());
     }
     Ok(image.known_names().cloned().collect())
@@ -163,7 +163,7 @@ fn changes(found: &Found, plan: &Plan) -> Result<Vec<Change>> {
     match plan.then {
         Fate::Named => {}
         Fate::Dangling => changes.extend(plan.untag.first().map(|name| set_dangling(name))),
-        Fate::Deleted if image.is_dangling() => {}
+        Fate::Deleted if image.is_dangling => {}
         Fate::Deleted => {
             // A dangling name beside others is a leftover; it must not keep the image.
             let leftovers = image.names.iter().filter(|name| name.is_dangling());

@@ -10,7 +10,7 @@ use strata_oci::{Digest, Document};
 
 use super::{View, compose::Material};
 use crate::{
-    Engine, ImageSummary, Result, Store,
+    Engine, ImageSummary, Result, Shown, Store,
     catalog::{
         Image,
         cache::Bounded,
@@ -113,7 +113,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     view: Rc::new(view),
                     summary: RefCell::default(),
                 });
-                let weight = new.view.weight() + image.names.len() * NAME;
+                let weight = new.view.weight() + image.names.len() * NAME + Shown::MOST;
                 let mut views = image.shelf.views.borrow_mut();
                 views.insert(image.target.digest.clone(), new.clone(), weight);
                 drop(views);

@@ -213,7 +213,11 @@ pub(crate) fn lift(inner: &Inner, digest: &Digest) {
         database::advance(transaction, false)
     });
     match lifted {
-        Ok(_) => refresh(inner),
+        Ok(_) => {
+            refresh(inner);
+            // What it is uncompressed may be waited for.
+            inner.facts.wake();
+        }
         // Its file is another one now, or verified once more next time.
         Err(error) => tracing::debug!(%digest, %error, "the mark of a repaired blob stays"),
     }

@@ -85,6 +85,11 @@ fn decompress_within(
     )))
 }
 
+/// Whether what begins so, up to the first 512 bytes, is passed through.
+pub(crate) fn is_plain(head: &[u8]) -> bool {
+    Compression::of(head) == Compression::None
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Compression {
     None,

@@ -220,7 +220,7 @@ pub(crate) fn run(inner: &Inner) {
 
 /// Works off the queue. False if another process is doing so.
 fn check_pending(inner: &Inner) -> Result<bool, Error> {
-    let mut locked = None;
+    let (mut locked, mut damaged) = (None, None);
     loop {
         if !inner.facts.wait_idle(inner) {
             return Ok(true);
@@ -246,16 +246,18 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
                 }
             }
         }
-        let computed = inner.layout.open_blob(&digest).and_then(|(file, _)| {
-            compute::compute(&digest, file, &mut || inner.facts.wait_idle(inner))
-        });
-        match computed {
+        match compute::compute(inner, &digest, &mut || inner.facts.wait_idle(inner)) {
             Ok(Some(facts)) => {
                 inner
                     .database
                     .write(|transaction, _| keep(transaction, &digest, &facts))?;
             }
             Ok(None) => return Ok(true),
+            // Its turn comes when it is replaced. Where its mark is not kept, that is later.
+            Err(Error::Damaged { .. }) if damaged.as_ref() != Some(&digest) => {
+                damaged = Some(digest);
+            }
+            Err(Error::Damaged { .. }) => return Ok(false),
             Err(error @ (Error::NotFound(_) | Error::Invalid(_))) => {
                 if !matches!(error, Error::NotFound(_)) {
                     tracing::error!(layer = %digest, %error, "a layer cannot be checked");
@@ -276,7 +278,10 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
 fn next_pending(inner: &Inner) -> Result<Option<Digest>, Error> {
     let digest: Option<String> = inner.database.read(|connection, _| {
         Ok(connection
-            .prepare_cached("SELECT digest FROM checks WHERE state = 'pending' LIMIT 1")?
+            .prepare_cached(
+                "SELECT digest FROM checks WHERE state = 'pending' AND digest NOT IN
+                     (SELECT digest FROM damage) LIMIT 1",
+            )?
             .query_row([], |row| row.get(0))
             .optional()?)
     })?;

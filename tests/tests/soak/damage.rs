@@ -11,7 +11,11 @@ use strata_tests::store;
 impl Worker {
     /// Damages a blob of an image and mends it.
     pub(crate) async fn damage(&mut self) -> Result<()> {
-        let at = self.some_known();
+        // Every other time before its layers were unpacked for the first time.
+        let at = match self.dice.below(2) {
+            0 => self.publish(100_000).await?,
+            _ => self.some_known(),
+        };
         let name = self.known[at].reference.clone();
         if self.model.image(&name).is_none() && !self.pulls(at).await? {
             return Ok(());

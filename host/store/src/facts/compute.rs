@@ -1,54 +1,130 @@
 //! Computes the facts of a layer: decompresses it, only to hash and count.
+//!
+//! What was read is hashed as well: facts are about the bytes a digest names, not about what a disk
+//! made of them.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Arc, Mutex};
 
-use crate::decompress::decompress;
+use crate::decompress::{decompress, is_plain};
 use crate::digest::Hasher;
 use crate::facts::LayerFacts;
-use crate::{Algorithm, Digest, Error};
+use crate::open::Inner;
+use crate::sync::lock;
+use crate::{Algorithm, Digest, Error, verify};
 
 /// Uncompressed bytes hashed at once.
 const OUTPUT: usize = 256 * 1024;
+/// Bytes that show how a layer is compressed.
+const HEAD: usize = 512;
 
 /// Computes the facts of a layer. `go_on` is asked every 256 KiB; `None` if it said no.
 ///
-/// [`Error::Invalid`] if the layer does not decompress or exceeds a bound.
+/// [`Error::Damaged`] if the blob has another digest; it is marked. [`Error::Invalid`] if the layer
+/// does not decompress or exceeds a bound.
 pub(super) fn compute(
+    inner: &Inner,
+    digest: &Digest,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<LayerFacts>, Error> {
+    let (file, stamp) = inner.layout.open_blob(digest)?;
+    let Some(layer) = read(digest, file, go_on)? else {
+        return Ok(None);
+    };
+    if layer.digest != *digest {
+        return Err(Error::Damaged {
+            reason: verify::found(inner, digest, stamp, &layer.digest),
+            digest: digest.clone(),
+        });
+    }
+    layer.facts.map(Some)
+}
+
+/// A layer that was read to its end.
+struct Layer {
+    /// What was to be learned, or why it does not decompress.
+    facts: Result<LayerFacts, Error>,
+    /// Of its bytes as they are in the file.
+    digest: Digest,
+}
+
+/// Reads the layer in `file`, which should be that of `digest`.
+fn read(
     digest: &Digest,
     file: File,
     go_on: &mut dyn FnMut() -> bool,
-) -> Result<Option<LayerFacts>, Error> {
-    let mut reader = decompress(file)?;
+) -> Result<Option<Layer>, Error> {
+    let doing = || format!("reading {digest}");
+    let mut head = [0; HEAD];
+    let length = file
+        .read_at(&mut head, 0)
+        .map_err(|error| Error::io(doing(), error))?;
+    // Then the digest of what comes out is that of what goes in.
+    let is_both =
+        digest.algorithm() == Algorithm::Sha256 && is_plain(head.get(..length).unwrap_or(&head));
+    let source = Source(Arc::new(Mutex::new((
+        file,
+        (!is_both).then(|| Hasher::new(digest.algorithm())),
+    ))));
+    let mut reader = decompress(source.clone())?;
     let mut buffer = vec![0; OUTPUT];
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut size = 0;
+    let mut broken = None;
     while go_on() {
         // Filled, as decoders return little at a time.
         let mut length = 0;
-        while length < buffer.len() {
+        // A layer that does not decompress may be one that is damaged: its end tells.
+        while length < buffer.len() && broken.is_none() {
             match reader.read(&mut buffer[length..]) {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(match Error::io(format!("reading {digest}"), error) {
-                        Error::Invalid(text) => Error::Invalid(format!("layer {digest}: {text}")),
-                        other => other,
-                    });
-                }
+                Err(error) => match Error::io(doing(), error) {
+                    Error::Invalid(text) => {
+                        broken = Some(Error::Invalid(format!("layer {digest}: {text}")));
+                    }
+                    other => return Err(other),
+                },
             }
         }
-        if length == 0 {
-            return Ok(Some(LayerFacts {
-                diff_id: hasher.finish(),
-                size,
-            }));
+        if broken.is_none() && length > 0 {
+            size += length as u64;
+            hasher.update(&buffer[..length]);
+            continue;
         }
-        size += length as u64;
-        hasher.update(&buffer[..length]);
+        // What no decoder wanted is part of the blob all the same.
+        match source.clone().read(&mut buffer) {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io(doing(), error)),
+        }
+        let diff_id = hasher.finish();
+        let actual = lock(&source.0).1.take().map(Hasher::finish);
+        return Ok(Some(Layer {
+            digest: actual.unwrap_or_else(|| diff_id.clone()),
+            facts: broken.map_or(Ok(LayerFacts { diff_id, size }), Err),
+        }));
     }
     Ok(None)
+}
+
+/// A file that is hashed while it is read, by whoever reads it.
+#[derive(Clone)]
+struct Source(Arc<Mutex<(File, Option<Hasher>)>>);
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut source = lock(&self.0);
+        let read = source.0.read(buffer)?;
+        if let (Some(hasher), Some(bytes)) = (&mut source.1, buffer.get(..read)) {
+            hasher.update(bytes);
+        }
+        Ok(read)
+    }
 }
 
 #[cfg(test)]
@@ -69,8 +145,8 @@ mod tests {
             turns += 1;
             turns < 3
         };
-        let stopped = compute(&Digest::of(b""), file, &mut go_on).unwrap();
-        assert_eq!(stopped, None);
+        let stopped = read(&Digest::of(b""), file, &mut go_on).unwrap();
+        assert!(stopped.is_none());
         assert_eq!(turns, 3);
     }
 }

@@ -80,8 +80,7 @@ async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFa
     let waited_for = Arc::downgrade(&waiting);
     let computed = blocking(move || {
         let _permit = permit;
-        let (file, _) = inner.layout.open_blob(&digest)?;
-        let facts = compute::compute(&digest, file, &mut || waited_for.strong_count() > 0)?
+        let facts = compute::compute(&inner, &digest, &mut || waited_for.strong_count() > 0)?
             .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
         if !inner.writable {
             return Ok(facts);

@@ -177,3 +177,86 @@ async fn many_who_ask_at_once_get_the_same_answer() {
         assert_eq!(task.await.unwrap(), facts_of(&plain));
     }
 }
+
+/// What a disk may make of these bytes.
+fn harmed(bytes: &[u8]) -> [Vec<u8>; 3] {
+    let mut flipped = bytes.to_vec();
+    flipped[bytes.len() / 2] ^= 1;
+    let mut longer = bytes.to_vec();
+    longer.push(0);
+    [flipped, bytes[..bytes.len() - 3].to_vec(), longer]
+}
+
+#[tokio::test]
+async fn a_damaged_layer_has_no_facts_until_it_is_replaced() {
+    let plain = noise(300_000);
+    for whole in [
+        plain.clone(),
+        gzip(&plain),
+        zstd::encode_all(&plain[..], 1).unwrap(),
+    ] {
+        for bytes in harmed(&whole) {
+            let f = Fixture::new();
+            let digest = f.blob(&whole).await;
+            std::fs::write(f.file(&digest), bytes).unwrap();
+            let result = f.store.layer_facts(&digest).await;
+            assert!(matches!(result, Err(Error::Damaged { .. })), "{result:?}");
+            assert_eq!(f.store.known_layer_facts(&digest).await.unwrap(), None);
+            assert_eq!(f.store.damaged().await.unwrap().len(), 1);
+            f.blob(&whole).await;
+            assert_eq!(
+                f.store.layer_facts(&digest).await.unwrap(),
+                facts_of(&plain)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_promise_about_a_damaged_layer_is_checked_once_it_is_replaced() {
+    let plain = noise(100_000);
+    let whole = gzip(&plain);
+    for bytes in harmed(&whole) {
+        let directory = tempfile::tempdir().unwrap();
+        let quiet = strata_store::Options {
+            background_checks: false,
+            ..Default::default()
+        };
+        let store = strata_store::Store::open(directory.path(), quiet).unwrap();
+        let digest = super::blob(&store, &whole).await;
+        let other = super::blob(&store, &gzip(b"other")).await;
+        let promises = [
+            (digest.clone(), Digest::of(&plain)),
+            (other.clone(), Digest::of(b"other")),
+        ];
+        store.expect_diff_ids(&promises).await.unwrap();
+        drop(store);
+        let file = directory.path().join("blobs/sha256").join(digest.hex());
+        std::fs::write(file, bytes).unwrap();
+        let f = Fixture {
+            store: super::open(&directory),
+            directory,
+        };
+        until(async || f.store.damaged().await.unwrap().len() == 1).await;
+        // It holds up no other.
+        until(async || f.store.known_layer_facts(&other).await.unwrap().is_some()).await;
+        assert_eq!(f.store.known_layer_facts(&digest).await.unwrap(), None);
+        f.blob(&whole).await;
+        until(async || f.store.known_layer_facts(&digest).await.unwrap().is_some()).await;
+        assert_eq!(
+            f.store.layer_facts(&digest).await.unwrap(),
+            facts_of(&plain)
+        );
+    }
+}
+
+/// Waits for a condition.
+async fn until(condition: impl AsyncFn() -> bool) {
+    for _ in 0..2000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the condition never held");
+}

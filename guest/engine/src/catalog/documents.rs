@@ -95,8 +95,8 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(documents)
     }
 
-    /// The digests of the documents that are here of each of these images, parents first. An image whose documents
-    /// are too heavy to be looked at has none.
+    /// The digests of the documents of each of these images, parents first: those that are here, and the root. Only
+    /// indexes are read. An image whose documents are too heavy to be looked at has only its root.
     ///
     /// # Errors
     /// As the store's `stat_all`.
@@ -119,7 +119,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ) -> Result<Option<HashMap<Digest, Rc<Document>>>> {
         let mut here = HashMap::new();
         let mut weight = 0_usize;
-        let mut walk = Walk::new(Rc::default(), images.iter().map(|image| &image.target));
+        let targets = images.iter().map(|image| &image.target);
+        let indexes =
+            targets.filter(|target| media_type::kind(&target.media_type) != Kind::Manifest);
+        let mut walk = Walk::new(Rc::default(), indexes);
         while let Some(visited) = self.advance(&mut walk).await? {
             for it in visited {
                 if let Content::Document(document) = it.content {
@@ -217,11 +220,13 @@ fn in_order(image: &Image, here: &HashMap<Digest, Rc<Document>>) -> Vec<Digest> 
     let mut seen = HashSet::new();
     let mut stack = vec![&image.target.digest];
     while let Some(digest) = stack.pop() {
-        let Some(document) = here.get(digest).filter(|_| seen.insert(digest)) else {
+        let document = here.get(digest);
+        let is_root = *digest == image.target.digest;
+        if (document.is_none() && !is_root) || !seen.insert(digest) {
             continue;
-        };
+        }
         order.push(digest.clone());
-        if let Document::Index(index) = document.as_ref() {
+        if let Some(Document::Index(index)) = document.map(Rc::as_ref) {
             stack.extend(index.manifests.iter().rev().map(|child| &child.digest));
         }
     }

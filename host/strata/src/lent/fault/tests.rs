@@ -5,6 +5,8 @@
 //! and without a new engine, nothing may be locked, leased or half-written.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod sharing;
+
 use std::{
     io,
     pin::pin,

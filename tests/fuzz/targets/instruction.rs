@@ -1,5 +1,6 @@
 //! Fuzz target: `--change` instructions applied to a config.
 #![no_main]
+#![allow(clippy::expect_used, reason = "a fault is a panic")]
 
 use libfuzzer_sys::fuzz_target;
 use strata_oci::{config::ContainerConfig, instruction};

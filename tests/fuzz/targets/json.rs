@@ -1,5 +1,6 @@
 //! Fuzz target: the reader of JSON, beside `serde_json` where both mean the same.
 #![no_main]
+#![allow(clippy::expect_used, reason = "a fault is a panic")]
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

@@ -5,6 +5,7 @@
 //! container `box`. Whatever is asked, each answer ends, is well-formed, blames nobody else for what the client did, and
 //! leaves nothing held; and afterwards everything can still be listed and removed.
 #![no_main]
+#![allow(clippy::expect_used, reason = "a fault is a panic")]
 
 mod answer;
 mod client;
@@ -43,4 +44,5 @@ fuzz_target!(|input: &[u8]| {
         let answer = world.send(request);
         assert_eq!(answer.code(), 200, "{line}: {:?}", answer.text());
     }
+    assert!(world.store.is_empty(), "blobs stay");
 });

@@ -103,7 +103,7 @@ fn message(bytes: &[u8]) -> Option<(&str, HeaderMap, Vec<u8>)> {
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = std::str::from_utf8(lines.next()?).ok()?;
     let mut headers = HeaderMap::new();
-    for line in lines {
+    for line in lines.filter(|line| !line.is_empty()) {
         let at = line.iter().position(|byte| *byte == b':')?;
         let name = HeaderName::from_bytes(&line[..at]).ok()?;
         headers.append(

@@ -37,12 +37,16 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let kept = self.kept(&images).await?;
             for (image, kept) in images.into_iter().zip(kept) {
                 // The usual case, in which nothing of the image need be looked at.
-                if selection.admits_every_name()
+                let is_usual = selection.admits_every_name()
                     && selection.admits_every_image()
                     && !options.shared_size
-                    && !options.manifests
-                    && let Some(known) = kept.summary.borrow().clone()
-                {
+                    && !options.manifests;
+                // Not borrowed while others run: they may make it.
+                let known = match is_usual {
+                    true => kept.summary.borrow().clone(),
+                    false => None,
+                };
+                if let Some(known) = known {
                     pace.steps(1).await;
                     summaries.push(light(known, &mut labels));
                     continue;

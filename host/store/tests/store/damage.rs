@@ -48,7 +48,7 @@ async fn a_read_notices_damage_and_then_the_blob_is_not_here() {
             assert_eq!(f.stat(&digest, None).await.unwrap(), None);
             let both = [digest.clone(), other.clone()];
             assert_eq!(f.stat_all(&both, None).await.unwrap(), [None, Some(5)]);
-            assert_eq!(damaged(f).await, [digest.clone()]);
+            assert_eq!(damaged(f).await, std::slice::from_ref(&digest));
             let stream = f.open_blob(&digest);
             assert!(matches!(stream, Err(Error::Damaged { .. })), "{stream:?}");
             assert_eq!(f.blobs().await.unwrap().len(), 2);
@@ -263,7 +263,7 @@ async fn a_store_of_an_older_version_is_taken_as_it_is() {
     assert_eq!(f.images().await.len(), 1);
     spoil(&f, &digest);
     f.store.verify(&digest).await.unwrap();
-    assert_eq!(damaged(&f.store).await, [digest.clone()]);
+    assert_eq!(damaged(&f.store).await, std::slice::from_ref(&digest));
     let sources = f
         .store
         .note_source(std::slice::from_ref(&digest), "example.com/x");
@@ -292,7 +292,10 @@ async fn sources_are_kept_latest_first_until_the_blob_is_deleted() {
         assert!(matches!(refused, Err(Error::Invalid(_))), "{bad:?}");
     }
     let generation = f.store.generation().unwrap();
-    f.store.delete(&[a.clone()], generation).await.unwrap();
+    f.store
+        .delete(std::slice::from_ref(&a), generation)
+        .await
+        .unwrap();
     assert!(f.store.sources(&a).await.unwrap().is_empty());
     assert_eq!(f.store.sources(&b).await.unwrap().len(), 8);
 }

@@ -77,7 +77,10 @@ async fn it_goes_with_its_blob() {
         }
     }
     let generation = f.store.generation().unwrap();
-    f.store.delete(&[a.clone()], generation).await.unwrap();
+    f.store
+        .delete(std::slice::from_ref(&a), generation)
+        .await
+        .unwrap();
     assert!(!file(&f, "one", &a).exists() && !file(&f, "two", &a).exists());
     assert!(f.store.recall(&b, "one").await.unwrap().is_some());
     // Taken away by another program; and nothing is kept about what is not here.

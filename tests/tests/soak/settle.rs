@@ -23,11 +23,14 @@ pub(crate) async fn settle(
         worker.seat = Arc::clone(seat);
         worker.removes_what_is_spoiled().await?;
     }
-    // What is spoiled may have lost its name and be there all the same.
-    world
-        .command("strata prune", &["prune", "--force"])
-        .await?
-        .ok()?;
+    // What is spoiled may have lost its name and be there all the same. Another prune may just be ending.
+    let mut refused = String::new();
+    let pruned = until("a prune to be possible", async || {
+        let output = world.command("strata prune", &["prune", "--force"]).await;
+        let output = output.and_then(strata_tests::client::Output::ok);
+        output.map_err(|error| refused = format!("{error:#}")).ok()
+    });
+    pruned.await.context(refused)?;
     for worker in &mut *workers {
         let what = format!("worker {}", worker.number);
         worker.settles(last).await.context(what)?;

@@ -65,7 +65,9 @@ pub(crate) async fn prune<O: Operations>(operations: &O, query: &Query) -> Resul
 
 /// Removes a container; returns the bytes of what was changed in it.
 async fn remove_one<O: Operations>(operations: &O, id: &str) -> Result<u64, Error> {
-    let size = operations.container(id, false).await?.size_changed;
+    let container = operations.container(id, false).await;
+    // One that cannot be read goes all the same.
+    let size = container.map_or(0, |it| it.size_changed);
     operations.remove_container(id).await?;
     Ok(size)
 }

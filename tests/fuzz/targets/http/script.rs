@@ -1,7 +1,8 @@
 //! What an input says: messages, parted by a line `%%`.
 //!
 //! A message is a line, headers, an empty line and a body. `METHOD path` is a request; `HTTP status place` is what the web
-//! answers where `place` is part of the address, or next if there is no place. In both, `{d0}` to `{d9}` stand for the
+//! answers where `place` is part of the address, or next if there is no place; `HARM flip 3`, `cut` or `lose` is what a bad
+//! disk does to a blob before the requests that follow. In all, `{d0}` to `{d9}` stand for the
 //! digests of the first replies' bodies, `{s0}` to `{s9}` for their sizes, so that what names them stays right when they
 //! change. For the same reason the checksums of headers in a tar are made right.
 
@@ -30,10 +31,25 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
+/// What a bad disk does to a blob.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Harm {
+    Flip,
+    Cut,
+    Lose,
+}
+
+/// What happens next.
+pub(crate) enum Step {
+    Ask(Asked),
+    /// To the blob of this number.
+    Harm(Harm, usize),
+}
+
 /// An input.
 #[derive(Default)]
 pub(crate) struct Script {
-    pub(crate) requests: Vec<Asked>,
+    pub(crate) steps: Vec<Step>,
     pub(crate) replies: Vec<Reply>,
 }
 
@@ -47,8 +63,10 @@ impl Script {
             if let Some(reply) = reply(&message) {
                 known.push((Digest::sha256(&reply.body).to_string(), reply.body.len()));
                 script.replies.push(reply);
+            } else if let Some((harm, blob)) = harm(&message) {
+                script.steps.push(Step::Harm(harm, blob));
             } else {
-                script.requests.extend(request(&message));
+                script.steps.extend(request(&message).map(Step::Ask));
             }
         }
         script
@@ -127,6 +145,18 @@ pub(crate) fn request(bytes: &[u8]) -> Option<Asked> {
         headers,
         body,
     })
+}
+
+fn harm(bytes: &[u8]) -> Option<(Harm, usize)> {
+    let line = std::str::from_utf8(bytes).ok()?.lines().next()?;
+    let (harm, blob) = line.strip_prefix("HARM ")?.split_once(' ')?;
+    let harm = match harm {
+        "flip" => Harm::Flip,
+        "cut" => Harm::Cut,
+        "lose" => Harm::Lose,
+        _ => return None,
+    };
+    Some((harm, blob.parse().ok()?))
 }
 
 fn reply(bytes: &[u8]) -> Option<Reply> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use http::Method;
 use strata_docker::{HostFacts, Request, RequestBody, Serving, reads_body, respond, streams_body};
 use strata_engine::{
-    Engine, Mirror, Settings, Target,
+    Engine, Mirror, Settings, Store as _, Target,
     memory::{Bytes, Memory},
 };
 use strata_oci::{Digest, Platform};
@@ -13,7 +13,7 @@ use strata_oci::{Digest, Platform};
 use crate::{
     client::{self, Answer},
     clock::Ticking,
-    script::{self, Asked, Reply},
+    script::{self, Asked, Harm, Reply},
     web::Web,
 };
 
@@ -56,6 +56,23 @@ impl World {
         let created = world.send(script::request(create).expect("a request"));
         assert_eq!(created.code(), 201, "{}", created.text());
         world
+    }
+
+    /// Harms a blob, if there is any.
+    pub(crate) fn harm(&self, harm: Harm, blob: usize) {
+        let blobs = client::run(self.store.blobs()).and_then(Result::ok);
+        let blobs = blobs.unwrap_or_default();
+        let Some((digest, size)) = blobs.get(blob % blobs.len().max(1)) else {
+            return;
+        };
+        match harm {
+            Harm::Flip => self.store.damage(digest),
+            Harm::Cut => {
+                let half = usize::try_from(size / 2).unwrap_or_default();
+                self.store.truncate(digest, half);
+            }
+            Harm::Lose => self.store.lose(digest),
+        }
     }
 
     /// Sends a request as the component passes it on.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use strata_engine::ContainerSummary;
+use strata_engine::{ContainerSummary, Error};
 
 use super::{
     client::call,
@@ -82,6 +82,20 @@ fn a_prune_passes_over_what_is_gone_already() {
         (client.code(), client.text()),
         (200, "{\"ContainersDeleted\":null,\"SpaceReclaimed\":0}\n")
     );
+}
+
+#[test]
+fn a_prune_removes_what_cannot_be_read() {
+    let fake = Fake {
+        unreadable: Some(Error::Damaged("blob x has changed".into())),
+        ..with_container()
+    };
+    let pruned = json(&fake, "POST /containers/prune");
+    assert_eq!(
+        pruned["ContainersDeleted"].as_array().map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(pruned["SpaceReclaimed"], 0);
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn names_keep_their_slash_and_may_not_be_empty() {
         ("GET /containers//web/json", "container /web false"),
         (
             "DELETE /containers//web?force=1&v=1",
-            "container /web false",
+            "remove_container /web",
         ),
         ("GET /v1.41/containers/%2Fweb/json", "container /web false"),
     ] {

@@ -48,6 +48,8 @@ pub(super) struct Fake {
     pub(super) created: Created,
     pub(super) stat: PathStat,
     pub(super) changes: Vec<ChangedPath>,
+    /// What reading a container fails with.
+    pub(super) unreadable: Option<Error>,
     /// What everything without script fails with.
     pub(super) error: Option<Error>,
     pub(super) script: RefCell<VecDeque<Step>>,
@@ -122,6 +124,7 @@ impl Default for Fake {
                 link_target: String::new(),
             },
             changes: Vec::new(),
+            unreadable: None,
             error: None,
             script: RefCell::default(),
             calls: RefCell::default(),
@@ -265,12 +268,16 @@ impl Operations for Fake {
 
     async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
         let found = self.answer(format!("container {name} {size}"), &self.container)?;
+        if let Some(error) = &self.unreadable {
+            return Err(error.clone());
+        }
         found.ok_or_else(|| Error::NotFound(format!("No such container: {name}")))
     }
 
     async fn remove_container(&self, name: &str) -> Result<()> {
-        self.answer(format!("remove_container {name}"), &())?;
-        self.container(name, false).await.map(drop)
+        let found = self.answer(format!("remove_container {name}"), &self.container)?;
+        let found = found.map(drop);
+        found.ok_or_else(|| Error::NotFound(format!("No such container: {name}")))
     }
 
     async fn wait_removed(&self, id: &str) -> Result<()> {

@@ -176,12 +176,13 @@ fn fields(raw: &[u8], version: Version) -> Result<(HeaderMap, Vec<u8>), Refusal>
 fn judge_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let first = lengths.next();
+    // Go's bound, too.
     let is_number = |value: &HeaderValue| {
-        let digits = value.as_bytes();
-        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        let digits = value.to_str().unwrap_or_default();
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<i64>().is_ok()
     };
     if first.is_some_and(|first| !is_number(first) || lengths.any(|other| other != first)) {
-        return Err(malformed("its Content-Length is not one number"));
+        return Err(malformed("its Content-Length is not one number up to 2^63 - 1"));
     }
     let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back() else {
         return Ok(());

@@ -10,6 +10,9 @@ type Range = (u64, Option<u64>);
 
 /// Longest command shown, in characters.
 const MAX_COMMAND: usize = 120;
+/// How often `/proc/locks` is read: the kernel shows it page by page and counts lines, so that one is
+/// skipped when another before it goes meanwhile.
+const LOOKS: u32 = 5;
 /// Largest `/proc/locks` read, in bytes: thousands of locks.
 const MAX_LOCKS: u64 = 1 << 20;
 
@@ -27,27 +30,24 @@ pub(crate) fn of_byte(path: &Path, at: u64) -> String {
 }
 
 fn find(metadata: io::Result<Metadata>, is_it: impl Fn(&str, Range) -> bool) -> String {
-    let unknown = || "another process".to_owned();
-    let Ok(metadata) = metadata else {
-        return unknown();
-    };
+    let found = metadata.ok().and_then(|metadata| {
+        (0..LOOKS).find_map(|_| holder(&locks().ok()?, metadata.ino(), &is_it))
+    });
+    found.map_or_else(|| "another process".to_owned(), describe)
+}
+
+fn locks() -> io::Result<String> {
     let mut locks = String::new();
-    let read =
-        File::open("/proc/locks").and_then(|file| file.take(MAX_LOCKS).read_to_string(&mut locks));
-    if read.is_err() {
-        return unknown();
-    }
-    match holder(&locks, metadata.ino(), is_it) {
-        Some(process) => describe(process),
-        None => unknown(),
-    }
+    let file = File::open("/proc/locks")?;
+    file.take(MAX_LOCKS).read_to_string(&mut locks)?;
+    Ok(locks)
 }
 
 /// Finds the process in what `/proc/locks` says:
 /// `1: FLOCK  ADVISORY  WRITE 123 fd:01:4567 0 EOF`, and `1: -> …` for one that waits.
 ///
 /// Only the inode is compared: the device is another one than `stat` says on some file systems.
-fn holder(locks: &str, inode: u64, is_it: impl Fn(&str, Range) -> bool) -> Option<u32> {
+fn holder(locks: &str, inode: u64, is_it: &impl Fn(&str, Range) -> bool) -> Option<u32> {
     locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let &[_, kind, _, "WRITE", process, place, from, to] = fields.as_slice() else {
@@ -87,12 +87,12 @@ mod tests {
                      3: POSIX  ADVISORY  WRITE 14 fd:01:4567 120 121\n\
                      4: FLOCK  ADVISORY  WRITE 15 00:2a:4567 0 EOF\n\
                      5: what is this\n";
-        let flock = |inode| holder(locks, inode, |kind, _| kind == "FLOCK");
+        let flock = |inode| holder(locks, inode, &|kind: &str, _| kind == "FLOCK");
         assert_eq!(flock(4567), Some(15));
         assert_eq!(flock(4568), Some(12));
         assert_eq!(flock(1), None);
         let byte = |at| {
-            holder(locks, 4567, |kind, (from, to)| {
+            holder(locks, 4567, &|kind: &str, (from, to): Range| {
                 kind == "POSIX" && from <= at && to.is_none_or(|to| at <= to)
             })
         };

@@ -182,7 +182,9 @@ fn judge_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
         digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<i64>().is_ok()
     };
     if first.is_some_and(|first| !is_number(first) || lengths.any(|other| other != first)) {
-        return Err(malformed("its Content-Length is not one number up to 2^63 - 1"));
+        return Err(malformed(
+            "its Content-Length is not one number up to 2^63 - 1",
+        ));
     }
     let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back() else {
         return Ok(());

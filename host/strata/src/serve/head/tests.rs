@@ -78,8 +78,14 @@ fn what_cannot_be_read_is_refused_with_a_sentence() {
         (b"GET / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400),
+        (
+            b"GET / HTTP/1.1\r\nContent-Length: 9223372036854775808\r\n\r\n",
+            400,
+        ),
+        (
+            b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+            400,
+        ),
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n", 200),
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (

@@ -152,9 +152,13 @@ pub(crate) fn delete(
     let mut rest = digests;
     let result = loop {
         let start = deletion.removed.len();
-        let batch = reserve::spend(&inner.layout, || {
+        inner.leases.follow()?;
+        let mut batch = reserve::spend(&inner.layout, || {
             deletion.batch(inner, rest, start, generation)
         });
+        if matches!(batch, Err(Error::Locked(_))) && inner.leases.follow()? {
+            batch = deletion.batch(inner, rest, start, generation);
+        }
         derived::forget(&inner.layout, &deletion.removed[start..]);
         match batch {
             Ok(done) => rest = rest.get(done..).unwrap_or_default(),

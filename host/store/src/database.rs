@@ -276,6 +276,8 @@ pub(crate) fn configure(
 }
 
 /// Creates the tables in a new database, or checks that they are ours.
+///
+/// [`Error::Unsupported`] if they are of another version.
 pub(crate) fn create(connection: &mut Connection, schema: &str, version: i64) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -107,6 +107,38 @@ impl Error {
         }
     }
 
+    /// Whether a database's file is not what SQLite, or this program, wrote there.
+    pub(crate) fn is_broken(&self) -> bool {
+        use rusqlite::{Error as E, ErrorCode, ffi};
+        // What is missing, or there although it is made just now.
+        let is_schema = |text: &str| {
+            text.starts_with("no such ")
+                || text.ends_with(" already exists")
+                || text.contains(" has no column ")
+                || text.contains(" columns but ")
+        };
+        let Error::Database(source) = self else {
+            return false;
+        };
+        match source {
+            E::SqliteFailure(failure, text) => {
+                matches!(
+                    failure.code,
+                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
+                ) || failure.extended_code == ffi::SQLITE_IOERR_SHORT_READ
+                    || text.as_deref().is_some_and(is_schema)
+            }
+            E::SqlInputError { msg, .. } => is_schema(msg),
+            // Each query here has rows, or asks whether it has.
+            E::QueryReturnedNoRows
+            | E::FromSqlConversionFailure(..)
+            | E::IntegralValueOutOfRange(..)
+            | E::Utf8Error(..)
+            | E::InvalidColumnType(..) => true,
+            _ => false,
+        }
+    }
+
     /// The same error once more, for every caller that meets it.
     pub(crate) fn again(&self) -> Error {
         match self {

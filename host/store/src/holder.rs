@@ -61,7 +61,8 @@ fn holder(locks: &str, inode: u64, is_it: &impl Fn(&str, Range) -> bool) -> Opti
     })
 }
 
-fn describe(process: u32) -> String {
+/// A process, with its command.
+pub(crate) fn describe(process: u32) -> String {
     let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     let command: String = String::from_utf8_lossy(&command)
         .trim_end_matches('\0')

@@ -9,14 +9,14 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::damage::Stamp;
 use crate::error::Doing as _;
-use crate::{Algorithm, Digest, Error, Options, owner, trash};
+use crate::private::Private;
+use crate::{Algorithm, Digest, Error, Options, trash};
 
 const VERSION: &str = "1.0.0";
 
@@ -26,8 +26,7 @@ pub(crate) const OPENING: &str = "open.lock";
 /// A layout on disk.
 pub(crate) struct Layout {
     root: PathBuf,
-    /// How long to wait for a lock.
-    lock_timeout: Duration,
+    private: Private,
     /// `blobs/<alg>`, opened at first use: lookups relative to it are short and quick.
     directories: [OnceLock<OwnedFd>; Algorithm::ALL.len()],
 }
@@ -44,8 +43,8 @@ impl Layout {
         }
         let root = fs::canonicalize(root).doing(at)?;
         let layout = Layout {
+            private: Private::new(&root, options.lock_timeout),
             root,
-            lock_timeout: options.lock_timeout,
             directories: Default::default(),
         };
         let mut found = layout.check_version()?;
@@ -135,14 +134,7 @@ impl Layout {
     /// Waits for the lock `name` among all processes, though not for ever. It is held as long as the
     /// file is open.
     pub(crate) fn lock(&self, name: &str) -> Result<File, Error> {
-        let path = self.private(name);
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .doing(|| format!("opening {}", path.display()))?;
-        owner::wait_lock(&file, &path, self.lock_timeout)?;
-        Ok(file)
+        self.private.lock(name)
     }
 
     /// The store's directory, canonical.
@@ -152,7 +144,12 @@ impl Layout {
 
     /// A file or directory of our own, beside the layout.
     pub(crate) fn private(&self, name: &str) -> PathBuf {
-        self.root.join(".strata").join(name)
+        self.private.path(name)
+    }
+
+    /// The folder of our own, beside the layout.
+    pub(crate) fn place(&self) -> &Private {
+        &self.private
     }
 
     /// Partial downloads.
@@ -172,12 +169,12 @@ impl Layout {
 
     /// Damaged blobs that were moved away.
     pub(crate) fn quarantine(&self) -> PathBuf {
-        self.private("quarantine")
+        self.private.quarantine()
     }
 
     /// One locked file per process that uses the store.
     pub(crate) fn owners(&self) -> PathBuf {
-        self.private("owners")
+        self.private.owners()
     }
 
     /// Replaces a file of the layout atomically and durably. Callers see to it that only one does

@@ -9,11 +9,13 @@
 //! `leases.db` from reading the leases to unlinking the last file. Whoever protects either comes
 //! before, and is seen, or after, and sees the absence.
 
+mod file;
 mod handle;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
@@ -22,10 +24,12 @@ use rustix::fs::FallocateFlags;
 pub use handle::Lease;
 
 use crate::error::Doing as _;
-use crate::layout::Layout;
+use crate::layout::{Layout, OPENING};
 use crate::owner::{Dead, Owner, find_dead};
+use crate::private::Private;
 use crate::sync::lock;
 use crate::{Digest, Error, database, reserve};
+use file::Opened;
 
 /// Longest name of a lock in bytes; as long as the names of images they are made from.
 const MAX_LOCK_NAME: usize = 4096;
@@ -55,21 +59,33 @@ pub(crate) struct Leases {
 
 struct Shared {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    /// What changes with it in [`Own`] changes while this is locked, so that a file made anew gets
+    /// all of it.
+    opened: Mutex<Opened>,
+    /// A deletion found the file broken.
+    is_suspect: AtomicBool,
     owner: Owner,
-    owners: PathBuf,
+    private: Private,
+    busy_timeout: Duration,
 }
 
 /// This process's leases: what is protected already costs no SQL.
 #[derive(Default)]
 struct Own {
-    live: HashMap<u64, HashSet<Digest>>,
+    live: HashMap<u64, Held>,
     /// Released, but still in the database.
-    released: HashMap<u64, HashSet<Digest>>,
+    released: HashMap<u64, Held>,
     /// Whether somebody is about to take them out of it.
     settling: bool,
     /// Lease numbers of a read-only store.
     last: u64,
+}
+
+/// What a lease holds.
+#[derive(Default)]
+struct Held {
+    digests: HashSet<Digest>,
+    locks: Vec<String>,
 }
 
 impl Leases {
@@ -79,27 +95,27 @@ impl Leases {
         owner: Owner,
         busy_timeout: Duration,
     ) -> Result<Leases, Error> {
+        let private = layout.place().clone();
         let path = layout.private("leases.db");
         // Without a lease nothing is pruned.
-        let connection = reserve::spend(layout, || {
-            let mut connection = Connection::open(&path)?;
-            database::configure(&connection, busy_timeout, "NORMAL")?;
-            database::create(&mut connection, SCHEMA, 1)?;
-            Ok(connection)
+        let mut opened = reserve::spend(layout, || {
+            Opened::open(&private, &owner, busy_timeout, false)
         })?;
-        if let Err(error) = make_room(&connection, &path) {
+        if let Err(error) = make_room(&opened.connection, &path) {
             tracing::debug!(%error, "leases have no room of their own on a full disk");
+        }
+        // It holds nothing yet.
+        if let Err(error) = opened.account(&Own::default(), &owner) {
+            tracing::debug!(%error, "what this process holds is not accounted for yet");
         }
         let shared = Shared {
             path,
-            connection: Mutex::new(connection),
+            opened: Mutex::new(opened),
+            is_suspect: AtomicBool::new(false),
             owner,
-            owners: layout.owners(),
+            private,
+            busy_timeout,
         };
-        // Best effort: a full disk must not keep a store from opening.
-        if let Err(error) = shared.change(|transaction| shared.prune(transaction)) {
-            tracing::warn!(%error, "leases of dead processes stay for now");
-        }
         shared.sweep_owners();
         Ok(Leases {
             shared: Some(shared),
@@ -117,28 +133,33 @@ impl Leases {
 
     /// Starts a lease.
     fn acquire(&self) -> Result<u64, Error> {
-        let id = match &self.shared {
-            None => {
-                let mut own = lock(&self.own);
-                own.last += 1;
-                own.last
-            }
-            Some(shared) => shared.change(|transaction| {
+        let Some(shared) = &self.shared else {
+            let mut own = lock(&self.own);
+            own.last += 1;
+            let id = own.last;
+            own.live.insert(id, Held::default());
+            return Ok(id);
+        };
+        shared.change(
+            &self.own,
+            |transaction| {
                 drop(shared.prune(transaction)?);
                 transaction
                     .prepare_cached("INSERT INTO leases (owner) VALUES (?)")?
                     .execute([shared.owner.id()])?;
                 Ok(transaction.last_insert_rowid().cast_unsigned())
-            })?,
-        };
-        lock(&self.own).live.insert(id, HashSet::new());
-        Ok(id)
+            },
+            |own, id| {
+                own.live.insert(id, Held::default());
+                Ok(id)
+            },
+        )
     }
 
     /// Whether the lease is live and protects the digest already.
     pub(crate) fn protects(&self, lease: u64, digest: &Digest) -> Result<bool, Error> {
         match lock(&self.own).live.get(&lease) {
-            Some(protected) => Ok(self.shared.is_none() || protected.contains(digest)),
+            Some(held) => Ok(self.shared.is_none() || held.digests.contains(digest)),
             None => Err(unknown(lease)),
         }
     }
@@ -147,35 +168,37 @@ impl Leases {
     pub(crate) fn protect(&self, lease: u64, digests: &[Digest]) -> Result<(), Error> {
         let new: Vec<&Digest> = {
             let own = lock(&self.own);
-            let protected = own.live.get(&lease).ok_or_else(|| unknown(lease))?;
+            let held = own.live.get(&lease).ok_or_else(|| unknown(lease))?;
             digests
                 .iter()
-                .filter(|digest| !protected.contains(*digest))
+                .filter(|digest| !held.digests.contains(*digest))
                 .collect()
         };
         let Some(shared) = self.shared.as_ref().filter(|_| !new.is_empty()) else {
             return Ok(());
         };
-        shared.change(|transaction| {
-            let mut insert =
-                transaction.prepare_cached("INSERT OR IGNORE INTO protections VALUES (?, ?)")?;
-            for digest in &new {
-                insert.execute((lease.cast_signed(), digest.as_str()))?;
-            }
-            Ok(())
-        })?;
-        let mut own = lock(&self.own);
-        match own.live.get_mut(&lease) {
-            Some(protected) => {
-                protected.extend(new.into_iter().cloned());
+        shared.change(
+            &self.own,
+            |transaction| {
+                let mut insert = transaction
+                    .prepare_cached("INSERT OR IGNORE INTO protections VALUES (?, ?)")?;
+                for digest in &new {
+                    insert.execute((lease.cast_signed(), digest.as_str()))?;
+                }
                 Ok(())
-            }
-            None => {
-                // Released in between: the rows just written have to go, too.
-                own.released.entry(lease).or_default();
-                Err(unknown(lease))
-            }
-        }
+            },
+            |own, ()| match own.live.get_mut(&lease) {
+                Some(held) => {
+                    held.digests.extend(new.iter().copied().cloned());
+                    Ok(())
+                }
+                None => {
+                    // Released in between: the rows just written have to go, too.
+                    own.released.entry(lease).or_default();
+                    Err(unknown(lease))
+                }
+            },
+        )
     }
 
     /// Ends a lease at once for this process. True if [`Leases::settle_all`] has to be called, which
@@ -195,7 +218,7 @@ impl Leases {
     /// Removes from the database what was released, and what is released meanwhile.
     fn settle_all(&self) {
         loop {
-            let settled = self.settle();
+            let settled = self.settle(Shared::mend);
             let mut own = lock(&self.own);
             if settled.is_err() || own.released.is_empty() {
                 own.settling = false;
@@ -214,7 +237,7 @@ impl Leases {
     }
 
     /// Removes released leases from the database.
-    fn settle(&self) -> Result<(), Error> {
+    fn settle(&self, mend: Mend) -> Result<(), Error> {
         let Some(shared) = &self.shared else {
             return Ok(());
         };
@@ -222,18 +245,20 @@ impl Leases {
         if released.is_empty() {
             return Ok(());
         }
-        shared.change(|transaction| {
-            for &lease in &released {
-                forget(transaction, lease.cast_signed())?;
-            }
-            Ok(())
-        })?;
-        let mut own = lock(&self.own);
-        let settled: Vec<_> = released
-            .iter()
-            .map(|lease| own.released.remove(lease))
-            .collect();
-        drop(own);
+        let settled: Vec<_> = shared.change_or(
+            mend,
+            &self.own,
+            |transaction| {
+                for &lease in &released {
+                    forget(transaction, lease.cast_signed())?;
+                }
+                Ok(())
+            },
+            |own, ()| {
+                let settled = released.iter().map(|lease| own.released.remove(lease));
+                Ok(settled.collect())
+            },
+        )?;
         // Many digests, perhaps: nobody waits for this.
         drop(settled);
         Ok(())
@@ -253,8 +278,8 @@ impl Leases {
         let Some(shared) = &self.shared else {
             return Err(Error::ReadOnly(format!("{name} cannot be locked")));
         };
-        self.settle()?;
-        shared.change(|transaction| {
+        self.settle(Shared::mend)?;
+        let take = |transaction: &Transaction<'_>| {
             let holder = |transaction: &Transaction<'_>| -> Result<Option<i64>, Error> {
                 Ok(transaction
                     .prepare_cached(
@@ -271,12 +296,20 @@ impl Leases {
             match found {
                 Some(found) => Ok(found == lease.cast_signed()),
                 None => {
+                    // Somebody may have it who has not said so yet.
+                    shared.check_accounted(transaction)?;
                     transaction
                         .prepare_cached("INSERT OR REPLACE INTO locks VALUES (?, ?)")?
                         .execute((name, lease.cast_signed()))?;
                     Ok(true)
                 }
             }
+        };
+        shared.change(&self.own, take, |own, is_taken| {
+            if is_taken && let Some(held) = own.live.get_mut(&lease) {
+                held.locks.push(name.to_owned());
+            }
+            Ok(is_taken)
         })
     }
 
@@ -290,14 +323,38 @@ impl Leases {
         };
         // Best effort, as deleting must work on a full disk: what cannot be removed from the
         // database is left out below.
-        if let Err(error) = self.settle() {
+        // Nothing is mended here: whoever is being opened may wait for what this deletion holds.
+        if let Err(error) = self.settle(Shared::mend_later) {
             tracing::warn!(%error, "released leases stay in the database for now");
         }
-        if let Err(error) = shared.change(|transaction| shared.prune(transaction)) {
+        let pruned = shared.change_or(
+            Shared::mend_later,
+            &self.own,
+            |transaction| shared.prune(transaction),
+            |_, dead| Ok(dead),
+        );
+        if let Err(error) = pruned {
             tracing::warn!(%error, "leases of dead processes stay in the database for now");
         }
-        let mut connection = lock(&shared.connection);
-        let transaction = database::begin(&mut connection, &shared.path)?;
+        let mut opened = lock(&shared.opened);
+        let leased = self.leased(shared, &mut opened);
+        let (transaction, leased) = leased.map_err(|error| shared.later(error))?;
+        // Nothing was written, so the end of the transaction cannot fail.
+        let result = work(&leased);
+        drop(transaction);
+        result
+    }
+
+    /// Every leased digest, and the transaction in which nobody can protect more.
+    fn leased<'a>(
+        &self,
+        shared: &Shared,
+        opened: &'a mut Opened,
+    ) -> Result<(Transaction<'a>, HashSet<String>), Error> {
+        let identity = opened.identity();
+        let transaction = database::begin(&mut opened.connection, &shared.path)?;
+        identity.check(&shared.path)?;
+        shared.check_accounted(&transaction)?;
         let released: HashSet<u64> = lock(&self.own).released.keys().copied().collect();
         let mut leased = HashSet::new();
         {
@@ -311,62 +368,113 @@ impl Leases {
                 }
             }
         }
-        // Nothing was written, so the end of the transaction cannot fail.
-        work(&leased)
+        Ok((transaction, leased))
+    }
+
+    /// Notices that the file is another one now, and mends it if a deletion found it broken. True if
+    /// there was something to do. Costs microseconds otherwise.
+    pub(crate) fn follow(&self) -> Result<bool, Error> {
+        let Some(shared) = &self.shared else {
+            return Ok(false);
+        };
+        let mut opened = lock(&shared.opened);
+        let is_suspect = shared.is_suspect.swap(false, Ordering::AcqRel);
+        let looked = opened.check(&shared.path, &shared.owner);
+        let why = match looked {
+            Ok(()) if !is_suspect => return Ok(false),
+            Ok(()) => Error::Locked("it was found broken".into()),
+            Err(error) if error.is_broken() => error,
+            Err(error) => return Err(error),
+        };
+        shared.mend(&mut opened, &self.own, why)?;
+        Ok(true)
     }
 }
 
+/// What is done about a broken file.
+type Mend = fn(&Shared, &mut Opened, &Mutex<Own>, Error) -> Result<(), Error>;
+
 impl Shared {
-    fn change<T>(
+    /// Changes the database, and then what is known of it here.
+    fn change<T, R>(
         &self,
-        mut work: impl FnMut(&Transaction<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let mut connection = lock(&self.connection);
-        let mut attempt = |connection: &mut Connection| {
-            let transaction = database::begin(connection, &self.path)?;
-            let result = work(&transaction)?;
-            transaction.commit()?;
-            Ok(result)
-        };
-        match attempt(&mut connection) {
-            Err(Error::NoSpace(_)) => {
-                // The log begins again where it has room: see `make_room`.
-                checkpoint(&connection)?;
-                attempt(&mut connection)
-            }
-            result => result,
-        }
+        own: &Mutex<Own>,
+        work: impl FnMut(&Transaction<'_>) -> Result<T, Error>,
+        then: impl FnOnce(&mut Own, T) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        self.change_or(Shared::mend, own, work, then)
     }
 
-    /// Drops what dead owners left. Keep the result until the transaction is committed: with it go
-    /// the owners' files.
-    fn prune(&self, transaction: &Transaction<'_>) -> Result<Vec<Dead>, Error> {
-        let mut dead = Vec::new();
-        let owners: Vec<String> = {
-            let mut query =
-                transaction.prepare_cached("SELECT DISTINCT owner FROM leases WHERE owner != ?")?;
-            let rows = query.query_map([self.owner.id()], |row| row.get(0))?;
-            rows.collect::<Result<_, _>>()?
-        };
-        for owner in owners {
-            let Some(proof) = find_dead(&self.owners, &owner) else {
-                continue;
-            };
-            let mut query = transaction.prepare_cached("SELECT id FROM leases WHERE owner = ?")?;
-            let leases: Vec<i64> = query
-                .query_map([&owner], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            for lease in leases {
-                forget(transaction, lease)?;
+    fn change_or<T, R>(
+        &self,
+        mend: Mend,
+        own: &Mutex<Own>,
+        mut work: impl FnMut(&Transaction<'_>) -> Result<T, Error>,
+        then: impl FnOnce(&mut Own, T) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let mut opened = lock(&self.opened);
+        let changed = match self.attempt(&mut opened, &mut work) {
+            Err(Error::NoSpace(_)) => {
+                // The log begins again where it has room: see `make_room`.
+                checkpoint(&opened.connection)?;
+                self.attempt(&mut opened, &mut work)?
             }
-            dead.push(proof);
+            Err(error) if error.is_broken() => {
+                mend(self, &mut opened, own, error)?;
+                self.attempt(&mut opened, &mut work)?
+            }
+            result => result?,
+        };
+        then(&mut lock(own), changed)
+    }
+
+    fn attempt<T>(
+        &self,
+        opened: &mut Opened,
+        work: &mut impl FnMut(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let identity = opened.identity();
+        let transaction = database::begin(&mut opened.connection, &self.path)?;
+        identity.check(&self.path)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Opens the file again, which is another one now, or broken and made anew.
+    fn mend(&self, opened: &mut Opened, own: &Mutex<Own>, why: Error) -> Result<(), Error> {
+        tracing::debug!(%why, "leases are said again");
+        let _locked = self.private.lock(OPENING)?;
+        let mut anew = Opened::open(&self.private, &self.owner, self.busy_timeout, true)?;
+        anew.account(&lock(own), &self.owner)?;
+        *opened = anew;
+        Ok(())
+    }
+
+    fn mend_later(&self, _: &mut Opened, _: &Mutex<Own>, why: Error) -> Result<(), Error> {
+        Err(self.later(why))
+    }
+
+    /// Leaves it to [`Leases::follow`] to mend the file.
+    fn later(&self, error: Error) -> Error {
+        if !error.is_broken() {
+            return error;
         }
-        Ok(dead)
+        self.is_suspect.store(true, Ordering::Release);
+        Error::Locked(format!("{} is being made anew", self.path.display()))
+    }
+
+    fn prune(&self, transaction: &Transaction<'_>) -> Result<Vec<Dead>, Error> {
+        file::prune(transaction, &self.private.owners(), &self.owner)
+    }
+
+    fn check_accounted(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        file::check_accounted(transaction, &self.private.owners(), &self.owner)
     }
 
     /// Removes the files of dead owners that held no lease.
     fn sweep_owners(&self) {
-        let Ok(entries) = std::fs::read_dir(&self.owners) else {
+        let Ok(entries) = std::fs::read_dir(self.private.owners()) else {
             return;
         };
         for id in entries
@@ -374,7 +482,7 @@ impl Shared {
             .filter_map(|entry| entry.file_name().into_string().ok())
         {
             if id != self.owner.id() {
-                drop(find_dead(&self.owners, &id));
+                drop(find_dead(&self.private.owners(), &id));
             }
         }
     }

@@ -35,6 +35,7 @@
 //! Layout specification:
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
+mod aside;
 mod buffer;
 mod content;
 mod damage;
@@ -52,6 +53,7 @@ mod lease;
 mod name;
 mod open;
 mod owner;
+mod private;
 mod quarantine;
 mod reserve;
 mod source;

@@ -1,5 +1,6 @@
 //! Opening a store, writable or not, and what runs in the background while it is open.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -118,8 +119,8 @@ impl Drop for Background {
 pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
     let (layout, writable) = Layout::open(path, options)?;
     let inner = if writable {
-        match Owner::register(&layout.owners()) {
-            Ok(owner) => open_writable(layout, owner, options)?,
+        match register(&layout) {
+            Ok((locked, owner)) => open_writable(layout, locked, owner, options)?,
             Err(error) if is_refused(&error) => open_read_only(layout, options)?,
             Err(error) => return Err(error),
         }
@@ -137,9 +138,22 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Backgr
     Ok((inner, background))
 }
 
-fn open_writable(layout: Layout, owner: Owner, options: &Options) -> Result<Inner, Error> {
+/// Takes the opening lock and registers under it, so that whoever has it and finds other owners knows
+/// that they use the store.
+fn register(layout: &Layout) -> Result<(File, Owner), Error> {
     // One at a time: SQLite does not wait while another process creates a database.
     let locked = layout.lock(OPENING)?;
+    let owner = Owner::register(&layout.owners())?;
+    Ok((locked, owner))
+}
+
+/// Opens what `locked` and `owner` are for. If that fails, the owner goes first.
+fn open_writable(
+    layout: Layout,
+    locked: File,
+    owner: Owner,
+    options: &Options,
+) -> Result<Inner, Error> {
     let owner_id = owner.id().to_owned();
     let timeout = options.busy_timeout;
     let is_new = !layout.private("store.db").exists();

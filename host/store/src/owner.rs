@@ -96,6 +96,31 @@ pub(crate) fn find_dead(directory: &Path, id: &str) -> Option<Dead> {
     }
 }
 
+/// Every other owner that lives.
+pub(crate) fn living(directory: &Path, except: &Owner) -> Result<Vec<String>, Error> {
+    let doing = || format!("reading {}", directory.display());
+    let mut living = Vec::new();
+    for entry in fs::read_dir(directory).doing(doing)? {
+        let Ok(id) = entry.doing(doing)?.file_name().into_string() else {
+            continue;
+        };
+        // What has another name is not an owner's.
+        let is_id = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_id && id != except.id && find_dead(directory, &id).is_none() {
+            living.push(id);
+        }
+    }
+    Ok(living)
+}
+
+/// The owner `id` as people know it.
+pub(crate) fn describe(id: &str) -> String {
+    match id.split('-').next().map(str::parse) {
+        Some(Ok(process)) => holder::describe(process),
+        _ => format!("owner {id}"),
+    }
+}
+
 /// Creates a file with its lock held, so that nobody clears it away as a dead process's.
 pub(crate) fn create_locked(path: &Path) -> io::Result<File> {
     loop {

@@ -68,6 +68,9 @@ pub(crate) fn run(inner: &Arc<Inner>, delay: Duration) {
         if stop {
             break;
         }
+        if let Err(error) = inner.leases.follow() {
+            tracing::warn!(%error, "what this process uses cannot be said to others; trying again");
+        }
         if !dirty && stamp(&inner.layout) == seen {
             // There may be room again that somebody else made.
             reserve::keep(&inner.layout);

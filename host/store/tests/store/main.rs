@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod broken;
 mod content;
 mod damage;
 mod decompress;

@@ -1,0 +1,127 @@
+//! Broken files that are moved out of the way, for people to look at and to delete.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::Doing as _;
+use crate::private::Private;
+use crate::{Error, layout};
+
+/// What SQLite keeps beside a database.
+pub(crate) const BESIDE_DATABASE: [&str; 2] = ["-wal", "-shm"];
+
+/// Whether something is there that is neither a file nor a link to one: opening it may fail for ever,
+/// or wait for ever.
+pub(crate) fn is_odd(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => false,
+        Ok(_) => !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()),
+        Err(_) => false,
+    }
+}
+
+/// Whether a database, or what SQLite keeps beside it, is no file.
+pub(crate) fn is_odd_database(path: &Path) -> bool {
+    is_odd(path) || BESIDE_DATABASE.iter().any(|end| is_odd(&beside(path, end)))
+}
+
+/// The file beside a database whose name ends in `end`.
+pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Moves what is at `path`, and beside it with the ends `ends`, into quarantine, durably, and returns
+/// where it is now. Its new name says what it was and when it was moved.
+pub(crate) fn set_aside(private: &Private, path: &Path, ends: &[&str]) -> Result<PathBuf, Error> {
+    let target = free_name(private, path)?;
+    for end in [""].iter().chain(ends) {
+        let from = beside(path, end);
+        match fs::rename(&from, beside(&target, end)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result.doing(|| {
+                format!(
+                    "moving the broken {} to {}; move it away",
+                    from.display(),
+                    target.display()
+                )
+            })?,
+        }
+    }
+    layout::sync_directory(&private.quarantine())?;
+    if let Some(parent) = path.parent() {
+        layout::sync_directory(parent)?;
+    }
+    Ok(target)
+}
+
+/// A name in quarantine for what is at `path` that nothing has yet.
+pub(crate) fn free_name(private: &Private, path: &Path) -> Result<PathBuf, Error> {
+    let folder = private.quarantine();
+    if !folder.is_dir() && fs::symlink_metadata(&folder).is_ok() {
+        return Err(not_a_folder(&folder));
+    }
+    layout::make(&folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("{name}.broken-{}", now());
+    let taken = |path: &Path| fs::symlink_metadata(path).is_ok();
+    let mut target = folder.join(&name);
+    for number in 2_u32.. {
+        if !taken(&target) {
+            break;
+        }
+        target = folder.join(format!("{name}-{number}"));
+    }
+    Ok(target)
+}
+
+/// Something else is where a folder has to be.
+pub(crate) fn not_a_folder(path: &Path) -> Error {
+    Error::Invalid(format!(
+        "{} is not a folder; move it away, and the store makes it anew",
+        path.display()
+    ))
+}
+
+/// The time in UTC, as ISO 8601 writes it without separators.
+fn now() -> String {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    timestamp(seconds)
+}
+
+/// Days are counted from the first of March of a leap year's cycle, so that leap days come last.
+fn timestamp(seconds: u64) -> String {
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let march = (5 * day + 2) / 153;
+    let date = day - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+    format!("{year:04}{month:02}{date:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (1_709_251_200, "20240301T000000Z"),
+            (1_798_761_599, "20261231T235959Z"),
+        ] {
+            assert_eq!(timestamp(seconds), text);
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! Broken files that are moved out of the way, for people to look at and to delete.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::Doing as _;
 use crate::private::Private;
@@ -20,6 +23,37 @@ pub(crate) fn is_odd(path: &Path) -> bool {
         Ok(_) => !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()),
         Err(_) => false,
     }
+}
+
+/// Reads a file of at most `limit` bytes, and what is over it is cut one byte later; `None` if it is
+/// not here. Does not wait for a pipe.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is not a file",
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Whether what [`read`] failed with is due to what is there, and stays so.
+pub(crate) fn is_unreadable(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    error.kind() == io::ErrorKind::InvalidData
+        || matches!(
+            errno,
+            // The second is a socket, or a device without a driver.
+            Some(Errno::LOOP | Errno::NXIO | Errno::ACCESS | Errno::IO | Errno::NODEV)
+        )
 }
 
 /// Whether a database, or what SQLite keeps beside it, is no file.

@@ -13,7 +13,6 @@
 mod projector;
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::Read as _;
 
 use rusqlite::{Transaction, params};
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Doing as _;
 use crate::layout::Layout;
 use crate::open::Inner;
-use crate::{Change, Descriptor, Digest, Error, Expectation, database, digest, name};
+use crate::{Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name};
 
 pub(crate) use projector::{Signal, run};
 
@@ -69,7 +68,20 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
     let _locked = layout.lock("index.lock")?;
     inner.index.begin();
 
-    let current = read(layout)?;
+    let current = match read(layout) {
+        Ok(current) => current,
+        Err(Unread::Odd(why)) => {
+            let path = layout.root().join("index.json");
+            let moved = aside::set_aside(layout.place(), &path, &[])?;
+            tracing::warn!(
+                why,
+                "index.json could not be read and is written anew; what it was is {}",
+                moved.display()
+            );
+            None
+        }
+        Err(Unread::Failed(error)) => return Err(error),
+    };
     let current_hash = current
         .as_deref()
         .map(|bytes| Digest::of(bytes).to_string());
@@ -150,7 +162,15 @@ pub(crate) fn names_from_layout(
     layout: &Layout,
     transaction: &Transaction<'_>,
 ) -> Result<(), Error> {
-    if let Some(bytes) = read(layout)? {
+    let bytes = match read(layout) {
+        Ok(bytes) => bytes,
+        Err(Unread::Odd(why)) => {
+            tracing::warn!(why, "index.json cannot be read");
+            None
+        }
+        Err(Unread::Failed(error)) => return Err(error),
+    };
+    if let Some(bytes) = bytes {
         let changes = foreign_names(layout, &bytes, &HashSet::new())?;
         name::apply(transaction, layout, &changes)?;
     }
@@ -275,23 +295,26 @@ fn project(names: &[crate::Name]) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&document).map_err(|error| Error::Invalid(format!("index.json: {error}")))
 }
 
-fn read(layout: &Layout) -> Result<Option<Vec<u8>>, Error> {
+/// Why there are no bytes.
+enum Unread {
+    Failed(Error),
+    /// What is there is no file, or nobody can read it.
+    Odd(String),
+}
+
+fn read(layout: &Layout) -> Result<Option<Vec<u8>>, Unread> {
     let path = layout.root().join("index.json");
-    let doing = || format!("reading {}", path.display());
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(doing(), error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_INDEX + 1)
-        .read_to_end(&mut bytes)
-        .doing(doing)?;
-    if bytes.len() as u64 > MAX_INDEX {
-        return Err(Error::Invalid(format!(
+    let bytes = aside::read(&path, MAX_INDEX).map_err(|error| {
+        if aside::is_unreadable(&error) {
+            return Unread::Odd(error.to_string());
+        }
+        Unread::Failed(Error::io(format!("reading {}", path.display()), error))
+    })?;
+    if bytes.as_ref().is_some_and(|it| it.len() as u64 > MAX_INDEX) {
+        return Err(Unread::Failed(Error::Invalid(format!(
             "{} has more than {MAX_INDEX} bytes; remove it, and it is written anew",
             path.display()
-        )));
+        ))));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }

@@ -4,6 +4,8 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
+mod marker;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
@@ -16,9 +18,8 @@ use rustix::io::Errno;
 use crate::damage::Stamp;
 use crate::error::Doing as _;
 use crate::private::Private;
-use crate::{Algorithm, Digest, Error, Options, trash};
-
-const VERSION: &str = "1.0.0";
+use crate::{Algorithm, Digest, Error, Options, aside, trash};
+use marker::Marker;
 
 /// The lock of whoever creates a store or its databases.
 pub(crate) const OPENING: &str = "open.lock";
@@ -47,14 +48,26 @@ impl Layout {
             root,
             directories: Default::default(),
         };
-        let mut found = layout.check_version()?;
-        if !found && let Err(error) = layout.check_empty() {
+        let mut marker = layout.marker()?;
+        if let Marker::Absent = marker
+            && !layout.is_ours()
+            && let Err(error) = layout.check_empty()
+        {
             // Unless another process creates it just now.
-            found = layout.check_version()?;
-            if !found {
+            marker = layout.marker()?;
+            if let Marker::Absent = marker {
                 return Err(error);
             }
         }
+        let is_right = matches!(marker, Marker::Right);
+        let broken = match marker {
+            Marker::Right => None,
+            Marker::Absent if layout.is_ours() => Some("it is missing".to_owned()),
+            Marker::Broken(why) if layout.is_ours() => Some(why),
+            Marker::Broken(why) => return Err(layout.refuse(&why)),
+            Marker::Absent => None,
+        };
+        let found = is_right || broken.is_some();
         if !found && read_only {
             return Err(Error::ReadOnly(format!(
                 "{} is empty, and no store can be created in it",
@@ -62,7 +75,7 @@ impl Layout {
             )));
         }
         let writable = !read_only
-            && match layout.create(found) {
+            && match layout.create(found, broken.as_deref()) {
                 Ok(()) => true,
                 Err(Error::ReadOnly(_)) if found => false,
                 Err(Error::Io { source, .. })
@@ -75,31 +88,6 @@ impl Layout {
         Ok((layout, writable))
     }
 
-    /// Whether `oci-layout` is there; an error if it is not ours to read.
-    fn check_version(&self) -> Result<bool, Error> {
-        #[derive(serde::Deserialize)]
-        struct Marker {
-            #[serde(rename = "imageLayoutVersion")]
-            version: String,
-        }
-        let path = self.root.join("oci-layout");
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(Error::io(format!("reading {}", path.display()), error)),
-        };
-        let marker: Marker = serde_json::from_slice(&text)
-            .map_err(|error| Error::Invalid(format!("{}: {error}", path.display())))?;
-        if marker.version != VERSION {
-            return Err(Error::Unsupported(format!(
-                "{} has image layout version {:?}, this program knows {VERSION}",
-                self.root.display(),
-                marker.version
-            )));
-        }
-        Ok(true)
-    }
-
     fn check_empty(&self) -> Result<(), Error> {
         let at = || format!("reading {}", self.root.display());
         for entry in fs::read_dir(&self.root).doing(at)? {
@@ -108,7 +96,7 @@ impl Layout {
             if name != ".strata" && name != "lost+found" {
                 return Err(Error::Invalid(format!(
                     "{} is neither empty nor an OCI image layout (it has {name:?} but no \
-                     oci-layout); give another directory",
+                     oci-layout); give another directory, or put oci-layout back if it was one",
                     self.root.display()
                 )));
             }
@@ -116,17 +104,18 @@ impl Layout {
         Ok(())
     }
 
-    /// Makes the directories, and the marker before any that make a directory look foreign.
-    fn create(&self, found: bool) -> Result<(), Error> {
-        for directory in [self.ingests(), self.owners(), self.trash()] {
-            make(&directory)?;
+    /// Makes the directories, and the marker before any that make a directory look foreign. `broken`
+    /// says why the marker is written anew.
+    fn create(&self, found: bool, broken: Option<&str>) -> Result<(), Error> {
+        make(&self.private(""))?;
+        for name in ["quarantine", "derived"] {
+            self.clear_folder(name)?;
         }
-        if !found {
-            let _locked = self.lock(OPENING)?;
-            if !self.check_version()? {
-                let text = format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}");
-                self.replace("oci-layout", text.as_bytes())?;
-            }
+        for name in ["ingest", "owners", "trash"] {
+            self.make_folder(name)?;
+        }
+        if !found || broken.is_some() {
+            self.mark(broken)?;
         }
         make(&self.root.join("blobs/sha256"))
     }
@@ -366,6 +355,9 @@ pub(crate) fn make(directory: &Path) -> Result<(), Error> {
     match fs::create_dir(directory) {
         // Another process was quicker, and may not have synced it yet.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(aside::not_a_folder(directory));
+        }
         result => result.doing(doing)?,
     }
     match parent {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::damage::{self, Stamp};
 use crate::error::Doing as _;
+use crate::layout::{Broken, Removed, Unopened};
 use crate::open::Inner;
 use crate::{
     Algorithm, Digest, Error, database, derived, digest, owner, reserve, source, trash, verify,
@@ -32,11 +33,22 @@ pub(crate) enum Unread {
         stamp: Stamp,
         actual: Digest,
     },
+    /// It cannot be opened. It is not marked yet either.
+    Broken(Broken),
 }
 
 impl From<Error> for Unread {
     fn from(error: Error) -> Unread {
         Unread::Failed(error)
+    }
+}
+
+impl From<Unopened> for Unread {
+    fn from(unopened: Unopened) -> Unread {
+        match unopened {
+            Unopened::Failed(error) => Unread::Failed(error),
+            Unopened::Broken(broken) => Unread::Broken(broken),
+        }
     }
 }
 
@@ -49,6 +61,7 @@ impl Unread {
                 digest: digest.clone(),
                 reason: verify::found(inner, digest, stamp, &actual),
             },
+            Unread::Broken(broken) => damage::settle(inner, digest, Unopened::Broken(broken)),
         }
     }
 }
@@ -172,7 +185,7 @@ pub(crate) fn delete(
         std::thread::sleep(PAUSE);
     };
     inner.trash.close(deletion.held);
-    if deletion.is_large {
+    if deletion.is_large || deletion.has_trash {
         inner.trash.empty(&inner.layout);
     }
     result.map(|()| deletion.removed)
@@ -182,6 +195,8 @@ pub(crate) fn delete(
 #[derive(Default)]
 struct Deletion {
     is_large: bool,
+    /// Whether something is in the trash although it was not many blobs.
+    has_trash: bool,
     removed: Vec<(Digest, u64)>,
     /// Removed blobs whose space is not given back yet.
     held: Vec<File>,
@@ -244,11 +259,19 @@ impl Deletion {
                 continue;
             }
             match inner.layout.remove_blob(digest, small, &mut self.held) {
-                Ok(Some(size)) => {
+                Ok(Removed::Gone(size)) => {
                     algorithms.insert(digest.algorithm());
                     self.removed.push((digest.clone(), size));
                 }
-                Ok(None) => {}
+                Ok(Removed::Trashed) => {
+                    algorithms.insert(digest.algorithm());
+                    self.removed.push((digest.clone(), 0));
+                    self.has_trash = true;
+                }
+                Ok(Removed::Absent) => {}
+                Ok(Removed::Stays(error)) => {
+                    tracing::warn!(%digest, %error, "a damaged blob cannot be removed; do it by hand");
+                }
                 Err(error) => {
                     failure = Some(error);
                     break;

@@ -1,8 +1,11 @@
-//! Blobs known to be bad: their bytes are not those of their digest.
+//! Blobs known to be bad: their bytes are not those of their digest, or cannot be had.
 //!
 //! A mark is about one file, told by its inode, its size and the time it was last written: whoever replaces
 //! the file, another tool included, lifts the mark with it. So publishing over a damaged blob and
 //! lifting its mark need not happen at once.
+//!
+//! What cannot even be found or opened is damaged for as long as that is so, whatever is marked. Its mark
+//! only tells others, and that it was said.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -12,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::layout::{Broken, Place, Unopened};
 use crate::open::Inner;
 use crate::sync::lock;
 use crate::{Digest, Error, database};
@@ -37,6 +41,16 @@ impl Stamp {
             modified: seconds
                 .saturating_mul(1_000_000_000)
                 .saturating_add(nanoseconds),
+            inode,
+        }
+    }
+
+    /// Of what cannot be read, so has no bytes that could be right or wrong. As soon as it can be read it
+    /// has another stamp.
+    pub(crate) fn unreadable(inode: u64) -> Stamp {
+        Stamp {
+            size: u64::MAX,
+            modified: 0,
             inode,
         }
     }
@@ -83,26 +97,59 @@ impl State {
     }
 }
 
-/// Size of a blob in bytes, `None` if it is not here or known to be damaged.
+/// Size of a blob in bytes, `None` if it is not here or damaged. One that cannot be read is marked.
 pub(crate) fn present(inner: &Inner, digest: &Digest) -> Result<Option<u64>, Error> {
-    refresh(inner);
-    present_as_known(inner, digest)
+    let mut news = Vec::new();
+    let sizes = present_all(inner, std::slice::from_ref(digest), &mut news)?;
+    mark_all(inner, &news);
+    Ok(sizes.into_iter().next().flatten())
 }
 
-/// [`present`] for many.
-pub(crate) fn present_all(inner: &Inner, digests: &[Digest]) -> Result<Vec<Option<u64>>, Error> {
+/// [`present`] for many. Those that cannot be read and are not marked yet are pushed to `news`: marking
+/// may wait for the disk.
+pub(crate) fn present_all(
+    inner: &Inner,
+    digests: &[Digest],
+    news: &mut Vec<(Digest, Broken)>,
+) -> Result<Vec<Option<u64>>, Error> {
     refresh(inner);
-    let sizes = digests.iter();
-    sizes.map(|it| present_as_known(inner, it)).collect()
+    let mut sizes = Vec::with_capacity(digests.len());
+    for digest in digests {
+        sizes.push(match inner.layout.look(digest)? {
+            Place::Absent => None,
+            Place::File(stamp) => (!is_marked(inner, digest, stamp)).then_some(stamp.size),
+            Place::Broken(broken) => {
+                if !is_marked(inner, digest, broken.stamp) {
+                    news.push((digest.clone(), broken));
+                }
+                None
+            }
+        });
+    }
+    Ok(sizes)
 }
 
-fn present_as_known(inner: &Inner, digest: &Digest) -> Result<Option<u64>, Error> {
-    let Some(stamp) = inner.layout.stamp(digest)? else {
-        return Ok(None);
-    };
-    let is_marked = inner.damage.any.load(Ordering::Acquire)
-        && lock(&inner.damage.state).find(digest, stamp).is_some();
-    Ok((!is_marked).then_some(stamp.size))
+/// Every blob with its size in bytes, in no order. One that cannot be read has none, and is marked.
+pub(crate) fn blobs(inner: &Inner) -> Result<Vec<(Digest, u64)>, Error> {
+    let places = inner.layout.blobs()?;
+    let mut blobs = Vec::with_capacity(places.len());
+    for (digest, place) in places {
+        let size = match place {
+            Place::Absent => continue,
+            Place::File(stamp) => stamp.size,
+            Place::Broken(Broken { stamp, reason }) => {
+                mark(inner, &digest, stamp, &reason);
+                0
+            }
+        };
+        blobs.push((digest, size));
+    }
+    Ok(blobs)
+}
+
+fn is_marked(inner: &Inner, digest: &Digest, stamp: Stamp) -> bool {
+    inner.damage.any.load(Ordering::Acquire)
+        && lock(&inner.damage.state).find(digest, stamp).is_some()
 }
 
 /// Fails if the file of `stamp` is known to be damaged.
@@ -137,6 +184,21 @@ pub(crate) fn all(inner: &Inner) -> Result<Vec<(Digest, String)>, Error> {
     }
     damaged.sort();
     Ok(damaged)
+}
+
+/// Marks blobs that cannot be read.
+pub(crate) fn mark_all(inner: &Inner, broken: &[(Digest, Broken)]) {
+    for (digest, Broken { stamp, reason }) in broken {
+        mark(inner, digest, *stamp, reason);
+    }
+}
+
+/// Marks a blob that could not be opened if that is why, and says why it was not.
+pub(crate) fn settle(inner: &Inner, digest: &Digest, unopened: Unopened) -> Error {
+    if let Unopened::Broken(Broken { stamp, reason }) = &unopened {
+        mark(inner, digest, *stamp, reason);
+    }
+    unopened.error(digest)
 }
 
 /// Marks the file of `stamp` as damaged. Logs it if that is news. A mark that cannot be written
@@ -226,9 +288,7 @@ pub(crate) fn lift(inner: &Inner, digest: &Digest) {
 /// [`lift`], if the file of `stamp` is marked as far as is known. Costs nothing in a store without
 /// damage.
 pub(crate) fn lift_if_marked(inner: &Inner, digest: &Digest, stamp: Stamp) {
-    if inner.damage.any.load(Ordering::Acquire)
-        && lock(&inner.damage.state).find(digest, stamp).is_some()
-    {
+    if is_marked(inner, digest, stamp) {
         lift(inner, digest);
     }
 }

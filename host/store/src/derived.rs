@@ -1,7 +1,7 @@
 //! Data derived from blobs at some cost, kept so that it need not be derived again.
 //!
-//! One file per blob and kind, with a checksum, written without waiting for the disk: what is torn
-//! or changed counts as absent. So nothing here is ever needed, and everything may go: with its
+//! One file per blob and kind, with a checksum, written without waiting for the disk: what is torn,
+//! changed or no file at all counts as absent. So nothing here is ever needed, and everything may go: with its
 //! blob, when the sum is over [`MOST`] the least recently used first, and all of it before a disk is
 //! said to be full.
 
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::layout::Layout;
 use crate::open::Inner;
-use crate::{Digest, Error};
+use crate::{Digest, Error, regular};
 
 /// Largest data of one blob and kind, in bytes: the names of some 500,000 files.
 const MAX_ENTRY: usize = 64 << 20;
@@ -79,7 +79,7 @@ pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
 
 /// Bytes on disk, `None` if there is nothing.
 pub(crate) fn stored_size(layout: &Layout, subject: &Digest, kind: &str) -> Option<u64> {
-    fs::metadata(path(layout, subject, kind))
+    fs::symlink_metadata(path(layout, subject, kind))
         .ok()
         .map(|metadata| metadata.len())
 }
@@ -87,8 +87,12 @@ pub(crate) fn stored_size(layout: &Layout, subject: &Digest, kind: &str) -> Opti
 /// What is kept, if it is whole and its blob is here.
 pub(crate) fn recall(inner: &Inner, subject: &Digest, kind: &str) -> Option<Vec<u8>> {
     let path = path(&inner.layout, subject, kind);
-    let mut file = File::open(&path).ok()?;
-    let metadata = file.metadata().ok()?;
+    let Ok((mut file, metadata)) = regular::open(&path) else {
+        if inner.writable {
+            regular::clear_other(&path, false);
+        }
+        return None;
+    };
     let data = read(&mut file, &metadata, subject, kind);
     let is_orphan = matches!(inner.layout.stamp(subject), Ok(None));
     if data.is_none() || is_orphan {
@@ -105,7 +109,7 @@ pub(crate) fn recall(inner: &Inner, subject: &Digest, kind: &str) -> Option<Vec<
 
 fn read(file: &mut File, metadata: &Metadata, subject: &Digest, kind: &str) -> Option<Vec<u8>> {
     let largest = (HEADER + zstd::zstd_safe::compress_bound(MAX_ENTRY)) as u64;
-    if !metadata.is_file() || metadata.len() > largest {
+    if metadata.len() > largest {
         return None;
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).ok()?);
@@ -169,8 +173,12 @@ fn write(inner: &Inner, subject: &Digest, kind: &str, data: &[u8]) -> io::Result
         if kinds(&inner.layout).count() >= MAX_KINDS {
             return Err(io::Error::other(format!("{MAX_KINDS} kinds are enough")));
         }
+        // Nothing but folders and files belongs here.
+        regular::clear_other(&inner.layout.derived(), true);
+        regular::clear_other(&folder, true);
         fs::create_dir_all(&folder)?;
     }
+    regular::clear_other(&target, false);
     let mut rest = Vec::with_capacity(data.len().min(MAX_ENTRY / 4) + 9);
     rest.extend_from_slice(&(data.len() as u64).to_le_bytes());
     if data.len() >= COMPRESSED {
@@ -250,7 +258,7 @@ fn shrink(layout: &Layout, most: u64, kept: u64) -> bool {
         if sum <= kept {
             break;
         }
-        let _ = fs::remove_file(path);
+        let _ = regular::clear(&path);
         sum -= size;
     }
     true
@@ -260,7 +268,7 @@ fn shrink(layout: &Layout, most: u64, kept: u64) -> bool {
 pub(crate) fn forget(layout: &Layout, gone: &[(Digest, u64)]) {
     for kind in kinds(layout) {
         for (digest, _) in gone {
-            let _ = fs::remove_file(kind.join(file_name(digest)));
+            let _ = regular::clear(&kind.join(file_name(digest)));
         }
     }
 }

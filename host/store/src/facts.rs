@@ -7,7 +7,6 @@ mod compute;
 mod demand;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -230,7 +229,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
         };
         if locked.is_none() {
             let path = inner.layout.private("facts.lock");
-            let file = File::options()
+            let file = crate::regular::options()
                 .create(true)
                 .append(true)
                 .open(&path)

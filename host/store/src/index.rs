@@ -18,7 +18,6 @@ use std::io::Read as _;
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Doing as _;
 use crate::layout::Layout;
 use crate::open::Inner;
 use crate::{Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name};
@@ -250,7 +249,8 @@ fn believe(layout: &Layout, name: &str, entry: &Entry) -> Result<Change, Error> 
         size: entry.size,
     };
     name::check(layout, IMAGES, name, &target)?;
-    let (mut file, stamp) = layout.open_blob(&target.digest)?;
+    let opened = layout.open_blob(&target.digest);
+    let (mut file, stamp) = opened.map_err(|it| it.error(&target.digest))?;
     let size = stamp.size;
     if size > MAX_TARGET {
         return Err(Error::TooLarge {
@@ -260,8 +260,9 @@ fn believe(layout: &Layout, name: &str, entry: &Entry) -> Result<Change, Error> 
         });
     }
     let mut bytes = Vec::new();
+    // That a disk does not give one target fails no other entry.
     file.read_to_end(&mut bytes)
-        .doing(|| format!("reading {}", target.digest))?;
+        .map_err(|error| Error::Invalid(format!("reading {}: {error}", target.digest)))?;
     digest::verify(&target.digest, &bytes)?;
     Ok(Change::Set {
         namespace: IMAGES.into(),

@@ -13,7 +13,7 @@ mod twin;
 mod worker;
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ use crate::open::Inner;
 use crate::owner::{is_still, try_lock};
 use crate::sync::lock;
 use crate::verify::{self, Verdict};
-use crate::{Digest, Error, damage};
+use crate::{Digest, Error, damage, regular};
 
 use pool::POOL;
 use queue::{Queue, Request};
@@ -229,7 +229,8 @@ pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ing
         }
         let path = path(&inner.layout, digest);
         let doing = || format!("opening the ingest of {digest}");
-        let file = OpenOptions::new()
+        regular::clear_other(&path, false);
+        let file = regular::options()
             .read(true)
             .write(true)
             .create(true)
@@ -297,7 +298,9 @@ pub(crate) fn discard(layout: &Layout, prefix: &str) -> Result<u64, Error> {
             continue;
         }
         let path = entry.path();
-        let Ok(file) = File::open(&path) else {
+        let Ok((file, _)) = regular::open(&path) else {
+            // Nobody writes into what is no file.
+            regular::clear_other(&path, false);
             continue;
         };
         if try_lock(&file).doing(doing)? && is_still(&file, &path) {

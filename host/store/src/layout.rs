@@ -1,10 +1,13 @@
 //! The directories of an OCI image layout, and the blobs in it.
 //!
-//! Knows no database: whether a blob may be removed is decided by [`crate::content`].
+//! Knows no database: whether a blob may be removed is decided by [`crate::content`]. What is in a
+//! blob's place is told by [`place`], and changed by [`change`].
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
+mod change;
 mod marker;
+mod place;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -12,14 +15,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::damage::Stamp;
 use crate::error::Doing as _;
 use crate::private::Private;
-use crate::{Algorithm, Digest, Error, Options, aside, trash};
+use crate::{Algorithm, Error, Options, aside};
 use marker::Marker;
+
+pub(crate) use change::{Removed, room_for};
+pub(crate) use place::{Broken, Place, Unopened};
 
 /// The lock of whoever creates a store or its databases.
 pub(crate) const OPENING: &str = "open.lock";
@@ -185,121 +190,28 @@ impl Layout {
             .doing(doing)
     }
 
-    /// `blobs/<alg>`, `None` while it does not exist.
+    /// `blobs/<alg>`.
+    fn folder(&self, algorithm: Algorithm) -> PathBuf {
+        self.root.join("blobs").join(algorithm.name())
+    }
+
+    /// `blobs/<alg>`, `None` while there is no such folder.
     fn directory(&self, algorithm: Algorithm) -> Result<Option<&OwnedFd>, Error> {
         let slot = &self.directories[algorithm as usize];
         if let Some(directory) = slot.get() {
             return Ok(Some(directory));
         }
-        let path = self.root.join("blobs").join(algorithm.name());
+        let path = self.folder(algorithm);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&path, flags, Mode::empty()) {
             Ok(directory) => Ok(Some(slot.get_or_init(|| directory))),
-            Err(Errno::NOENT) => Ok(None),
+            // What is no folder has no blobs: storing one says so.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(error) => Err(Error::io(
                 format!("opening {}", path.display()),
                 io::Error::from(error),
             )),
         }
-    }
-
-    /// Size of a blob in bytes, `None` if it is not here. It may be damaged.
-    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        Ok(self.stamp(digest)?.map(|stamp| stamp.size))
-    }
-
-    /// What tells the file of a blob from its successor, `None` if it is not here.
-    pub(crate) fn stamp(&self, digest: &Digest) -> Result<Option<Stamp>, Error> {
-        let Some(directory) = self.directory(digest.algorithm())? else {
-            return Ok(None);
-        };
-        match rustix::fs::statat(directory, digest.hex(), AtFlags::empty()) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                // The widths of these differ between processors.
-                #[allow(clippy::unnecessary_cast, reason = "not everywhere the same type")]
-                Ok(Some(Stamp::new(
-                    stat.st_size.cast_unsigned(),
-                    stat.st_mtime as i64,
-                    stat.st_mtime_nsec as i64,
-                    stat.st_ino,
-                )))
-            }
-            Ok(_) | Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io(format!("looking for {digest}"), error.into())),
-        }
-    }
-
-    /// Opens a blob for reading. It may be damaged.
-    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<(File, Stamp), Error> {
-        let doing = || format!("opening {digest}");
-        let absent = || Error::NotFound(format!("blob {digest} is not in the store"));
-        let directory = self.directory(digest.algorithm())?.ok_or_else(absent)?;
-        // Not blocking: should a foreign tool leave a pipe here, opening it must not hang.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat(directory, digest.hex(), flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT) => return Err(absent()),
-            Err(error) => return Err(Error::io(doing(), error.into())),
-        };
-        let metadata = file.metadata().doing(doing)?;
-        if !metadata.is_file() {
-            return Err(absent());
-        }
-        Ok((file, Stamp::of(&metadata)))
-    }
-
-    /// Makes a complete, synced file visible as a blob, durably.
-    pub(crate) fn publish(&self, file: &Path, digest: &Digest) -> Result<(), Error> {
-        let doing = || format!("publishing {digest}");
-        let parent = self.root.join("blobs").join(digest.algorithm().name());
-        if self.directory(digest.algorithm())?.is_none() {
-            make(&parent)?;
-        }
-        fs::rename(file, parent.join(digest.hex())).doing(doing)?;
-        self.sync(digest.algorithm())
-    }
-
-    /// Removes a blob and returns its size, `None` if it was not here. Durable after [`sync`].
-    /// One smaller than `small` bytes only goes to the [`trash`]; a larger one is pushed to `held`
-    /// while there is room, for the space to be given back when it is dropped.
-    ///
-    /// [`sync`]: Layout::sync
-    /// [`trash`]: Layout::trash
-    pub(crate) fn remove_blob(
-        &self,
-        digest: &Digest,
-        small: u64,
-        held: &mut Vec<File>,
-    ) -> Result<Option<u64>, Error> {
-        let Some(size) = self.blob_size(digest)? else {
-            return Ok(None);
-        };
-        let Some(directory) = self.directory(digest.algorithm())? else {
-            return Ok(None);
-        };
-        if size < small {
-            let name = format!("{}-{}", digest.algorithm().name(), digest.hex());
-            let target = self.trash().join(name);
-            if rustix::fs::renameat(directory, digest.hex(), rustix::fs::CWD, &target).is_ok() {
-                return Ok(Some(size));
-            }
-            // For example as the disk is full, and the trash would have to grow.
-        }
-        if size >= trash::LARGE && held.len() < trash::HELD {
-            // If it cannot be opened the caller waits, and that is all.
-            held.extend(self.open_blob(digest).ok().map(|(file, _)| file));
-        }
-        match rustix::fs::unlinkat(directory, digest.hex(), AtFlags::empty()) {
-            Ok(()) => Ok(Some(size)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io(format!("removing {digest}"), error.into())),
-        }
-    }
-
-    /// Moves a blob's file to `target`. Durable after [`sync`](Layout::sync).
-    pub(crate) fn move_blob(&self, digest: &Digest, target: &Path) -> Result<(), Error> {
-        let parent = self.root.join("blobs").join(digest.algorithm().name());
-        fs::rename(parent.join(digest.hex()), target).doing(|| format!("moving {digest}"))
     }
 
     /// Makes creations and removals of blobs durable.
@@ -310,32 +222,6 @@ impl Layout {
             }
             None => Ok(()),
         }
-    }
-
-    /// Every blob with its size in bytes, in no order. Files with other names are not blobs.
-    pub(crate) fn blobs(&self) -> Result<Vec<(Digest, u64)>, Error> {
-        let mut blobs = Vec::new();
-        for algorithm in Algorithm::ALL {
-            let path = self.root.join("blobs").join(algorithm.name());
-            let entries = match fs::read_dir(&path) {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(Error::io(format!("reading {}", path.display()), error)),
-            };
-            for entry in entries {
-                let entry = entry.doing(|| format!("reading {}", path.display()))?;
-                let name = entry.file_name();
-                let Some(hex) = name.to_str() else { continue };
-                let Ok(digest) = Digest::parse(&format!("{}:{hex}", algorithm.name())) else {
-                    continue;
-                };
-                // One removed meanwhile is simply not listed.
-                if let Some(size) = self.blob_size(&digest)? {
-                    blobs.push((digest, size));
-                }
-            }
-        }
-        Ok(blobs)
     }
 }
 

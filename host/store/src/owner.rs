@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::FlockOperation;
 
 use crate::error::Doing as _;
-use crate::{Error, holder};
+use crate::{Error, holder, regular};
 
 /// Longest pause between two attempts: nobody notices, and it costs nothing.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -79,7 +79,7 @@ impl Drop for Dead {
 /// Tells whether the owner `id` is gone.
 pub(crate) fn find_dead(directory: &Path, id: &str) -> Option<Dead> {
     let path = directory.join(id);
-    match File::open(&path) {
+    match regular::options().read(true).open(&path) {
         Ok(file) => match try_lock(&file) {
             Ok(true) => Some(Dead {
                 path,

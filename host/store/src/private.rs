@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Doing as _;
-use crate::{Error, owner};
+use crate::{Error, owner, regular};
 
 /// The folder, and how long to wait for a lock in it.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Private {
     /// file is open.
     pub(crate) fn lock(&self, name: &str) -> Result<File, Error> {
         let path = self.path(name);
-        let file = File::options()
+        let file = regular::options()
             .create(true)
             .append(true)
             .open(&path)

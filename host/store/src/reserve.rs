@@ -5,7 +5,7 @@
 //! made again at once, of what is left, and grows as soon as there is room: others may fill the disk
 //! again and again. (Leases, which everything takes, have room of their own: see [`crate::lease`].)
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,7 +13,7 @@ use rustix::fs::FallocateFlags;
 
 use crate::layout::Layout;
 use crate::sync::lock;
-use crate::{Error, derived};
+use crate::{Error, derived, regular};
 
 /// Bytes kept: a few hundred pages of write-ahead log, far more than removing a name takes.
 const SIZE: u64 = 1 << 20;
@@ -37,7 +37,7 @@ fn keep_at(path: &Path) {
     if kept >= SIZE {
         return;
     }
-    let Ok(file) = OpenOptions::new().create(true).append(true).open(path) else {
+    let Ok(file) = regular::options().create(true).append(true).open(path) else {
         return;
     };
     let sizes = (1..=SIZE / STEP).rev().map(|steps| steps * STEP);

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use crate::content::Unread;
 use crate::ingest::{self, IngestState, Stage};
+use crate::layout::Unopened;
 use crate::lease::Lease;
 use crate::name::{self, Change, Name};
 use crate::open::{self, Background, Inner};
@@ -71,16 +72,16 @@ impl Store {
 
     // ---- content ----
 
-    /// Size of a blob in bytes, `None` if it is not here; one known to be damaged is not here. Under
-    /// a lease it is protected from then on, whether it is here or not.
+    /// Size of a blob in bytes, `None` if it is not here. One known to be damaged is not here, nor is one
+    /// that cannot be opened, which is marked. Under a lease it is protected from then on, whether it is here or not.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] if the lease is not of this store; [`Error::NoSpace`],
     /// [`Error::Io`], [`Error::Database`].
     pub async fn stat(&self, digest: &Digest, lease: Option<&Lease>) -> Result<Option<u64>, Error> {
-        self.protect(std::slice::from_ref(digest), lease).await?;
-        damage::present(&self.inner, digest)
+        let sizes = self.stat_all(std::slice::from_ref(digest), lease).await?;
+        Ok(sizes.into_iter().next().flatten())
     }
 
     /// [`stat`](Store::stat) for many, in the order asked.
@@ -94,7 +95,17 @@ impl Store {
         lease: Option<&Lease>,
     ) -> Result<Vec<Option<u64>>, Error> {
         self.protect(digests, lease).await?;
-        damage::present_all(&self.inner, digests)
+        let mut news = Vec::new();
+        let sizes = damage::present_all(&self.inner, digests, &mut news)?;
+        if !news.is_empty() {
+            let inner = self.inner.clone();
+            blocking(move || {
+                damage::mark_all(&inner, &news);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(sizes)
     }
 
     /// Protects first, so that a deletion either sees the lease or its result is seen.
@@ -119,7 +130,7 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::NotFound`]; [`Error::TooLarge`] if it has more than `limit` bytes;
-    /// [`Error::Damaged`] if its bytes have another digest, and then it is marked.
+    /// [`Error::Damaged`] if its bytes have another digest or it cannot be opened, and then it is marked.
     pub async fn get(&self, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
         let unread = match content::get(&self.inner, digest, limit.min(INLINE_READ)) {
             Ok(bytes) => return Ok(bytes),
@@ -139,7 +150,7 @@ impl Store {
                 limit,
             }),
             Unread::Failed(error) => Err(error),
-            damaged @ Unread::Damaged { .. } => {
+            damaged @ (Unread::Damaged { .. } | Unread::Broken(_)) => {
                 blocking(move || Err(damaged.settle(&inner, &digest))).await
             }
         }
@@ -149,9 +160,16 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`], [`Error::Io`]; [`Error::Damaged`] if it is known to be.
+    /// [`Error::NotFound`], [`Error::Io`]; [`Error::Damaged`] if it is known to be, or cannot be opened.
     pub fn open_blob(&self, digest: &Digest) -> Result<(File, u64), Error> {
-        let (file, stamp) = self.inner.layout.open_blob(digest)?;
+        let (file, stamp) = match self.inner.layout.open_blob(digest) {
+            Ok(opened) => opened,
+            Err(Unopened::Failed(error)) => return Err(error),
+            Err(Unopened::Broken(broken)) => {
+                self.tell(digest, broken.clone());
+                return Err(broken.error(digest));
+            }
+        };
         damage::check(&self.inner, digest, stamp)?;
         Ok((file, stamp.size))
     }
@@ -246,14 +264,14 @@ impl Store {
         blocking(move || facts::expect(&inner, &layers)).await
     }
 
-    /// Every blob with its size in bytes, in no order.
+    /// Every blob with its size in bytes, in no order. One that cannot be read has none.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
     pub async fn blobs(&self) -> Result<Vec<(Digest, u64)>, Error> {
         let inner = self.inner.clone();
-        blocking(move || inner.layout.blobs()).await
+        blocking(move || damage::blobs(&inner)).await
     }
 
     /// Removes partial downloads nobody is writing, and staged blobs of dead processes. Returns their

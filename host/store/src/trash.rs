@@ -46,7 +46,7 @@ impl Trash {
                 .spawn(move || {
                     for file in part {
                         // Another process may have been quicker; what fails is tried at the next open.
-                        let _ = fs::remove_file(file);
+                        let _ = fs::remove_file(&file).or_else(|_| fs::remove_dir_all(&file));
                     }
                 });
             reapers.extend(reaper);

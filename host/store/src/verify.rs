@@ -10,6 +10,7 @@ use rustix::fs::Advice;
 use crate::buffer::buffer;
 use crate::damage::{self, Stamp};
 use crate::digest::Hasher;
+use crate::layout::{Broken, Unopened};
 use crate::open::Inner;
 use crate::sync::blocking;
 use crate::{Digest, Error};
@@ -24,7 +25,7 @@ pub enum Verdict {
     Intact(u64),
     /// It is not here.
     Absent,
-    /// The bytes are others: why. It is marked.
+    /// The bytes are others, or it cannot be opened: why. It is marked.
     Damaged(String),
 }
 
@@ -59,15 +60,19 @@ pub(crate) fn examine(
     digest: &Digest,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Verdict, Error> {
-    let (file, size, stamp) = match inner.layout.open_blob(digest) {
-        Ok((file, stamp)) => (file, stamp.size, stamp),
-        Err(Error::NotFound(_)) => return Ok(Verdict::Absent),
-        Err(error) => return Err(error),
+    let (file, stamp) = match inner.layout.open_blob(digest) {
+        Ok(opened) => opened,
+        Err(Unopened::Failed(Error::NotFound(_))) => return Ok(Verdict::Absent),
+        Err(Unopened::Failed(error)) => return Err(error),
+        Err(Unopened::Broken(Broken { stamp, reason })) => {
+            damage::mark(inner, digest, stamp, &reason);
+            return Ok(Verdict::Damaged(reason));
+        }
     };
     let actual = hash(digest, file, go_on)?;
     if actual == *digest {
         damage::lift(inner, digest);
-        return Ok(Verdict::Intact(size));
+        return Ok(Verdict::Intact(stamp.size));
     }
     Ok(Verdict::Damaged(found(inner, digest, stamp, &actual)))
 }

@@ -13,7 +13,7 @@ use crate::digest::Hasher;
 use crate::facts::LayerFacts;
 use crate::open::Inner;
 use crate::sync::lock;
-use crate::{Algorithm, Digest, Error, verify};
+use crate::{Algorithm, Digest, Error, damage, verify};
 
 /// Uncompressed bytes hashed at once.
 const OUTPUT: usize = 256 * 1024;
@@ -29,7 +29,8 @@ pub(super) fn compute(
     digest: &Digest,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<LayerFacts>, Error> {
-    let (file, stamp) = inner.layout.open_blob(digest)?;
+    let opened = inner.layout.open_blob(digest);
+    let (file, stamp) = opened.map_err(|it| damage::settle(inner, digest, it))?;
     let Some(layer) = read(digest, file, go_on)? else {
         return Ok(None);
     };

@@ -9,7 +9,7 @@ use crate::{Digest, Error};
 
 /// Facts of a layer, from the database or computed now.
 pub(crate) async fn on_demand(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
-    if inner.layout.blob_size(digest)?.is_none() {
+    if inner.layout.stamp(digest)?.is_none() {
         return Err(Error::NotFound(format!(
             "blob {digest} is not in the store"
         )));

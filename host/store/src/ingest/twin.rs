@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use bytes::Bytes;
 
 use crate::buffer::buffer;
+use crate::layout::Unopened;
 use crate::open::Inner;
 use crate::{Digest, Error, damage};
 
@@ -42,7 +43,11 @@ impl Twin {
         if damage::present(inner, digest)?.is_none() {
             return Ok(None);
         }
-        let (file, stamp) = inner.layout.open_blob(digest)?;
+        let (file, stamp) = match inner.layout.open_blob(digest) {
+            Ok(opened) => opened,
+            Err(Unopened::Failed(Error::NotFound(_)) | Unopened::Broken(_)) => return Ok(None),
+            Err(Unopened::Failed(error)) => return Err(error),
+        };
         Ok(Some(Twin {
             digest: digest.clone(),
             file,

@@ -1,6 +1,7 @@
 //! Damage: finding it, and what helps to repair it.
 
 use super::Store;
+use crate::layout::Broken;
 use crate::sync::blocking;
 use crate::{Digest, Error, Verdict, damage, quarantine, source, verify};
 
@@ -75,5 +76,15 @@ impl Store {
     pub async fn sources(&self, digest: &Digest) -> Result<Vec<String>, Error> {
         let (inner, digest) = (self.inner.clone(), digest.clone());
         blocking(move || source::of(&inner, &digest)).await
+    }
+
+    /// Marks a blob that cannot be read, without waiting for the disk if there is a runtime.
+    pub(super) fn tell(&self, digest: &Digest, broken: Broken) {
+        let (inner, broken) = (self.inner.clone(), [(digest.clone(), broken)]);
+        let mark = move || damage::mark_all(&inner, &broken);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(mark)),
+            Err(_) => mark(),
+        }
     }
 }

@@ -19,6 +19,7 @@ mod ingest;
 mod leases;
 mod names;
 mod open;
+mod places;
 mod processes;
 mod stage;
 

@@ -215,6 +215,7 @@ impl Store for Memory {
     }
 
     async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<Bytes> {
+        self.is_hidden(digest);
         if let Some(reason) = self.0.known.reason(digest) {
             return Err(known::error(digest, &reason));
         }

@@ -35,7 +35,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// names; what cannot be written down is kept less precisely once it is damaged.
     pub(crate) async fn remember_children(&self, targets: impl IntoIterator<Item = &Target>) {
         let targets: HashSet<&Target> = targets.into_iter().collect();
-        let mut walk = Walk::new(Default::default(), targets);
+        let mut walk = Walk::new(None, targets);
         let mut left = AT_ONCE;
         while let Ok(Some(visited)) = self.advance(&mut walk).await {
             for it in visited {

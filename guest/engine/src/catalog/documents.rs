@@ -74,7 +74,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     pub(crate) async fn documents(&self, roots: &[Target]) -> Result<Documents> {
         let mut documents = Documents::new();
         let mut weight = 0_usize;
-        let mut walk = Walk::new(Rc::default(), roots);
+        let mut walk = Walk::new(None, roots);
         while let Some(visited) = self.advance(&mut walk).await? {
             for it in visited {
                 let document = match it.content {
@@ -122,7 +122,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let targets = images.iter().map(|image| &image.target);
         let indexes =
             targets.filter(|target| media_type::kind(&target.media_type) != Kind::Manifest);
-        let mut walk = Walk::new(Rc::default(), indexes);
+        let mut walk = Walk::new(None, indexes);
         while let Some(visited) = self.advance(&mut walk).await? {
             for it in visited {
                 if let Content::Document(document) = it.content {

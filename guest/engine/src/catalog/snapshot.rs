@@ -9,8 +9,10 @@ use std::{
 use strata_oci::{Digest, Reference};
 
 use super::{
-    Companion, Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, Shelf, containers::CONTAINERS,
-    referrers::Referrers, walk::Damage,
+    Companion, Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, Shelf,
+    containers::CONTAINERS,
+    referrers::Referrers,
+    walk::{Damage, damage_from},
 };
 use crate::{Engine, Name, Result, Store, Target, pace::Pace};
 
@@ -246,17 +248,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 foreign.extend(names.into_iter().map(|name| name.target));
             }
         }
-        let text = |(digest, why): (Digest, String)| {
-            let text = format!("blob {digest} is damaged: {why}");
-            (digest, text.into())
-        };
-        let damage = self.store.damaged().await?.into_iter();
         let names = Names {
             images,
             containers,
             referrers,
             foreign,
-            damage: damage.map(text).collect(),
+            damage: damage_from(self.store.damaged().await?),
         };
         let snapshot = Rc::new(Snapshot::new(read_at, names, old.as_deref()).await);
         self.catalog.snapshot.replace(Some(snapshot.clone()));

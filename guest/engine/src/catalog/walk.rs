@@ -28,6 +28,15 @@ const STAT_AT_ONCE: usize = 4096;
 /// Why blobs that are here cannot be had, by digest.
 pub(crate) type Damage = HashMap<Digest, Rc<str>>;
 
+/// What a store says is damaged, for people.
+pub(super) fn damage_from(damaged: Vec<(Digest, String)>) -> Damage {
+    let text = |(digest, why): (Digest, String)| {
+        let text = format!("blob {digest} is damaged: {why}");
+        (digest, text.into())
+    };
+    damaged.into_iter().map(text).collect()
+}
+
 /// A walk: what was visited, and what is to be.
 pub(crate) struct Walk {
     seen: HashSet<Digest>,
@@ -35,7 +44,7 @@ pub(crate) struct Walk {
     wanted: Vec<Wanted>,
     /// Here, with their sizes.
     found: Vec<(Wanted, u64)>,
-    damage: Rc<Damage>,
+    damage: Option<Rc<Damage>>,
 }
 
 /// A blob to visit.
@@ -56,8 +65,12 @@ pub(crate) struct Visited {
 }
 
 impl Walk {
-    /// A walk that starts at `roots`. What is in `damage` is visited as damaged.
-    pub(crate) fn new<'a>(damage: Rc<Damage>, roots: impl IntoIterator<Item = &'a Target>) -> Self {
+    /// A walk that starts at `roots`. What is damaged is visited as that, by what is known in `damage` and
+    /// whatever comes to light; without `damage` it passes for absent.
+    pub(crate) fn new<'a>(
+        damage: Option<Rc<Damage>>,
+        roots: impl IntoIterator<Item = &'a Target>,
+    ) -> Self {
         let mut walk = Self {
             seen: HashSet::new(),
             wanted: Vec::new(),
@@ -68,6 +81,11 @@ impl Walk {
             walk.add_root(root);
         }
         walk
+    }
+
+    /// What is damaged, as far as it came to light.
+    pub(super) fn damage(&self) -> Rc<Damage> {
+        self.damage.clone().unwrap_or_default()
     }
 
     /// Visits a root as well. Of roots it is told that they are absent, of nothing else.
@@ -168,14 +186,19 @@ impl<S: Store, T, C> Engine<S, T, C> {
         for part in digests.chunks(STAT_AT_ONCE) {
             sizes.extend(self.sizes(part).await?);
         }
+        if let Some(known) = &walk.damage {
+            walk.damage = Some(self.damage_behind(&sizes, known).await?);
+        }
         for (wanted, size) in wanted.into_iter().zip(sizes) {
             let digest = &wanted.digest;
+            let reason = walk.damage.as_ref().and_then(|damage| damage.get(digest));
             match size {
                 Some(_) if !walk.seen.insert(digest.clone()) => {}
                 Some(size) => walk.found.push((wanted, size)),
-                None if walk.damage.contains_key(digest) && walk.seen.insert(digest.clone()) => {
-                    let reason = walk.damage.get(digest).map(|it| it.to_string());
-                    let content = Content::Damaged(Error::Damaged(reason.unwrap_or_default()));
+                None if let Some(reason) = reason
+                    && walk.seen.insert(digest.clone()) =>
+                {
+                    let content = Content::Damaged(Error::Damaged(reason.to_string()));
                     visited.push(Visited::new(wanted.digest, None, content));
                 }
                 None if walk.seen.contains(digest) => {}
@@ -186,6 +209,23 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
         }
         Ok(visited)
+    }
+
+    /// What is damaged, now that these sizes were asked for: looking for a blob may show that it cannot be
+    /// read, and who takes it for absent loses what it refers to.
+    pub(super) async fn damage_behind(
+        &self,
+        sizes: &[Option<u64>],
+        known: &Rc<Damage>,
+    ) -> Result<Rc<Damage>> {
+        if sizes.iter().all(Option::is_some) {
+            return Ok(known.clone());
+        }
+        let now = self.store.damaged().await?;
+        if now.iter().all(|(digest, _)| known.contains_key(digest)) {
+            return Ok(known.clone());
+        }
+        Ok(Rc::new(damage_from(now)))
     }
 
     /// Reads a document that is here, and keeps it.

@@ -73,7 +73,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
             unmarked: candidates,
             companions,
             except,
-            walk: Walk::new(snapshot.damage.clone(), &snapshot.roots),
+            walk: Walk::new(Some(snapshot.damage.clone()), &snapshot.roots),
             unknown: None,
         };
         for root in &snapshot.foreign {

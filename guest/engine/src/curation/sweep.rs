@@ -98,7 +98,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ) -> Result<Vec<Digest>> {
         let targets: Vec<&Target> = targets.collect();
         let mut content: Vec<Digest> = targets.iter().map(|it| it.digest.clone()).collect();
-        let mut walk = Walk::new(snapshot.damage.clone(), targets);
+        let mut walk = Walk::new(Some(snapshot.damage.clone()), targets);
         while let Some(visited) = self.advance(&mut walk).await? {
             for it in visited {
                 let children = it.content.document().into_iter();

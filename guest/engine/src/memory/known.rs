@@ -1,6 +1,9 @@
 //! What the store in memory knows about its blobs: damage, sources, derived data.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use strata_oci::Digest;
 
@@ -15,6 +18,8 @@ const MOST: usize = 64 << 20;
 #[derive(Default)]
 pub(super) struct Known {
     damaged: RefCell<BTreeMap<Digest, String>>,
+    /// What cannot be read, which nobody knows until it is looked for.
+    unreadable: RefCell<BTreeSet<Digest>>,
     sources: RefCell<BTreeMap<Digest, Vec<String>>>,
     derived: RefCell<BTreeMap<(Digest, String), Vec<u8>>>,
 }
@@ -32,6 +37,7 @@ impl Known {
 
     pub(super) fn lift(&self, digest: &Digest) {
         self.damaged.borrow_mut().remove(digest);
+        self.unreadable.borrow_mut().remove(digest);
     }
 
     /// All derived data went to make room.
@@ -103,6 +109,21 @@ impl Memory {
         bytes.truncate(length);
     }
 
+    /// Keeps a blob from being found and read, as a bad disk would: nobody knows yet.
+    pub fn hide(&self, digest: &Digest) {
+        let mut unreadable = self.0.known.unreadable.borrow_mut();
+        unreadable.insert(digest.clone());
+    }
+
+    /// Marks a blob that cannot be read, when it is looked for. Whether it cannot.
+    pub(super) fn is_hidden(&self, digest: &Digest) -> bool {
+        let is_hidden = self.0.known.unreadable.borrow().contains(digest);
+        if is_hidden && self.damage_of(digest).is_none() {
+            self.note(digest, "it cannot be looked at: Input/output error");
+        }
+        is_hidden
+    }
+
     /// What is known about a blob's damage.
     pub fn damage_of(&self, digest: &Digest) -> Option<String> {
         self.0.known.reason(digest)
@@ -110,6 +131,7 @@ impl Memory {
 
     /// Size of a blob that is not known to be damaged.
     pub(super) fn present(&self, digest: &Digest) -> Option<u64> {
+        self.is_hidden(digest);
         let blobs = self.0.blobs.borrow();
         let bytes = blobs.get(digest)?;
         let is_good = self.0.known.reason(digest).is_none();
@@ -118,14 +140,22 @@ impl Memory {
 
     pub(super) fn mark(&self, digest: &Digest, reason: &str) {
         if self.present(digest).is_some() {
-            let mut damaged = self.0.known.damaged.borrow_mut();
-            damaged.insert(digest.clone(), reason.to_owned());
-            self.0.generation.update(|generation| generation + 1);
+            self.note(digest, reason);
         }
+    }
+
+    fn note(&self, digest: &Digest, reason: &str) {
+        let mut damaged = self.0.known.damaged.borrow_mut();
+        damaged.insert(digest.clone(), reason.to_owned());
+        self.0.generation.update(|generation| generation + 1);
     }
 
     /// Bytes that were read, if they are what they should be.
     pub(super) fn believe(&self, digest: &Digest, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        if self.is_hidden(digest) {
+            let reason = self.damage_of(digest).unwrap_or_default();
+            return Err(error(digest, &reason));
+        }
         if digest.verifies(&bytes) {
             return Ok(bytes);
         }

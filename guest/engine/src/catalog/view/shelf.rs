@@ -136,12 +136,14 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let Some(first) = images.first() else {
             return Ok(None);
         };
-        let damage = first.shelf.damage.clone();
         let mut documents = HashMap::new();
         let mut leaves = HashSet::new();
         let mut configs = HashSet::new();
         let mut taken = 0_usize;
-        let mut walk = Walk::new(damage.clone(), images.iter().map(|image| &image.target));
+        let mut walk = Walk::new(
+            Some(first.shelf.damage.clone()),
+            images.iter().map(|image| &image.target),
+        );
         while let Some(visited) = self.advance(&mut walk).await? {
             for it in visited {
                 if let Some(document) = it.content.document() {
@@ -162,6 +164,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         }
         let leaves: Vec<_> = leaves.into_iter().collect();
         let found = self.sizes(&leaves).await?;
+        let damage = self.damage_behind(&found, &walk.damage()).await?;
         let found = leaves.into_iter().zip(found);
         let sizes: HashMap<_, _> = found
             .filter_map(|(digest, size)| Some((digest, size?)))

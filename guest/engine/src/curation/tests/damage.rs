@@ -18,6 +18,7 @@ enum How {
     Flipped,
     Truncated,
     Lost,
+    Unreadable,
 }
 
 struct Gallery {
@@ -71,6 +72,7 @@ impl Gallery {
             How::Flipped => store.damage(&digest),
             How::Truncated => store.truncate(&digest, 2),
             How::Lost => store.lose(&digest),
+            How::Unreadable => store.hide(&digest),
         }
         let fresh = engine();
         self.engine = TestEngine::new(
@@ -79,7 +81,7 @@ impl Gallery {
             crate::memory::Stopped,
             fresh.settings().clone(),
         );
-        if part == Part::Layer && how != How::Lost {
+        if part == Part::Layer && matches!(how, How::Flipped | How::Truncated) {
             // Nothing here reads layers; a check does.
             block_on(self.engine.store.verify(&digest)).unwrap();
         }
@@ -95,19 +97,23 @@ impl Gallery {
     }
 }
 
-const EVERY: [(Part, How); 12] = [
+const EVERY: [(Part, How); 16] = [
     (Part::Index, How::Flipped),
     (Part::Index, How::Truncated),
     (Part::Index, How::Lost),
+    (Part::Index, How::Unreadable),
     (Part::Manifest, How::Flipped),
     (Part::Manifest, How::Truncated),
     (Part::Manifest, How::Lost),
+    (Part::Manifest, How::Unreadable),
     (Part::Config, How::Flipped),
     (Part::Config, How::Truncated),
     (Part::Config, How::Lost),
+    (Part::Config, How::Unreadable),
     (Part::Layer, How::Flipped),
     (Part::Layer, How::Truncated),
     (Part::Layer, How::Lost),
+    (Part::Layer, How::Unreadable),
 ];
 
 #[test]

@@ -72,9 +72,20 @@ pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
 /// where it is now. Its new name says what it was and when it was moved.
 pub(crate) fn set_aside(private: &Private, path: &Path, ends: &[&str]) -> Result<PathBuf, Error> {
     let target = free_name(private, path)?;
+    set_aside_as(private, path, ends, &target)?;
+    Ok(target)
+}
+
+/// [`set_aside`] to a [free name](free_name).
+pub(crate) fn set_aside_as(
+    private: &Private,
+    path: &Path,
+    ends: &[&str],
+    target: &Path,
+) -> Result<(), Error> {
     for end in [""].iter().chain(ends) {
         let from = beside(path, end);
-        match fs::rename(&from, beside(&target, end)) {
+        match fs::rename(&from, beside(target, end)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => result.doing(|| {
                 format!(
@@ -89,7 +100,7 @@ pub(crate) fn set_aside(private: &Private, path: &Path, ends: &[&str]) -> Result
     if let Some(parent) = path.parent() {
         layout::sync_directory(parent)?;
     }
-    Ok(target)
+    Ok(())
 }
 
 /// A name in quarantine for what is at `path` that nothing has yet.

@@ -337,7 +337,8 @@ fn load(connection: &Connection) -> Result<HashMap<Digest, Mark>, Error> {
     let mut rows = query.query([])?;
     let mut marks = HashMap::new();
     while let Some(row) = rows.next()? {
-        let digest = Digest::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let digest = Digest::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
+            .map_err(database::broken)?;
         let stamp = Stamp {
             size: row.get::<_, i64>(1)?.cast_unsigned(),
             modified: row.get(2)?,

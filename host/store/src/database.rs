@@ -10,9 +10,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::sync::lock;
-use crate::{Error, holder};
+use crate::{Error, holder, rebuild};
 
 const SCHEMA_VERSION: i64 = 1;
+/// Largest version that may be a newer program's, and not damage.
+const MAX_VERSION: i64 = 99;
 
 // `head.names` is the generation of the last change of names, `head.generation` that of the last
 // change at all: a deletion in several batches does not conflict with itself.
@@ -113,13 +115,23 @@ impl Database {
         })
     }
 
+    /// Says what to do about an error of a damaged file, and notes it for the next start.
+    fn judge<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| {
+            if error.is_broken() {
+                return rebuild::suspect(&self.path, &error, self.writer.is_some());
+            }
+            error
+        })
+    }
+
     /// Opens the database of a store that cannot be written. `None` if there is none, or its last
     /// changes cannot be read without writing.
     pub(crate) fn open_read_only(
         path: &Path,
         busy_timeout: Duration,
     ) -> Result<Option<Database>, Error> {
-        if !path.try_exists().unwrap_or(false) {
+        if !path.is_file() {
             return Ok(None);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
@@ -173,7 +185,7 @@ impl Database {
 
     /// Where the store stands now, other processes included. Costs microseconds.
     pub(crate) fn head(&self) -> Result<Head, Error> {
-        lock(&self.reader).head()
+        self.judge(lock(&self.reader).head())
     }
 
     /// Reads from one consistent state.
@@ -182,9 +194,11 @@ impl Database {
         work: impl FnOnce(&Connection, Head) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut reader = lock(&self.reader);
-        let transaction = reader.connection.transaction()?;
-        let head = read_head(&transaction)?;
-        work(&transaction, head)
+        self.judge((|| {
+            let transaction = reader.connection.transaction()?;
+            let head = read_head(&transaction)?;
+            work(&transaction, head)
+        })())
     }
 
     /// Changes the database, alone among all processes. Commits if `work` succeeds; durable on
@@ -197,11 +211,13 @@ impl Database {
             return Err(Error::ReadOnly("names and facts cannot be changed".into()));
         };
         let mut writer = lock(writer);
-        let transaction = begin(&mut writer, &self.path)?;
-        let head = read_head(&transaction)?;
-        let result = work(&transaction, head)?;
-        transaction.commit()?;
-        Ok(result)
+        self.judge((|| {
+            let transaction = begin(&mut writer, &self.path)?;
+            let head = read_head(&transaction)?;
+            let result = work(&transaction, head)?;
+            transaction.commit()?;
+            Ok(result)
+        })())
     }
 }
 
@@ -284,6 +300,8 @@ pub(crate) fn create(connection: &mut Connection, schema: &str, version: i64) ->
     if found == 0 {
         transaction.execute_batch(schema)?;
         transaction.pragma_update(None, "user_version", version)?;
+    } else if !(0..=MAX_VERSION).contains(&found) {
+        return Err(broken(format!("its version is {found}")));
     } else if found != version {
         return Err(Error::Unsupported(format!(
             "the store's database has version {found}, this program knows {version}; \
@@ -292,6 +310,24 @@ pub(crate) fn create(connection: &mut Connection, schema: &str, version: i64) ->
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// A database that nobody else has, with tables, in one file and durable when it is closed.
+pub(crate) fn create_alone(path: &Path) -> Result<Connection, Error> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
+    connection.execute_batch(ADDITIONS)?;
+    Ok(connection)
+}
+
+/// What is stored cannot have been written.
+pub(crate) fn broken(why: impl std::fmt::Display) -> Error {
+    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Error::Database(rusqlite::Error::SqliteFailure(
+        failure,
+        Some(why.to_string()),
+    ))
 }
 
 fn data_version(connection: &Connection) -> Result<i64, Error> {

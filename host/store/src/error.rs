@@ -85,6 +85,9 @@ pub enum Error {
     /// SQLite refused an operation.
     #[error("the store's database failed: {0}")]
     Database(#[source] rusqlite::Error),
+    /// The database is damaged; the next start rebuilds it.
+    #[error("{0}")]
+    Broken(String),
     /// A feature that is not implemented, or a store of another version.
     #[error("{0}")]
     Unsupported(String),
@@ -139,6 +142,14 @@ impl Error {
         }
     }
 
+    /// Whether the database refused a row as such.
+    pub(crate) fn is_constraint(&self) -> bool {
+        let Error::Database(rusqlite::Error::SqliteFailure(failure, _)) = self else {
+            return false;
+        };
+        failure.code == rusqlite::ErrorCode::ConstraintViolation
+    }
+
     /// The same error once more, for every caller that meets it.
     pub(crate) fn again(&self) -> Error {
         match self {
@@ -174,6 +185,7 @@ impl Error {
             Error::ReadOnly(text) => Error::ReadOnly(text.clone()),
             Error::Locked(text) => Error::Locked(text.clone()),
             Error::Unsupported(text) => Error::Unsupported(text.clone()),
+            Error::Broken(text) => Error::Broken(text.clone()),
             Error::Io { context, source } => Error::Io {
                 context: context.clone(),
                 source: match source.raw_os_error() {

@@ -55,6 +55,7 @@ mod open;
 mod owner;
 mod private;
 mod quarantine;
+mod rebuild;
 mod regular;
 mod reserve;
 mod source;

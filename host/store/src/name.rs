@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::database::{Database, Head};
+use crate::database::{self, Database, Head};
 use crate::index::IMAGES;
 use crate::layout::Layout;
 use crate::sync::lock;
@@ -155,10 +155,12 @@ pub(crate) fn list(connection: &Connection, namespace: &str) -> Result<Vec<Name>
             name: row.get(0)?,
             target: Descriptor {
                 media_type: row.get(1)?,
-                digest: Digest::parse(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
+                digest: Digest::parse(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)
+                    .map_err(database::broken)?,
                 size: row.get::<_, i64>(3)?.cast_unsigned(),
             },
-            labels: labels_from_json(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)?,
+            labels: labels_from_json(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)
+                .map_err(database::broken)?,
             created: row.get(5)?,
             updated: row.get(6)?,
         });
@@ -247,6 +249,15 @@ pub(crate) fn check(
 ) -> Result<(), Error> {
     check_name(namespace, name)?;
     check_target(layout, name, target)
+}
+
+/// Whether a stored row may be one of ours.
+pub(crate) fn is_right(namespace: &str, name: &str, media_type: &str, labels: &str) -> bool {
+    check_name(namespace, name).is_ok()
+        && !media_type.is_empty()
+        && media_type.len() <= MAX_MEDIA_TYPE
+        && !media_type.chars().any(char::is_control)
+        && labels_from_json(labels).is_ok()
 }
 
 fn check_name(namespace: &str, name: &str) -> Result<(), Error> {

@@ -19,7 +19,7 @@ use crate::name::Snapshots;
 use crate::owner::Owner;
 use crate::sync::lock;
 use crate::trash::Trash;
-use crate::{Error, content, derived, index, reserve, verify};
+use crate::{Error, content, derived, index, rebuild, reserve, verify};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -117,6 +117,14 @@ impl Drop for Background {
 
 /// Opens the store at `path`. See [`Store::open`](crate::Store::open).
 pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
+    match try_open(path, options) {
+        // Found while it was opened: this is the next start.
+        Err(Error::Broken(_)) => try_open(path, options),
+        result => result,
+    }
+}
+
+fn try_open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
     let (layout, writable) = Layout::open(path, options)?;
     let inner = if writable {
         match register(&layout) {
@@ -157,8 +165,7 @@ fn open_writable(
     let owner_id = owner.id().to_owned();
     let timeout = options.busy_timeout;
     let is_new = !layout.private("store.db").exists();
-    let path = layout.private("store.db");
-    let database = reserve::spend(&layout, || Database::open(&path, timeout))?;
+    let database = reserve::spend(&layout, || rebuild::open(&layout, &owner, timeout))?;
     let leases = Leases::open(&layout, owner, timeout)?;
     if is_new {
         layout::sync_directory(&layout.private(""))?;

@@ -70,9 +70,17 @@ impl Layout {
 
     /// Whether a store of ours was here before: it has what only an open store makes.
     pub(super) fn is_ours(&self) -> bool {
-        ["store.db", "leases.db", "index.lock", "quarantine"]
-            .iter()
-            .any(|name| fs::symlink_metadata(self.private(name)).is_ok())
+        self.was_open() || self.has_any(&["store.db", "quarantine"])
+    }
+
+    /// Whether a store was open here before, and so has had a database.
+    pub(crate) fn was_open(&self) -> bool {
+        self.has_any(&["leases.db", "index.lock"])
+    }
+
+    fn has_any(&self, names: &[&str]) -> bool {
+        let mut paths = names.iter().map(|name| self.private(name));
+        paths.any(|path| fs::symlink_metadata(path).is_ok())
     }
 
     /// Why the directory is refused; the way out included.

@@ -42,7 +42,7 @@ impl Identity {
         if self.0.is_some() && self.0 == Identity::of(path).0 {
             return Ok(());
         }
-        Err(broken("the file has moved"))
+        Err(database::broken("the file has moved"))
     }
 }
 
@@ -105,7 +105,7 @@ impl Opened {
             let found: String =
                 connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if found != "ok" {
-                return Err(broken(&found));
+                return Err(database::broken(&found));
             }
         }
         let mut opened = Opened {
@@ -166,7 +166,7 @@ impl Opened {
         if is_accounted {
             return Ok(());
         }
-        Err(broken("others made it anew"))
+        Err(database::broken("others made it anew"))
     }
 
     /// Says again what `own` holds.
@@ -270,9 +270,4 @@ pub(super) fn prune(
         dead.push(proof);
     }
     Ok(dead)
-}
-
-fn broken(why: &str) -> Error {
-    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Error::Database(rusqlite::Error::SqliteFailure(failure, Some(why.into())))
 }

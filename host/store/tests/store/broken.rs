@@ -1,5 +1,6 @@
 //! Files of the store's own that somebody, or a power cut, broke.
 
+mod database;
 mod layout;
 mod leases;
 

@@ -93,17 +93,17 @@ async fn a_broken_index_is_written_anew() {
 
 #[tokio::test]
 async fn what_is_no_folder_is_moved_away_and_the_folder_made_anew() {
-    let harms: [(&str, fn(&Path)); 2] = [
-        ("file", |path| fs::write(path, "x").unwrap()),
-        ("link", |path| symlink("/nowhere/at/all", path).unwrap()),
-    ];
-    for (how, harm) in harms {
+    let harm = |how: &str, path: &Path| match how {
+        "file" => fs::write(path, "x").unwrap(),
+        _ => symlink("/nowhere/at/all", path).unwrap(),
+    };
+    for how in ["file", "link"] {
         for name in ["ingest", "trash", "owners", "derived", "quarantine"] {
             let f = stored()
                 .await
                 .reopen_broken(&format!(".strata/{name}"), |path| {
                     let _ = fs::remove_dir_all(path);
-                    harm(path);
+                    harm(how, path);
                 });
             check(&f, &format!("{name} is a {how}")).await;
         }
@@ -112,7 +112,7 @@ async fn what_is_no_folder_is_moved_away_and_the_folder_made_anew() {
             drop(store);
             let path = directory.path().join(name);
             fs::remove_dir_all(&path).unwrap();
-            harm(&path);
+            harm(how, &path);
             let error = Store::open(directory.path(), Options::default()).unwrap_err();
             let text = error.to_string();
             assert!(text.contains(name), "{name} is a {how}: {text}");

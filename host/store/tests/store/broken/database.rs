@@ -1,0 +1,187 @@
+//! A damaged `store.db` is rebuilt, and what may be missing keeps all content.
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use strata_store::{Change, Digest, Error, Expectation, Options, Store};
+
+use super::super::{Fixture, descriptor};
+use super::{ALL, Harm};
+
+const FILE: &str = ".strata/store.db";
+/// Names of each kind: several pages of them.
+const COUNT: usize = 60;
+
+/// A store with images and containers.
+async fn stored() -> Fixture {
+    let f = Fixture::new();
+    f.blob(b"a").await;
+    let mut changes = Vec::new();
+    for namespace in ["images", "containers"] {
+        for number in 0..COUNT {
+            changes.push(Change::Set {
+                namespace: namespace.into(),
+                name: format!("{namespace}-{number:03}"),
+                target: descriptor(b"a"),
+                labels: vec![("key".into(), "value".repeat(40))],
+                expected: Expectation::Any,
+            });
+        }
+    }
+    f.store.apply(changes, None).await.unwrap();
+    f.store
+        .note_source(&[Digest::of(b"a")], "registry/repository")
+        .await
+        .unwrap();
+    f.store.flush().await.unwrap();
+    f
+}
+
+async fn count(store: &Store, namespace: &str) -> usize {
+    store.names(namespace).await.unwrap().1.len()
+}
+
+/// Nothing is lost, or that something may be is known. Returns whether it is.
+async fn check(f: &Fixture, case: &str) -> bool {
+    assert_eq!(count(&f.store, "images").await, COUNT, "{case}");
+    let a = Digest::of(b"a");
+    assert_eq!(f.store.get(&a, 1).await.unwrap(), "a", "{case}");
+    let (_, lost) = f.store.names("lost").await.unwrap();
+    if lost.is_empty() {
+        assert_eq!(count(&f.store, "containers").await, COUNT, "{case}");
+        return false;
+    }
+    let kept = f.private("quarantine").join(&lost[0].name);
+    assert!(fs::symlink_metadata(&kept).is_ok(), "{case}: {kept:?}");
+    assert_eq!(
+        f.store.stat(&lost[0].target.digest, None).await.unwrap(),
+        None
+    );
+    true
+}
+
+#[tokio::test]
+async fn it_is_rebuilt_when_the_store_is_opened() {
+    for harm in ALL {
+        let case = format!("{harm:?}");
+        let f = stored().await;
+        let generation = f.store.generation().unwrap();
+        let f = f.reopen_broken(FILE, |path| harm.apply(path));
+        let is_lost = check(&f, &case).await;
+        assert!(f.store.generation().unwrap() >= generation, "{case}");
+        // The first page is the same in all our databases.
+        let is_first_page = matches!(harm, Harm::Flip(0..4096));
+        assert!(!(is_lost && is_first_page), "{case}");
+        let moved = f.quarantine();
+        assert!(
+            !is_lost || moved[0].starts_with("store.db.broken-2"),
+            "{moved:?}"
+        );
+        let f = f.reopen();
+        assert_eq!(check(&f, &case).await, is_lost, "{case}");
+        assert_eq!(f.quarantine(), moved, "{case}: it is rebuilt once");
+        // A name set since is kept.
+        let set = super::super::set("new", b"a");
+        f.store.apply(vec![set], None).await.unwrap();
+        fs::remove_dir_all(f.private("quarantine")).ok();
+        let f = f.reopen();
+        assert_eq!(count(&f.store, "images").await, COUNT + 1, "{case}");
+        assert_eq!(count(&f.store, "lost").await, 0, "{case}");
+        for name in ["store.db.new", "store.db.copy", "store.db.damaged"] {
+            assert!(!f.private(name).exists(), "{case}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_beside_it_may_be_broken_too() {
+    for beside in ["store.db-wal", "store.db-shm"] {
+        let f = stored().await.reopen_broken(FILE, |path| {
+            fs::create_dir(path.with_file_name(beside)).unwrap();
+        });
+        check(&f, beside).await;
+        assert_eq!(count(&f.store, "containers").await, COUNT, "{beside}");
+    }
+}
+
+/// Whatever page is damaged, little is lost, and never silently.
+#[tokio::test]
+async fn each_page_may_be_damaged() {
+    let template = stored().await;
+    let pages = {
+        let Fixture { store, directory } = template;
+        drop(store);
+        fs::metadata(directory.path().join(FILE)).unwrap().len() / 4096
+    };
+    assert!(pages > 12, "{pages}");
+    let mut far = 0;
+    for page in 0..pages {
+        let case = format!("page {page}");
+        let f = stored().await.reopen_broken(FILE, |path| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.write_all_at(&[0xff; 200], page * 4096).unwrap();
+        });
+        // What the start did not meet may be met now; then the next start rebuilds it.
+        let is_met = f.store.names("containers").await.is_err();
+        let f = if is_met { f.reopen() } else { f };
+        check(&f, &case).await;
+        far += u32::from(count(&f.store, "containers").await < COUNT / 2);
+    }
+    // Those that say where names are.
+    assert!(far <= 2, "{far}");
+}
+
+fn damage_all_leaves(path: &Path) {
+    let length = fs::metadata(path).unwrap().len();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    for page in 2..length / 4096 {
+        file.write_all_at(&[0xff; 64], page * 4096).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_else_uses_it_is_to_be_stopped_first() {
+    let f = stored().await;
+    Harm::Folder.apply(&f.directory.path().join(FILE));
+    let error = Store::open(f.directory.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, Error::Broken(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(FILE), "{text}");
+    let who = format!("process {}", std::process::id());
+    assert!(text.contains(&who) && text.contains("stop"), "{text}");
+    let f = f.reopen();
+    assert!(check(&f, "after that").await);
+}
+
+#[tokio::test]
+async fn damage_found_in_use_says_what_to_do_and_the_next_start_does_it() {
+    let f = stored().await.reopen();
+    damage_all_leaves(&f.directory.path().join(FILE));
+    let error = f.store.names("containers").await.unwrap_err();
+    assert!(matches!(error, Error::Broken(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains(FILE) && text.contains("start it again"),
+        "{text}"
+    );
+    let f = f.reopen();
+    assert!(check(&f, "the next start").await);
+}
+
+/// A process that ends anywhere in a rebuild leaves one that can be begun again, or completed.
+#[tokio::test]
+async fn a_rebuild_that_was_cut_short_is_done_again_or_completed() {
+    let f = stored().await.reopen_broken(FILE, |path| {
+        fs::write(path.with_file_name("store.db.new"), "half").unwrap();
+        fs::write(path.with_file_name("store.db.copy"), "half").unwrap();
+        Harm::Flip(0).apply(path);
+    });
+    assert!(!check(&f, "before it was moved").await);
+    let f = f.reopen_broken(FILE, |path| {
+        fs::copy(path, path.with_file_name("store.db.new")).unwrap();
+        fs::write(path.with_file_name("store.db-wal"), "of the damaged one").unwrap();
+        fs::remove_file(path).unwrap();
+    });
+    assert!(!check(&f, "after it was moved").await);
+}

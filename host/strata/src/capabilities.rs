@@ -48,7 +48,7 @@ impl Default for Capabilities {
 /// Bounds on what the component uses.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Linear memory of one instance in bytes. A listing of 2,000 images needs
+    /// Linear memory of one instance in bytes, 4 MiB to 4 GiB. A listing of 2,000 images needs
     /// about 32 MiB.
     pub memory: u64,
     /// Linear memory of all instances together in bytes; `None` is half of the machine's, and at

@@ -1,6 +1,6 @@
 //! The compiled component and what it is lent.
 
-use std::{borrow::Cow, fs, path::Path, sync::Arc, time::Duration};
+use std::{borrow::Cow, fs, ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use strata_store::{Options, Store};
@@ -27,6 +27,8 @@ const COMPONENT_DIGEST: &str = env!("STRATA_COMPONENT_DIGEST");
 
 /// Instances alive at once, at most: the places of [`Budget`], and those that are always there.
 const MAX_INSTANCES: u32 = 128;
+/// What the memory of one instance may be set to: the least it starts with, and what 32 bits address.
+const MEMORY: RangeInclusive<u64> = 4 << 20..=4 << 30;
 /// Most memory of all instances where no setting says it. Half of the machine's, if that is less.
 const TOTAL_MEMORY: u64 = 4 << 30;
 /// Instances that requests share, at most: one for each processor, but no more than this.
@@ -61,6 +63,17 @@ impl Engine {
         // Each takes time: code is loaded while the store opens.
         let path = component.map(Path::to_path_buf);
         let limits = &capabilities.limits;
+        if !MEMORY.contains(&limits.memory) {
+            return Err(Error::Setting {
+                setting: "memory-limit",
+                reason: format!(
+                    "{} bytes are not between {} MiB and {} GiB",
+                    limits.memory,
+                    MEMORY.start() >> 20,
+                    MEMORY.end() >> 30
+                ),
+            });
+        }
         let shared_instances = processors().clamp(1, MOST_SHARED);
         let half = match machine_memory() / 2 {
             0 => TOTAL_MEMORY,

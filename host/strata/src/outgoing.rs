@@ -33,8 +33,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that is silent for this long is cut; the engine resumes it.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Headers of one answer. Some registries and proxies send more than hyper's hundred.
-const MAX_HEADERS: usize = 1000;
+/// Headers of one answer. Some registries and proxies send more than hyper's hundred; what docker
+/// counts is bytes.
+const MAX_HEADERS: usize = 8192;
 /// Bytes of the headers of one answer by HTTP/2; for HTTP/1 hyper has a bound like it.
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
 /// What holds secrets: marked, so that no log shows it.

@@ -17,12 +17,16 @@ where
     /// # Errors
     /// As [`Engine::stat_path`], but for paths.
     pub async fn changes(&self, container: &str) -> Result<Vec<ChangedPath>> {
-        let saved = self.find_saved(container).await?;
-        if saved.diffs.is_empty() {
+        let read = self.reading(container, async |saved| {
+            if saved.diffs.is_empty() {
+                return Ok(None);
+            }
+            let image = self.image_root(&saved).await?;
+            Ok(Some((image, self.root(&saved).await?)))
+        });
+        let Some((image, root)) = read.await? else {
             return Ok(Vec::new());
-        }
-        let image = self.image_root(&saved).await?;
-        let root = self.root(&saved).await?;
+        };
         let changed = deltas(&image, &root, Order::Names).await.into_iter();
         let changed = changed.map(|delta| ChangedPath {
             path: shown(&delta.path(&image, &root)),

@@ -36,16 +36,19 @@ where
                 "cannot import digest reference".to_owned(),
             ));
         }
-        let saved = self.find_saved(container).await?;
+        let lease = self.store.acquire_lease().await?;
+        let read = self.reading(container, async |saved| {
+            let layers = saved.image_manifest()?.layers.clone();
+            self.protect_layers(&saved, &layers, &lease).await?;
+            Ok((saved, layers))
+        });
+        let (saved, mut layers) = read.await?;
         let base = &saved.record.config;
         let mut config = options.config.clone().unwrap_or_else(|| base.clone());
         instruction::apply(&options.changes, &mut config).map_err(authoring::refused)?;
         config.inherit(base);
         config.check().map_err(Error::over)?;
 
-        let lease = self.store.acquire_lease().await?;
-        let mut layers = saved.image_manifest()?.layers.clone();
-        self.protect_layers(&saved, &layers, &lease).await?;
         let parent = &saved.image_manifest()?.config.digest;
         let parent = self.image_config(parent).await?.ok_or_else(|| {
             Error::NotFound(format!(

@@ -65,8 +65,11 @@ where
         progress: &dyn Progress,
     ) -> Result<()> {
         let lease = self.store.acquire_lease().await?;
-        let saved = self.find_saved(container).await?;
-        let before = self.root(&saved).await?;
+        let read = self.reading(container, async |saved| {
+            let before = self.root(&saved).await?;
+            Ok((saved, before))
+        });
+        let (saved, before) = read.await?;
         let directory = Place::new(path).directory(&before.tree, container)?;
         let user = saved.record.config.user.as_str();
         let owner = match options.copy_uid_gid && !user.is_empty() {

@@ -3,7 +3,6 @@
 use super::{
     pack::{Naming, Packing},
     place::Place,
-    record::Saved,
     root::Root,
 };
 use crate::{ArchiveSink, Clock, Engine, Progress, Result, Silent, Store, Transport};
@@ -27,8 +26,7 @@ where
         path: &[u8],
         sink: &mut W,
     ) -> Result<()> {
-        let saved = self.find_saved(container).await?;
-        let root = self.root(&saved).await?;
+        let (root, _lease) = self.held_root(container).await?;
         let place = Place::new(path);
         let (top, _) = place.find(&root.tree, container)?;
         let name = match place.name.as_slice() {
@@ -49,8 +47,7 @@ where
         sink: &mut W,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let saved: Saved = self.find_saved(container).await?;
-        let root = self.root(&saved).await?;
+        let (root, _lease) = self.held_root(container).await?;
         self.pack(&root, Naming::Relative, sink, progress).await
     }
 
@@ -61,8 +58,6 @@ where
         sink: &mut W,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let lease = self.store.acquire_lease().await?;
-        self.protect(root, &lease).await?;
         let packing = Packing::new(root, naming).await;
         packing.write(&self.store, sink, progress).await
     }

@@ -7,7 +7,7 @@ use super::{
     record::{Record, set},
 };
 use crate::{
-    Clock, Engine, Error, Expectation, Result, Store, Transport,
+    Clock, Engine, Error, Expectation, Result, Store, Target, Transport,
     catalog::{Basis, Container},
 };
 
@@ -30,30 +30,49 @@ where
         let asked = asked.filter(|name| !name.is_empty());
         let asked = asked.map(name::checked).transpose()?;
         let lease = self.store.acquire_lease().await?;
+        // What was stored in a try that others were faster than is used in the next.
+        let mut stored: Option<(Record, Target)> = None;
         for _ in 0..MAX_TRIES {
             let platform = options.platform.as_ref();
             let basis = self.basis(&options.image, platform).await?;
             let snapshot = &basis.snapshot;
             let name = match asked {
                 Some(name) => name.to_owned(),
-                None => name::made_up(&self.clock, snapshot)?,
+                None => match &stored {
+                    Some((record, _)) => record.name.clone(),
+                    None => name::made_up(&self.clock, snapshot)?,
+                },
             };
             let holder = snapshot.all_containers().find(|it| it.own_name == name);
             if let Some(holder) = holder {
+                if asked.is_none() && stored.take().is_some() {
+                    continue;
+                }
                 return Err(Error::Conflict(format!(
                     "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to remove (or rename) that container to be able to reuse that name.",
                     holder.id
                 )));
             }
-            let id = name::id(&self.clock, snapshot, &name);
-            let record = record(id.clone(), name, options, &basis, self.clock.now())?;
-            let target = self.put_record(&record, &lease).await?;
+            let same = |record: &Record| {
+                record.image_id == basis.image.digest
+                    && record.manifest.digest == basis.manifest.digest
+            };
+            let (record, target) = match stored.take().filter(|(record, _)| same(record)) {
+                Some(stored) => stored,
+                None => {
+                    let id = name::id(&self.clock, snapshot, &name);
+                    let record = record(id, name, options, &basis, self.clock.now())?;
+                    let target = self.put_record(&record, &lease).await?;
+                    (record, target)
+                }
+            };
+            let id = record.id.clone();
             let container = Container {
                 id: id.clone(),
-                own_name: record.name,
+                own_name: record.name.clone(),
                 target: target.clone(),
-                image: record.image_id,
-                name: record.image,
+                image: record.image_id.clone(),
+                name: record.image.clone(),
                 running: false,
                 created: 0,
             };
@@ -64,7 +83,7 @@ where
                     let warnings = warnings(options, &basis, &self.settings.platform);
                     return Ok(Created { id, warnings });
                 }
-                Err(Error::Conflict(_)) => {}
+                Err(Error::Conflict(_)) => stored = Some((record, target)),
                 Err(error) => return Err(error),
             }
         }

@@ -1,9 +1,11 @@
 //! From what a caller typed to a container.
 
+use std::rc::Rc;
+
+use super::{MAX_TRIES, record::Saved, root::Root};
 use crate::{
     Engine, Error, Result, Store,
     catalog::{Container, Snapshot},
-    container::record::Saved,
 };
 
 impl Snapshot {
@@ -41,8 +43,50 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// # Errors
     /// As [`Snapshot::find_container`] and [`Engine::saved`].
     pub(super) async fn find_saved(&self, text: &str) -> Result<Saved> {
-        let snapshot = self.snapshot().await?;
-        let container = snapshot.find_container(text)?;
-        self.saved(container).await
+        self.reading(text, async |saved| Ok(saved)).await
+    }
+
+    /// What `read` makes of the container `text` names. If something was not there because the
+    /// container was changed meanwhile, and a prune was fast, it is read as it is by then.
+    ///
+    /// # Errors
+    /// As [`Engine::find_saved`] and `read`; [`Error::Conflict`] if it never stops being changed.
+    pub(super) async fn reading<R>(
+        &self,
+        text: &str,
+        mut read: impl AsyncFnMut(Saved) -> Result<R>,
+    ) -> Result<R> {
+        for _ in 0..MAX_TRIES {
+            let container = self.snapshot().await?.find_container(text)?.clone();
+            let done = match self.saved(&container).await {
+                Ok(saved) => read(saved).await,
+                Err(error) => Err(error),
+            };
+            let Err(error @ (Error::NotFound(_) | Error::Damaged(_))) = done else {
+                return done;
+            };
+            let now = self.snapshot().await?;
+            let now = now.find_container(&container.id);
+            if now.is_ok_and(|now| now.target == container.target) {
+                return Err(error);
+            }
+        }
+        Err(Error::Conflict(format!(
+            "container {text} keeps being changed, try again"
+        )))
+    }
+
+    /// The file system of a container, protected as long as the lease is held.
+    ///
+    /// # Errors
+    /// As [`Engine::reading`] and [`Engine::root`].
+    pub(super) async fn held_root(&self, text: &str) -> Result<(Rc<Root>, S::Lease)> {
+        self.reading(text, async |saved| {
+            let lease = self.store.acquire_lease().await?;
+            let root = self.root(&saved).await?;
+            self.protect(&root, &lease).await?;
+            Ok((root, lease))
+        })
+        .await
     }
 }

@@ -78,11 +78,15 @@ where
         let read = admitted.into_iter().map(|container| async {
             let listed = match self.saved(container).await {
                 Ok(saved) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
-                // Its names say what is needed to remove it.
-                Err(error) if is_about_one(&error) => {
-                    let listed = Listed::unreadable(container);
-                    admits_unread(&listed.age).then_some(listed)
-                }
+                // It may have been changed just now; else its names say what is needed to remove it.
+                Err(error) if is_about_one(&error) => match self.find_saved(&container.id).await {
+                    Ok(saved) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
+                    Err(error) if is_about_one(&error) => {
+                        let listed = Listed::unreadable(container);
+                        admits_unread(&listed.age).then_some(listed)
+                    }
+                    Err(error) => return Err(error),
+                },
                 Err(error) => return Err(error),
             };
             if let Some(listed) = &listed {
@@ -127,11 +131,14 @@ where
     /// [`crate::Error::NotFound`] if there is none, or its content got lost;
     /// [`crate::Error::InvalidArgument`] if an ID prefix has several.
     pub async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
-        let saved = self.find_saved(name).await?;
-        let size_total = match size {
-            true => Some(self.total_size(&saved).await?),
-            false => None,
-        };
+        let read = self.reading(name, async |saved| {
+            let size_total = match size {
+                true => Some(self.total_size(&saved).await?),
+                false => None,
+            };
+            Ok((saved, size_total))
+        });
+        let (saved, size_total) = read.await?;
         let size_changed = saved.changed_size;
         let Record {
             id,
@@ -166,14 +173,14 @@ where
         let mut bounds = Vec::with_capacity(names.len());
         for name in names {
             let container = snapshot.find_container(name)?;
-            bounds.push(age(&self.saved(container).await?));
+            bounds.push(age(&self.find_saved(&container.id).await?));
         }
         Ok(bounds)
     }
 
     async fn size_of(&self, id: &str) -> Result<u64> {
-        let saved = self.find_saved(id).await?;
-        self.total_size(&saved).await
+        self.reading(id, async |saved| self.total_size(&saved).await)
+            .await
     }
 
     async fn total_size(&self, saved: &Saved) -> Result<u64> {

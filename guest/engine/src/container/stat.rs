@@ -22,8 +22,8 @@ where
     /// missing; [`crate::Error::ManifestInvalid`] or [`crate::Error::QuotaExceeded`] if a
     /// layer of its image cannot be read.
     pub async fn stat_path(&self, container: &str, path: &[u8]) -> Result<PathStat> {
-        let saved = self.find_saved(container).await?;
-        let root = self.root(&saved).await?;
+        let root = self.reading(container, async |saved| self.root(&saved).await);
+        let root = root.await?;
         let place = Place::new(path);
         let (clean, node) = place.find(&root.tree, container)?;
         let (kind, size) = match &node.kind {

@@ -281,3 +281,28 @@ async fn an_operation_that_computes_for_too_long_ends_with_its_bound() {
         other => panic!("{:?}", other.map(|images| images.len())),
     }
 }
+
+#[tokio::test]
+async fn memory_that_no_instance_can_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for memory in [0, 1, (4 << 20) - 1, (4 << 30) + 1, u64::MAX] {
+        let mut capabilities = Capabilities {
+            store: folder.path().join("store"),
+            ..Capabilities::default()
+        };
+        capabilities.limits.memory = memory;
+        let made = Engine::new(component().as_deref(), capabilities).await;
+        let error = made.err().unwrap();
+        assert!(
+            matches!(
+                error,
+                Error::Setting {
+                    setting: "memory-limit",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(!folder.path().join("store").exists());
+    }
+}

@@ -20,7 +20,7 @@ use rusqlite::params;
 use crate::aside::{self, BESIDE_DATABASE, beside};
 use crate::database::{self, Database};
 use crate::error::Doing as _;
-use crate::layout::{self, Layout};
+use crate::layout::{Layout, sync_directory};
 use crate::owner::{self, Owner};
 use crate::private::Private;
 use crate::{Digest, Error};
@@ -80,7 +80,7 @@ pub(crate) fn open(
             path.display()
         )));
     }
-    rebuild(private, &path, &why)?;
+    rebuild(layout, &path, &why)?;
     Database::open(&path, busy_timeout)
 }
 
@@ -122,9 +122,10 @@ fn finish(private: &Private) -> Result<(), Error> {
     Ok(())
 }
 
-fn rebuild(private: &Private, path: &Path, why: &str) -> Result<(), Error> {
+fn rebuild(layout: &Layout, path: &Path, why: &str) -> Result<(), Error> {
+    let private = layout.place();
     let moved = aside::free_name(private, path)?;
-    let result = write_new(private, path, &moved);
+    let result = write_new(layout, path, &moved);
     let removed = remove_database(&private.path(COPY));
     let salvaged = result?;
     removed?;
@@ -159,12 +160,13 @@ fn rebuild(private: &Private, path: &Path, why: &str) -> Result<(), Error> {
 
 /// Writes the new database, complete and durable, with all that can be read of the damaged one, which
 /// will be at `moved`.
-fn write_new(private: &Private, path: &Path, moved: &Path) -> Result<Salvaged, Error> {
+fn write_new(layout: &Layout, path: &Path, moved: &Path) -> Result<Salvaged, Error> {
+    let private = layout.place();
     let new = private.path(NEW);
     remove_database(&new)?;
     let mut connection = database::create_alone(&new)?;
     let transaction = connection.transaction()?;
-    let salvaged = salvage::salvage(path, &private.path(COPY), &new, &transaction)?;
+    let salvaged = salvage::salvage(layout, path, &private.path(COPY), &new, &transaction)?;
     if !salvaged.is_complete {
         let name = moved.file_name().unwrap_or_default().to_string_lossy();
         transaction.execute(
@@ -179,7 +181,7 @@ fn write_new(private: &Private, path: &Path, moved: &Path) -> Result<Salvaged, E
     File::open(&new)
         .and_then(|file| file.sync_all())
         .doing(|| format!("syncing {}", new.display()))?;
-    layout::sync_directory(&private.path(""))?;
+    sync_directory(&private.path(""))?;
     Ok(salvaged)
 }
 
@@ -187,7 +189,7 @@ fn put_in_place(private: &Private) -> Result<(), Error> {
     let (new, path) = (private.path(NEW), private.path(FILE));
     fs::rename(&new, &path).doing(|| format!("moving {}", new.display()))?;
     let _ = fs::remove_file(private.path(SUSPECT));
-    layout::sync_directory(&private.path(""))
+    sync_directory(&private.path(""))
 }
 
 fn remove_database(path: &Path) -> Result<(), Error> {

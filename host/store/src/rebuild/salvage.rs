@@ -12,10 +12,16 @@ use rusqlite::{Connection, Transaction, params_from_iter};
 
 use crate::aside::{self, beside};
 use crate::error::Doing as _;
+use crate::layout::Layout;
 use crate::{Digest, Error, name};
 
 /// Bytes of a page, as SQLite has them unless told otherwise.
 const PAGE: usize = 4096;
+
+/// Most pages that are looked at one by one, and most rows read of a table: a damaged one must not keep
+/// the store from opening. 100 MiB of names are several hundred thousand.
+const MAX_PAGES: i64 = 25_000;
+const MAX_ROWS: u64 = 10_000_000;
 
 /// What was read.
 pub(super) struct Salvaged {
@@ -92,6 +98,7 @@ const TABLES: [Table; 5] = [
 /// Reads what can be read of the database at `path`, by way of a `copy`, into a new one; `new` is an
 /// empty one's file.
 pub(super) fn salvage(
+    layout: &Layout,
     path: &Path,
     copy: &Path,
     new: &Path,
@@ -105,7 +112,7 @@ pub(super) fn salvage(
         }
         put_right(copy, is_grafted.then_some(new))?;
         match Connection::open(copy) {
-            Ok(from) if is_readable(&from) => return read(&from, with_log, into),
+            Ok(from) if is_readable(&from) => return read(layout, &from, with_log, into),
             _ => {}
         }
     }
@@ -192,7 +199,12 @@ fn is_readable(from: &Connection) -> bool {
     }
 }
 
-fn read(from: &Connection, with_log: bool, into: &Transaction<'_>) -> Result<Salvaged, Error> {
+fn read(
+    layout: &Layout,
+    from: &Connection,
+    with_log: bool,
+    into: &Transaction<'_>,
+) -> Result<Salvaged, Error> {
     let sound: Result<String, _> =
         from.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
     // Where SQLite finds no fault, no row is missing either.
@@ -207,6 +219,9 @@ fn read(from: &Connection, with_log: bool, into: &Transaction<'_>) -> Result<Sal
     }
     into.execute("UPDATE checks SET state = 'pending'", [])?;
     set_head(into, Some((from, is_complete)))?;
+    if !is_complete {
+        names += read_pages(layout, from, into)?;
+    }
     Ok(Salvaged { names, is_complete })
 }
 
@@ -236,8 +251,9 @@ fn read_table(
             is_whole = false;
             continue;
         };
-        loop {
+        for number in 0.. {
             let row = match rows.next() {
+                Ok(Some(_)) if number >= MAX_ROWS => break,
                 Ok(Some(row)) => row,
                 Ok(None) => return Ok((found, is_whole)),
                 Err(_) => break,
@@ -262,6 +278,66 @@ fn read_table(
         is_whole = false;
     }
     Ok((found, false))
+}
+
+/// Reads names from every page that has some, by taking each in turn for the table's first: where a
+/// page is damaged that says where others are, these are still whole. Returns how many more it had.
+///
+/// Such a page may also be one that is free again, so what the content is not here of is left out.
+/// A name that was removed lately may come back; that is better than losing one.
+fn read_pages(layout: &Layout, from: &Connection, into: &Transaction<'_>) -> Result<u64, Error> {
+    let Ok(pages) = from.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)) else {
+        return Ok(0);
+    };
+    let [names, ..] = &TABLES;
+    let before = count_names(into)?;
+    let mut insert = into.prepare(
+        "INSERT INTO names VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
+             media_type = ?3, digest = ?4, size = ?5, labels = ?6, created = ?7, updated = ?8
+         WHERE ?8 > updated",
+    )?;
+    for page in 2..=pages.min(MAX_PAGES) {
+        let pointed = from.execute_batch(&format!(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_master SET rootpage = {page} WHERE name = 'names';
+             PRAGMA writable_schema = RESET;"
+        ));
+        if pointed.is_err() {
+            break;
+        }
+        let Ok(mut query) = from.prepare("SELECT * FROM names") else {
+            continue;
+        };
+        let Ok(mut rows) = query.query([]) else {
+            continue;
+        };
+        for _ in 0..MAX_ROWS {
+            let Ok(Some(row)) = rows.next() else { break };
+            let values: Result<Vec<Value>, _> = (0..names.columns).map(|at| row.get(at)).collect();
+            let Ok(values) = values else { continue };
+            if (names.is_right)(&values) && is_here(layout, &values) {
+                insert.execute(params_from_iter(values))?;
+            }
+        }
+    }
+    Ok(count_names(into)?.saturating_sub(before))
+}
+
+/// Whether the target of a name is in the store.
+fn is_here(layout: &Layout, row: &[Value]) -> bool {
+    let (Some(Value::Text(digest)), Some(Value::Integer(size))) = (row.get(3), row.get(4)) else {
+        return false;
+    };
+    let Ok(digest) = Digest::parse(digest) else {
+        return false;
+    };
+    let found = layout.blob_size(&digest);
+    found.is_ok_and(|found| found == Some(size.cast_unsigned()))
+}
+
+fn count_names(into: &Transaction<'_>) -> Result<u64, Error> {
+    let count: i64 = into.query_row("SELECT count(*) FROM names", [], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
 }
 
 /// Goes on from where the damaged database was. Only where nothing is missing `index.json` is known to

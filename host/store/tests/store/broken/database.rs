@@ -105,7 +105,7 @@ async fn what_is_beside_it_may_be_broken_too() {
     }
 }
 
-/// Whatever page is damaged, little is lost, and never silently.
+/// Whatever page is damaged, at most what was on it is lost, and never silently.
 #[tokio::test]
 async fn each_page_may_be_damaged() {
     let template = stored().await;
@@ -115,7 +115,6 @@ async fn each_page_may_be_damaged() {
         fs::metadata(directory.path().join(FILE)).unwrap().len() / 4096
     };
     assert!(pages > 12, "{pages}");
-    let mut far = 0;
     for page in 0..pages {
         let case = format!("page {page}");
         let f = stored().await.reopen_broken(FILE, |path| {
@@ -126,10 +125,10 @@ async fn each_page_may_be_damaged() {
         let is_met = f.store.names("containers").await.is_err();
         let f = if is_met { f.reopen() } else { f };
         check(&f, &case).await;
-        far += u32::from(count(&f.store, "containers").await < COUNT / 2);
+        // At most what was on the page, which is less where it says where others are.
+        let containers = count(&f.store, "containers").await;
+        assert!(containers > COUNT / 2, "{case}: {containers}");
     }
-    // Those that say where names are.
-    assert!(far <= 2, "{far}");
 }
 
 fn damage_all_leaves(path: &Path) {
@@ -184,4 +183,54 @@ async fn a_rebuild_that_was_cut_short_is_done_again_or_completed() {
         fs::remove_file(path).unwrap();
     });
     assert!(!check(&f, "after it was moved").await);
+}
+
+#[tokio::test]
+async fn stores_opened_at_once_rebuild_it_once() {
+    for name in ["store.db", "leases.db"] {
+        let Fixture { store, directory } = stored().await;
+        drop(store);
+        Harm::Flip(0).apply(&directory.path().join(".strata").join(name));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let path = directory.path().to_owned();
+                std::thread::spawn(move || Store::open(&path, Options::default()).unwrap())
+            })
+            .collect();
+        let stores: Vec<Store> = threads.into_iter().map(|it| it.join().unwrap()).collect();
+        let store = stores[0].clone();
+        for store in &stores {
+            assert_eq!(count(store, "containers").await, COUNT, "{name}");
+            drop(store.acquire_lease().await.unwrap());
+        }
+        let f = Fixture { store, directory };
+        assert!(!check(&f, name).await);
+        let moved = f.quarantine();
+        assert_eq!(
+            moved.iter().filter(|it| it.starts_with(name)).count(),
+            moved.len()
+        );
+        assert!(!moved.is_empty(), "{name}");
+        let whole = moved.iter().filter(|it| it.ends_with('Z')).count();
+        assert_eq!(whole, 1, "{moved:?}");
+    }
+}
+
+/// Readers that cannot write make do with `index.json`.
+#[tokio::test]
+async fn a_read_only_store_shows_what_the_index_has() {
+    for harm in ALL {
+        let Fixture { store, directory } = stored().await;
+        drop(store);
+        harm.apply(&directory.path().join(FILE));
+        let options = Options {
+            read_only: true,
+            ..Options::default()
+        };
+        let store = Store::open(directory.path(), options).unwrap();
+        match store.names("images").await {
+            Ok((_, names)) => assert_eq!(names.len(), COUNT, "{harm:?}"),
+            Err(error) => assert!(matches!(error, Error::Broken(_)), "{harm:?}: {error:?}"),
+        }
+    }
 }

@@ -107,6 +107,7 @@ impl Opened {
             if found != "ok" {
                 return Err(database::broken(&found));
             }
+            read_all(&connection)?;
         }
         let mut opened = Opened {
             identity: Identity::of(&path),
@@ -196,6 +197,24 @@ impl Opened {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// Reads every row as it will be read, so that none is met later that cannot be.
+fn read_all(connection: &Connection) -> Result<(), Error> {
+    for sql in [
+        "SELECT id, owner FROM leases",
+        "SELECT lease, digest FROM protections",
+        "SELECT lease, name FROM locks",
+        "SELECT 0, owner FROM unaccounted",
+    ] {
+        let mut query = connection.prepare(sql)?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            row.get::<_, i64>(0)?;
+            row.get::<_, String>(1)?;
+        }
+    }
+    Ok(())
 }
 
 /// The tables of a new file that `living` have not said yet what they hold in.

@@ -132,3 +132,22 @@ async fn it_is_made_anew_while_it_is_used() {
     check(&f, "").await;
     assert!(!f.quarantine().is_empty());
 }
+
+/// SQLite finds no fault with a row that cannot be read.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_no_obstacle() {
+    let f = Fixture::new();
+    let (lease, other) = (f.lease().await, f.lease().await);
+    let (a, b) = (f.blob(b"a").await, f.blob(b"b").await);
+    f.store.stat(&a, Some(&lease)).await.unwrap();
+    f.store.stat(&Digest::of(b"c"), Some(&other)).await.unwrap();
+    let database = Connection::open(f.directory.path().join(FILE)).unwrap();
+    let sql = format!("UPDATE protections SET digest = CAST(x'ff' AS TEXT) WHERE digest = '{a}'");
+    assert_eq!(database.execute(&sql, []).unwrap(), 1);
+    let generation = f.store.generation().unwrap();
+    let gone = f.store.delete(&[a, b.clone()], generation).await.unwrap();
+    assert_eq!(gone, [(b, 1)]);
+    assert!(!f.quarantine().is_empty());
+    drop((lease, other));
+    check(&f, "").await;
+}

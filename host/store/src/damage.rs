@@ -101,7 +101,7 @@ impl State {
 pub(crate) fn present(inner: &Inner, digest: &Digest) -> Result<Option<u64>, Error> {
     let mut news = Vec::new();
     let sizes = present_all(inner, std::slice::from_ref(digest), &mut news)?;
-    mark_all(inner, &news);
+    mark_all(inner, news);
     Ok(sizes.into_iter().next().flatten())
 }
 
@@ -133,17 +133,19 @@ pub(crate) fn present_all(
 pub(crate) fn blobs(inner: &Inner) -> Result<Vec<(Digest, u64)>, Error> {
     let places = inner.layout.blobs()?;
     let mut blobs = Vec::with_capacity(places.len());
+    let mut news = Vec::new();
     for (digest, place) in places {
         let size = match place {
             Place::Absent => continue,
             Place::File(stamp) => stamp.size,
-            Place::Broken(Broken { stamp, reason }) => {
-                mark(inner, &digest, stamp, &reason);
+            Place::Broken(broken) => {
+                news.push((digest.clone(), broken));
                 0
             }
         };
         blobs.push((digest, size));
     }
+    mark_all(inner, news);
     Ok(blobs)
 }
 
@@ -186,13 +188,6 @@ pub(crate) fn all(inner: &Inner) -> Result<Vec<(Digest, String)>, Error> {
     Ok(damaged)
 }
 
-/// Marks blobs that cannot be read.
-pub(crate) fn mark_all(inner: &Inner, broken: &[(Digest, Broken)]) {
-    for (digest, Broken { stamp, reason }) in broken {
-        mark(inner, digest, *stamp, reason);
-    }
-}
-
 /// Marks a blob that could not be opened if that is why, and says why it was not.
 pub(crate) fn settle(inner: &Inner, digest: &Digest, unopened: Unopened) -> Error {
     if let Unopened::Broken(Broken { stamp, reason }) = &unopened {
@@ -204,8 +199,65 @@ pub(crate) fn settle(inner: &Inner, digest: &Digest, unopened: Unopened) -> Erro
 /// Marks the file of `stamp` as damaged. Logs it if that is news. A mark that cannot be written
 /// holds in this process.
 pub(crate) fn mark(inner: &Inner, digest: &Digest, stamp: Stamp, reason: &str) {
+    let reason = reason.to_owned();
+    mark_all(inner, vec![(digest.clone(), Broken { stamp, reason })]);
+}
+
+/// [`mark`] for many: however many there are, they wait for the disk once.
+pub(crate) fn mark_all(inner: &Inner, broken: Vec<(Digest, Broken)>) {
     refresh(inner);
-    let reason: String = reason
+    let mut news = Vec::new();
+    {
+        let mut state = lock(&inner.damage.state);
+        for (digest, Broken { stamp, reason }) in broken {
+            if state.find(&digest, stamp).is_some() {
+                continue;
+            }
+            let reason = sentence(&reason);
+            let mark = Mark { stamp, reason };
+            state.own.insert(digest.clone(), mark.clone());
+            inner.damage.any.store(true, Ordering::Release);
+            news.push((digest, mark));
+        }
+    }
+    for (digest, Mark { reason, .. }) in &news {
+        tracing::warn!(
+            %digest, reason,
+            "a blob is damaged; a pull or load of its image replaces it"
+        );
+    }
+    if !inner.writable || news.is_empty() {
+        return;
+    }
+    let written = inner.database.write(|transaction, _| {
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO damage VALUES (?, ?, ?, ?, ?)")?;
+        for (digest, Mark { stamp, reason }) in &news {
+            insert.execute((
+                digest.as_str(),
+                stamp.size.cast_signed(),
+                stamp.modified,
+                stamp.inode.cast_signed(),
+                reason,
+            ))?;
+        }
+        database::advance(transaction, false)
+    });
+    match written {
+        Ok(_) => {
+            refresh(inner);
+            let mut state = lock(&inner.damage.state);
+            for (digest, _) in &news {
+                state.own.remove(digest);
+            }
+        }
+        Err(error) => tracing::debug!(%error, "the marks of damaged blobs are not kept"),
+    }
+}
+
+/// A reason as it is kept.
+fn sentence(reason: &str) -> String {
+    reason
         .char_indices()
         .take_while(|(at, _)| *at < MAX_REASON)
         .map(|(_, character)| {
@@ -215,45 +267,7 @@ pub(crate) fn mark(inner: &Inner, digest: &Digest, stamp: Stamp, reason: &str) {
                 character
             }
         })
-        .collect();
-    {
-        let mut state = lock(&inner.damage.state);
-        if state.find(digest, stamp).is_some() {
-            return;
-        }
-        let mark = Mark {
-            stamp,
-            reason: reason.clone(),
-        };
-        state.own.insert(digest.clone(), mark);
-        inner.damage.any.store(true, Ordering::Release);
-    }
-    tracing::warn!(
-        %digest, reason,
-        "a blob is damaged; a pull or load of its image replaces it"
-    );
-    if !inner.writable {
-        return;
-    }
-    let written = inner.database.write(|transaction, _| {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO damage VALUES (?, ?, ?, ?, ?)")?
-            .execute((
-                digest.as_str(),
-                stamp.size.cast_signed(),
-                stamp.modified,
-                stamp.inode.cast_signed(),
-                &reason,
-            ))?;
-        database::advance(transaction, false)
-    });
-    match written {
-        Ok(_) => {
-            refresh(inner);
-            lock(&inner.damage.state).own.remove(digest);
-        }
-        Err(error) => tracing::debug!(%digest, %error, "the mark of a damaged blob is not kept"),
-    }
+        .collect()
 }
 
 /// Drops the mark of a blob that is good, or gone.

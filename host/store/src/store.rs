@@ -100,7 +100,7 @@ impl Store {
         if !news.is_empty() {
             let inner = self.inner.clone();
             blocking(move || {
-                damage::mark_all(&inner, &news);
+                damage::mark_all(&inner, news);
                 Ok(())
             })
             .await?;

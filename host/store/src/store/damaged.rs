@@ -80,8 +80,8 @@ impl Store {
 
     /// Marks a blob that cannot be read, without waiting for the disk if there is a runtime.
     pub(super) fn tell(&self, digest: &Digest, broken: Broken) {
-        let (inner, broken) = (self.inner.clone(), [(digest.clone(), broken)]);
-        let mark = move || damage::mark_all(&inner, &broken);
+        let (inner, broken) = (self.inner.clone(), vec![(digest.clone(), broken)]);
+        let mark = move || damage::mark_all(&inner, broken);
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(mark)),
             Err(_) => mark(),

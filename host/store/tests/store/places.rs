@@ -174,6 +174,26 @@ async fn every_way_of_finding_out_marks_it() {
 }
 
 #[tokio::test]
+async fn many_that_cannot_be_read_are_marked_at_once() {
+    for by_name in [false, true] {
+        let f = Fixture::new();
+        let digests: Vec<Digest> = (0..100_u8).map(|number| Digest::of(&[number])).collect();
+        for digest in &digests {
+            Thing::LinkToItself.replace(&f.file(digest));
+        }
+        let generation = f.store.generation().unwrap();
+        if by_name {
+            let sizes = f.store.stat_all(&digests, None).await.unwrap();
+            assert_eq!(sizes, [None; 100]);
+        } else {
+            assert_eq!(f.store.blobs().await.unwrap().len(), 100);
+        }
+        assert_eq!(f.store.damaged().await.unwrap().len(), 100);
+        assert_eq!(f.store.generation().unwrap(), generation + 1);
+    }
+}
+
+#[tokio::test]
 async fn whatever_stores_a_blob_takes_the_place() {
     let f = Fixture::new();
     let digest = Digest::of(GOOD);
@@ -410,6 +430,16 @@ async fn partial_downloads_are_files_or_begun_anew() {
         ingest.write(Bytes::from_static(GOOD)).await.unwrap();
         ingest.commit().await.unwrap();
         assert_eq!(f.store.get(&digest, 4).await.unwrap(), GOOD, "{thing:?}");
+        // Nor is what a link leads to.
+        let elsewhere = f.directory.path().join("elsewhere");
+        fs::write(&elsewhere, b"goo").unwrap();
+        let other = Digest::of(b"other");
+        let link = ingests.join(format!("sha256-{}", other.hex()));
+        symlink(&elsewhere, &link).unwrap();
+        let opening = f.store.open_ingest(&other, 5, &lease).await;
+        assert_eq!(opened(opening.unwrap()).offset(), 0, "{thing:?}");
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"goo", "{thing:?}");
+        f.store.discard_ingests().await.unwrap();
         drop(lease);
         thing.replace(&path);
         assert_eq!(f.store.discard_ingests().await.unwrap(), 0, "{thing:?}");

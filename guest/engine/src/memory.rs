@@ -432,12 +432,6 @@ impl Store for Memory {
         for change in &changes {
             if let Change::Set { target, .. } = change
                 && !self.has(&target.digest)
-                && !self
-                    .0
-                    .names
-                    .borrow()
-                    .values()
-                    .any(|name| name.target == *target)
             {
                 return Err(not_found(&target.digest));
             }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of references or tags: a name is text, a target is a digest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -180,7 +180,6 @@ pub(crate) fn apply(
         .map_or(0, |since| {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
-    let kept = named_already(transaction, layout, changes)?;
     for change in changes {
         let (Change::Set {
             namespace,
@@ -201,11 +200,7 @@ pub(crate) fn apply(
         check_expectation(name, expected, current.as_deref())?;
         match change {
             Change::Set { target, labels, .. } => {
-                if kept.contains(&target.digest) {
-                    check_media_type(name, target)?;
-                } else {
-                    check_target(layout, name, target)?;
-                }
+                check_target(layout, name, target)?;
                 transaction
                     .prepare_cached(
                         "INSERT INTO names VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
@@ -236,35 +231,6 @@ pub(crate) fn apply(
         }
     }
     Ok(applied)
-}
-
-/// Targets that are damaged or gone and that names point at all the same: another name of theirs makes
-/// nothing worse, and an image must be able to lose one although a container keeps it.
-fn named_already(
-    transaction: &Transaction<'_>,
-    layout: &Layout,
-    changes: &[Change],
-) -> Result<HashSet<Digest>, Error> {
-    let mut named = HashSet::new();
-    for change in changes {
-        let Change::Set { target, .. } = change else {
-            continue;
-        };
-        if layout.blob_size(&target.digest)? == Some(target.size) {
-            continue;
-        }
-        let found: Option<i64> = transaction
-            .prepare_cached("SELECT 1 FROM names WHERE digest = ? AND size = ? LIMIT 1")?
-            .query_row(
-                params![target.digest.as_str(), target.size.cast_signed()],
-                |row| row.get(0),
-            )
-            .optional()?;
-        if found.is_some() {
-            named.insert(target.digest.clone());
-        }
-    }
-    Ok(named)
 }
 
 /// What [`apply`] changed.
@@ -335,7 +301,7 @@ fn check_expectation(
     }
 }
 
-fn check_media_type(name: &str, target: &Descriptor) -> Result<(), Error> {
+fn check_target(layout: &Layout, name: &str, target: &Descriptor) -> Result<(), Error> {
     if target.media_type.is_empty()
         || target.media_type.len() > MAX_MEDIA_TYPE
         || target.media_type.chars().any(char::is_control)
@@ -344,11 +310,6 @@ fn check_media_type(name: &str, target: &Descriptor) -> Result<(), Error> {
             "the media type of the target of {name} must have 1 to {MAX_MEDIA_TYPE} bytes"
         )));
     }
-    Ok(())
-}
-
-fn check_target(layout: &Layout, name: &str, target: &Descriptor) -> Result<(), Error> {
-    check_media_type(name, target)?;
     match layout.blob_size(&target.digest)? {
         Some(size) if size == target.size => Ok(()),
         Some(size) => Err(Error::Invalid(format!(

@@ -12,15 +12,18 @@
 
 mod projector;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 
 use rusqlite::{Transaction, params};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::layout::Layout;
 use crate::open::Inner;
-use crate::{Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name};
+use crate::{
+    Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name, rebuild,
+};
 
 pub(crate) use projector::{Signal, run};
 
@@ -36,26 +39,29 @@ const MEDIA_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Largest `index.json` read, in bytes: some 100,000 names. Foreign input is bounded.
 const MAX_INDEX: u64 = 64 * 1024 * 1024;
+/// The type of what has none: the engine looks at the bytes.
+const UNTYPED: &str = "application/octet-stream";
+/// Length of a digest as text.
+const MENTION: usize = "sha256:".len() + 64;
 /// Largest adopted target, in bytes; registries accept manifests up to 4 MiB.
 const MAX_TARGET: u64 = 16 * 1024 * 1024;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Document {
     #[serde(rename = "schemaVersion")]
     schema_version: u32,
-    #[serde(rename = "mediaType", default)]
+    #[serde(rename = "mediaType")]
     media_type: String,
-    #[serde(default)]
     manifests: Vec<Entry>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Entry {
-    #[serde(rename = "mediaType", default)]
+    #[serde(rename = "mediaType")]
     media_type: String,
     digest: String,
     size: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
@@ -170,8 +176,8 @@ pub(crate) fn names_from_layout(
         Err(Unread::Failed(error)) => return Err(error),
     };
     if let Some(bytes) = bytes {
-        let changes = foreign_names(layout, &bytes, &HashSet::new())?;
-        name::apply(transaction, layout, &changes)?;
+        let foreign = foreign_names(layout, &bytes, &HashSet::new())?;
+        name::apply(transaction, layout, &foreign.changes)?;
     }
     Ok(())
 }
@@ -187,18 +193,10 @@ fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
             .query_map([IMAGES], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?)
     })?;
-    let changes = match foreign_names(&inner.layout, bytes, &known) {
-        Ok(changes) => changes,
-        // Replaced by a valid one next; whoever wrote this did not write an index.
-        Err(Error::Invalid(why)) => {
-            tracing::error!(
-                why,
-                "index.json was broken by another tool and is written anew"
-            );
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+    let Foreign { changes, odd } = foreign_names(&inner.layout, bytes, &known)?;
+    if let Some(why) = odd {
+        keep_unread(inner, bytes, &known, &why)?;
+    }
     if changes.is_empty() {
         return Ok(());
     }
@@ -212,46 +210,168 @@ fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The entries of an index that are worth believing, as changes.
+/// Sets an index aside of which not all can be read, if it mentions content that has no name here. What it
+/// named is not known then, so everything is kept as long as people have not looked.
+fn keep_unread(
+    inner: &Inner,
+    bytes: &[u8],
+    known: &HashSet<(String, String)>,
+    why: &str,
+) -> Result<(), Error> {
+    let layout = &inner.layout;
+    let known: HashSet<&str> = known.iter().map(|(_, digest)| digest.as_str()).collect();
+    let is_news =
+        |digest: &Digest| !known.contains(digest.as_str()) && layout.open_blob(digest).is_ok();
+    if !mentioned(bytes).any(|digest| is_news(&digest)) {
+        tracing::warn!(
+            why,
+            "index.json was broken and is written anew; it mentioned no content without a name here"
+        );
+        return Ok(());
+    }
+    let path = layout.root().join("index.json");
+    let moved = aside::set_aside(layout.place(), &path, &[])?;
+    inner.database.write(|transaction, _| {
+        rebuild::add_lost(transaction, &moved, "application/json")?;
+        database::advance(transaction, true)
+    })?;
+    tracing::warn!(
+        why,
+        "index.json, as another tool left it, cannot be read whole and is written anew; prune keeps all \
+         content until you delete what it was: {}",
+        moved.display()
+    );
+    Ok(())
+}
+
+/// The digests in a text, whatever it is.
+fn mentioned(bytes: &[u8]) -> impl Iterator<Item = Digest> + '_ {
+    let text = |at: usize| std::str::from_utf8(bytes.get(at..at + MENTION)?).ok();
+    let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"sha256:"));
+    starts.filter_map(move |at| Digest::parse(text(at)?).ok())
+}
+
+/// What another tool's index says.
+#[derive(Default)]
+struct Foreign {
+    /// The entries that are worth believing.
+    changes: Vec<Change>,
+    /// Why it was not read whole.
+    odd: Option<String>,
+}
+
+/// Reads an index as lenient as other tools do: keys in any case, the last of repeated ones, null as
+/// absent. What has no name, or one that a later entry takes, is kept without one.
 fn foreign_names(
     layout: &Layout,
     bytes: &[u8],
     known: &HashSet<(String, String)>,
-) -> Result<Vec<Change>, Error> {
-    let document: Document = serde_json::from_slice(bytes)
-        .map_err(|error| Error::Invalid(format!("index.json: {error}")))?;
-    let mut changes = Vec::new();
-    for entry in document.manifests {
-        let Some(name) = entry
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(REF_NAME))
-            .and_then(|name| name.as_str())
-        else {
-            continue;
+) -> Result<Foreign, Error> {
+    let mut foreign = Foreign::default();
+    let text = String::from_utf8_lossy(bytes);
+    let document: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(document) => document,
+        Err(error) => {
+            foreign.odd = Some(error.to_string());
+            return Ok(foreign);
+        }
+    };
+    let entries = match member(&document, "manifests") {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        None if document.is_object() => &[],
+        _ => {
+            foreign.odd = Some("it is no index".to_owned());
+            return Ok(foreign);
+        }
+    };
+    let mut named = HashMap::new();
+    let mut read = Vec::with_capacity(entries.len());
+    for (position, entry) in entries.iter().enumerate() {
+        match Found::new(entry) {
+            Some(found) => {
+                if let Some(name) = found.name {
+                    named.insert(name, position);
+                }
+                read.push((position, found));
+            }
+            None => drop(foreign.odd.get_or_insert_with(|| {
+                format!("entry {} of its manifests names no digest", position + 1)
+            })),
+        }
+    }
+    let has_name: HashSet<&str> = known
+        .iter()
+        .map(|(_, digest)| digest.as_str())
+        .chain(
+            read.iter()
+                .filter(|(_, it)| it.name.is_some())
+                .map(|(_, it)| it.digest),
+        )
+        .collect();
+    for (position, found) in &read {
+        let name = match found.name {
+            Some(name) if named.get(name) == Some(position) => name.to_owned(),
+            None if has_name.contains(found.digest) => continue,
+            _ => format!("{DANGLING}{}", found.digest),
         };
-        if known.contains(&(name.to_owned(), entry.digest.clone())) {
+        if known.contains(&(name.clone(), found.digest.to_owned())) {
             continue;
         }
-        match believe(layout, name, &entry) {
-            Ok(change) => changes.push(change),
+        match believe(layout, &name, found) {
+            Ok(change) => foreign.changes.push(change),
             Err(error @ (Error::Io { .. } | Error::NoSpace(_))) => return Err(error),
             Err(error) => tracing::warn!(%error, name, "an entry of index.json is not adopted"),
         }
     }
-    Ok(changes)
+    Ok(foreign)
 }
 
-fn believe(layout: &Layout, name: &str, entry: &Entry) -> Result<Change, Error> {
+/// An entry of another tool's index.
+struct Found<'a> {
+    media_type: &'a str,
+    digest: &'a str,
+    name: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    /// `None` if it names no digest.
+    fn new(entry: &'a Value) -> Option<Self> {
+        let text = |of: &'a Value, name| member(of, name).and_then(Value::as_str);
+        let digest = text(entry, "digest").filter(|it| Digest::parse(it).is_ok())?;
+        let annotations = member(entry, "annotations");
+        let annotation = |key| annotations?.get(key)?.as_str().filter(|it| !it.is_empty());
+        Some(Self {
+            media_type: text(entry, "mediaType")
+                .filter(|it| !it.is_empty())
+                .unwrap_or(UNTYPED),
+            digest,
+            name: annotation(REF_NAME),
+        })
+    }
+}
+
+/// A member of an object, unless it is null.
+fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    let members = object.as_object()?.iter();
+    let found = members.filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    found
+        .map(|(_, value)| value)
+        .next_back()
+        .filter(|value| !value.is_null())
+}
+
+fn believe(layout: &Layout, name: &str, found: &Found<'_>) -> Result<Change, Error> {
+    let digest = Digest::parse(found.digest)?;
+    let opened = layout.open_blob(&digest);
+    let (mut file, stamp) = opened.map_err(|it| it.error(&digest))?;
+    let size = stamp.size;
+    // Its size is what is here: the digest says whether that is right.
     let target = Descriptor {
-        media_type: entry.media_type.clone(),
-        digest: Digest::parse(&entry.digest)?,
-        size: entry.size,
+        media_type: found.media_type.to_owned(),
+        digest,
+        size,
     };
     name::check(layout, IMAGES, name, &target)?;
-    let opened = layout.open_blob(&target.digest);
-    let (mut file, stamp) = opened.map_err(|it| it.error(&target.digest))?;
-    let size = stamp.size;
     if size > MAX_TARGET {
         return Err(Error::TooLarge {
             digest: target.digest,

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use crate::aside::{self, BESIDE_DATABASE, beside};
 use crate::database::{self, Database};
@@ -168,11 +168,7 @@ fn write_new(layout: &Layout, path: &Path, moved: &Path) -> Result<Salvaged, Err
     let transaction = connection.transaction()?;
     let salvaged = salvage::salvage(layout, path, &private.path(COPY), &new, &transaction)?;
     if !salvaged.is_complete {
-        let name = moved.file_name().unwrap_or_default().to_string_lossy();
-        transaction.execute(
-            "INSERT OR REPLACE INTO names VALUES (?, ?, 'application/vnd.sqlite3', ?, 0, '{}', 0, 0)",
-            params![LOST, name, Digest::of(name.as_bytes()).as_str()],
-        )?;
+        add_lost(&transaction, moved, "application/vnd.sqlite3")?;
     }
     transaction.commit()?;
     connection
@@ -183,6 +179,20 @@ fn write_new(layout: &Layout, path: &Path, moved: &Path) -> Result<Salvaged, Err
         .doing(|| format!("syncing {}", new.display()))?;
     sync_directory(&private.path(""))?;
     Ok(salvaged)
+}
+
+/// Keeps all content until `moved`, which named content that is not known, is deleted.
+pub(crate) fn add_lost(
+    transaction: &Transaction<'_>,
+    moved: &Path,
+    media_type: &str,
+) -> Result<(), Error> {
+    let name = moved.file_name().unwrap_or_default().to_string_lossy();
+    transaction.execute(
+        "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, 0, '{}', 0, 0)",
+        params![LOST, name, media_type, Digest::of(name.as_bytes()).as_str()],
+    )?;
+    Ok(())
 }
 
 fn put_in_place(private: &Private) -> Result<(), Error> {

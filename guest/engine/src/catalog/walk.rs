@@ -9,7 +9,11 @@ use std::{
 };
 
 use futures::stream::{self, StreamExt as _};
-use strata_oci::{Digest, Document, document::MAX_DOCUMENT_BYTES};
+use strata_oci::{
+    Digest, Document,
+    document::MAX_DOCUMENT_BYTES,
+    media_type::{self, Kind},
+};
 
 use super::{
     content::{Content, Unparsable, lean},
@@ -90,7 +94,12 @@ impl Walk {
 
     /// Visits a root as well. Of roots it is told that they are absent, of nothing else.
     pub(crate) fn add_root(&mut self, target: &Target) {
-        let readable = Readable::announced(&target.media_type);
+        // What names point at is an image, whatever its type is called: another tool may have written it, or
+        // a disk have changed it.
+        let readable = match media_type::kind(&target.media_type) {
+            Kind::Other => Readable::Perhaps,
+            _ => Readable::announced(&target.media_type),
+        };
         self.add(&target.digest, readable, true);
     }
 

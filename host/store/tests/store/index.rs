@@ -151,7 +151,6 @@ async fn entries_that_cannot_be_believed_are_not_adopted() {
     let fake = Digest::of(b"fake!");
     fs::write(root.join("blobs/sha256").join(fake.hex()), b"other").unwrap();
     add(&root, entry("absent", &absent, 6));
-    add(&root, entry("wrong-size", &good, 3));
     add(&root, entry("wrong-digest", &fake, 5));
     add(
         &root,
@@ -165,6 +164,105 @@ async fn entries_that_cannot_be_believed_are_not_adopted() {
     add(&root, entry("good", &good, 4));
     let f = f.reopen();
     assert_eq!(f.images().await, [("good".to_string(), good)]);
+}
+
+#[tokio::test]
+async fn what_another_tool_wrote_is_read_as_lenient_as_others_read_it() {
+    for (case, index) in [
+        (
+            "null",
+            r#"{"schemaVersion":2,"mediaType":null,"manifests":[{"mediaType":null,"digest":"D","size":3,"annotations":{"N":"x","other":null}}]}"#,
+        ),
+        (
+            "key case",
+            r#"{"SchemaVersion":2,"Manifests":[{"MediaType":"a/b","Digest":"D","Size":3,"Annotations":{"N":"x"}}]}"#,
+        ),
+        (
+            "repeated",
+            r#"{"manifests":[],"manifests":[{"digest":"sha256:0","digest":"D","size":3,"annotations":{"N":"x"}}]}"#,
+        ),
+        (
+            "size as text",
+            r#"{"manifests":[{"digest":"D","size":"3","annotations":{"N":"x"}}]}"#,
+        ),
+        (
+            "float",
+            r#"{"manifests":[{"digest":"D","size":3.0,"annotations":{"N":"x"}}]}"#,
+        ),
+        (
+            "no size",
+            r#"{"manifests":[{"digest":"D","annotations":{"N":"x"}}]}"#,
+        ),
+        (
+            "BOM",
+            "\u{feff}{\"manifests\":[{\"digest\":\"D\",\"annotations\":{\"N\":\"x\"}}]}",
+        ),
+    ] {
+        let f = Fixture::new();
+        let digest = foreign_blob(f.directory.path(), b"new");
+        let index = index
+            .replace("\"D\"", &format!("\"{digest}\""))
+            .replace("\"N\"", &format!("\"{REF_NAME}\""));
+        fs::write(f.directory.path().join("index.json"), index).unwrap();
+        assert_eq!(
+            f.reopen().images().await,
+            [("x".to_owned(), digest)],
+            "{case}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_name_of_its_own_is_kept_without_one() {
+    let f = Fixture::new();
+    let root = f.directory.path().to_owned();
+    let [first, second, third] = [b"1", b"2", b"3"].map(|it| foreign_blob(&root, it));
+    add(&root, entry("x", &first, 1));
+    add(&root, entry("x", &second, 1));
+    add(
+        &root,
+        json!({"mediaType": "a/b", "digest": third.as_str(), "size": 1}),
+    );
+    let mut found = f.reopen().images().await;
+    found.sort();
+    let dangling = |digest: &Digest| (format!("moby-dangling@{digest}"), digest.clone());
+    let mut expected = vec![("x".to_owned(), second), dangling(&first), dangling(&third)];
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn an_index_that_is_not_read_whole_is_kept_with_everything_if_it_has_news() {
+    for index in [
+        r#"{"manifests":[{"digest":"D"#,
+        r#"{"manifests":[{"digest":["D"]},{"digest":"D","annotations":{"N":"\ud800"}}]}"#,
+        r#"["D"]"#,
+        r#"{"manifests":{"digest":"D"}}"#,
+        r#"{"manifests":[{"blob":"D"}]}"#,
+    ] {
+        let f = Fixture::new();
+        let digest = foreign_blob(f.directory.path(), b"new");
+        let index = index.replace('D', digest.as_str());
+        fs::write(f.directory.path().join("index.json"), &index).unwrap();
+        let f = f.reopen();
+        let kept = f.directory.path().join(".strata/quarantine");
+        let kept: Vec<_> = fs::read_dir(kept)
+            .unwrap()
+            .map(|it| it.unwrap().path())
+            .collect();
+        assert_eq!(kept.len(), 1, "{index}");
+        assert_eq!(fs::read_to_string(&kept[0]).unwrap(), index);
+        let lost = async |f: &Fixture| {
+            f.store
+                .namespaces()
+                .await
+                .unwrap()
+                .contains(&"lost".to_owned())
+        };
+        assert!(lost(&f).await, "prune keeps everything");
+        fs::remove_file(&kept[0]).unwrap();
+        assert!(!lost(&f.reopen()).await, "until it was looked at");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //! also what nobody asked for.
 //!
 //! It is a `serde` deserialiser, so what is read is a plain `Deserialize`. Nothing is put into a tree first: a document is
-//! looked over once ([`scan`]), and then taken apart where it lies. What may be many is counted meanwhile ([`limits`]).
+//! looked over once (`scan`), and then taken apart where it lies. What may be many is counted meanwhile (`limits`).
 
 use std::fmt::Display;
 
@@ -59,7 +59,7 @@ pub enum Error {
     /// A member is not of its type, or missing.
     #[error("{0}")]
     Mismatch(String),
-    /// More than one of the [`limits`].
+    /// More than one of the `limits`.
     #[error("too many {what}, the limit is {most}")]
     TooMany {
         /// What there is too much of.
@@ -100,7 +100,7 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
     read(bytes, true)
 }
 
-/// Reads a document without its [`limits`]: the list of an archive's images, which has a limit of its own.
+/// Reads a document without its `limits`: the list of an archive's images, which has a limit of its own.
 ///
 /// # Errors
 /// [`Error`], but not [`Error::TooMany`].

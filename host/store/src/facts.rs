@@ -6,7 +6,7 @@
 mod compute;
 mod demand;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::open::Inner;
 pub(crate) use demand::{known, on_demand};
 
 use crate::sync::lock;
-use crate::{Algorithm, Digest, Error};
+use crate::{Algorithm, Digest, Error, damage};
 
 /// Layers decompressed at once on demand: a zstd or xz window may take 128 MiB each.
 const PARALLEL: usize = 4;
@@ -274,15 +274,22 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
     }
 }
 
+/// The next layer to check that is not damaged. The rows of marks do not say that alone: one may be written after
+/// the file it is about was replaced.
 fn next_pending(inner: &Inner) -> Result<Option<Digest>, Error> {
+    let damaged = damage::all(inner)?;
+    let damaged: HashSet<&str> = damaged.iter().map(|(digest, _)| digest.as_str()).collect();
     let digest: Option<String> = inner.database.read(|connection, _| {
-        Ok(connection
-            .prepare_cached(
-                "SELECT digest FROM checks WHERE state = 'pending' AND digest NOT IN
-                     (SELECT digest FROM damage) LIMIT 1",
-            )?
-            .query_row([], |row| row.get(0))
-            .optional()?)
+        let mut query =
+            connection.prepare_cached("SELECT digest FROM checks WHERE state = 'pending'")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let digest: String = row.get(0)?;
+            if !damaged.contains(digest.as_str()) {
+                return Ok(Some(digest));
+            }
+        }
+        Ok(None)
     })?;
     digest.map(|digest| Digest::parse(&digest)).transpose()
 }

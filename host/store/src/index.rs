@@ -177,6 +177,9 @@ pub(crate) fn names_from_layout(
     };
     if let Some(bytes) = bytes {
         let foreign = foreign_names(layout, &bytes, &HashSet::new())?;
+        if let Some(why) = foreign.odd {
+            tracing::warn!(why, "index.json cannot be read whole");
+        }
         name::apply(transaction, layout, &foreign.changes)?;
     }
     Ok(())
@@ -195,7 +198,12 @@ fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
     })?;
     let Foreign { changes, odd } = foreign_names(&inner.layout, bytes, &known)?;
     if let Some(why) = odd {
-        keep_unread(inner, bytes, &known, &why)?;
+        let adopted = changes.iter().filter_map(|change| match change {
+            Change::Set { target, .. } => Some(target.digest.as_str()),
+            Change::Remove { .. } => None,
+        });
+        let known = known.iter().map(|(_, digest)| digest.as_str());
+        keep_unread(inner, bytes, &known.chain(adopted).collect(), &why)?;
     }
     if changes.is_empty() {
         return Ok(());
@@ -212,14 +220,8 @@ fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
 
 /// Sets an index aside of which not all can be read, if it mentions content that has no name here. What it
 /// named is not known then, so everything is kept as long as people have not looked.
-fn keep_unread(
-    inner: &Inner,
-    bytes: &[u8],
-    known: &HashSet<(String, String)>,
-    why: &str,
-) -> Result<(), Error> {
+fn keep_unread(inner: &Inner, bytes: &[u8], known: &HashSet<&str>, why: &str) -> Result<(), Error> {
     let layout = &inner.layout;
-    let known: HashSet<&str> = known.iter().map(|(_, digest)| digest.as_str()).collect();
     let is_news =
         |digest: &Digest| !known.contains(digest.as_str()) && layout.open_blob(digest).is_ok();
     if !mentioned(bytes).any(|digest| is_news(&digest)) {

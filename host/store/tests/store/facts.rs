@@ -250,9 +250,9 @@ async fn a_promise_about_a_damaged_layer_is_checked_once_it_is_replaced() {
     }
 }
 
-/// Waits for a condition.
+/// Waits for a condition. Checks step back behind everything else the machine does, so that may take long.
 async fn until(condition: impl AsyncFn() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..20_000 {
         if condition().await {
             return;
         }

@@ -232,6 +232,18 @@ async fn what_has_no_name_of_its_own_is_kept_without_one() {
 }
 
 #[tokio::test]
+async fn an_odd_entry_harms_no_other() {
+    let f = Fixture::new();
+    let digest = foreign_blob(f.directory.path(), b"new");
+    let index = json!({"manifests": [null, {"size": 1}, entry("x", &digest, 3), 7]});
+    fs::write(f.directory.path().join("index.json"), index.to_string()).unwrap();
+    let f = f.reopen();
+    assert_eq!(f.images().await, [("x".to_owned(), digest)]);
+    let spaces = f.store.namespaces().await.unwrap();
+    assert!(!spaces.contains(&"lost".to_owned()), "nothing is missed");
+}
+
+#[tokio::test]
 async fn an_index_that_is_not_read_whole_is_kept_with_everything_if_it_has_news() {
     for index in [
         r#"{"manifests":[{"digest":"D"#,

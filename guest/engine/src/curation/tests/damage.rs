@@ -343,3 +343,20 @@ fn a_long_chain_of_referrers_is_walked_once() {
     block_on(engine.remove("a:1", &Default::default())).unwrap();
     assert_eq!((store.len(), store.names_of("referrers").len()), (0, 0));
 }
+
+#[test]
+fn a_name_whose_type_nobody_knows_keeps_its_content() {
+    let engine = engine();
+    let store = &engine.store;
+    let image = store.named("docker.io/library/a:1", &PLAIN);
+    for media_type in ["applicatioo/vnd.oci.image.manifest.v1+json", "x/y", ""] {
+        let odd = Target {
+            media_type: media_type.to_owned(),
+            ..image.clone()
+        };
+        store.name("images", "docker.io/library/a:1", &odd, &[]);
+        let count = store.len();
+        block_on(engine.prune(&Filters::default())).unwrap();
+        assert_eq!(store.len(), count, "{media_type}");
+    }
+}

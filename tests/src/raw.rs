@@ -22,6 +22,18 @@ impl Raw {
         Ok(Self(Box::new(TcpStream::connect(address).await?)))
     }
 
+    /// Connects to `tcp://ADDRESS` as a client that will be killed: dropping this resets the
+    /// connection. One that closes says no more than that it has nothing further to send.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn abrupt(host: &str) -> Result<Self> {
+        let address = host.strip_prefix("tcp://").context("not tcp://")?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_zero_linger()?;
+        Ok(Self(Box::new(stream)))
+    }
+
     /// Connects to a unix socket.
     ///
     /// # Errors

@@ -1,14 +1,13 @@
 //! Importing what a URL answers with: honest servers, broken ones, and redirects that must not be followed.
 
 use anyhow::{Context, Result, ensure};
-use hyper::Method;
 use serde_json::Value;
 use strata_tests::client::Docker;
 use strata_tests::debian;
 use strata_tests::fault::{Fault, FaultRegistry, Gate, Phase, Rule};
 use strata_tests::http::Answer;
 use strata_tests::layer::{sha256, tar};
-use strata_tests::poll::within;
+use strata_tests::raw::Raw;
 use strata_tests::server::{Server, escape};
 use strata_tests::store;
 use tempfile::TempDir;
@@ -194,10 +193,12 @@ async fn a_client_that_leaves_leaves_nothing_behind() -> Result<()> {
     let held = Fault::Hold(web.root.len() / 2, gate.clone());
     web.origin.once(Phase::Layer, held);
     let path = path(&web.url());
-    let opened = web.server.http.open(Method::POST, &path, &[], "".into());
-    let streaming = within("the import to begin", opened).await??;
+    let mut client = Raw::abrupt(&web.server.host).await?;
+    let request = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+    client.send(request).await?;
     gate.reached(1).await?;
-    drop(streaming);
+    drop(client);
+    gate.left(1).await?;
     web.is_empty().await?;
     gate.open();
     web.succeeds(&web.url()).await

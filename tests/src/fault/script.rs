@@ -177,6 +177,7 @@ impl Rule {
 #[derive(Clone, Debug)]
 pub struct Gate {
     arrived: Arc<watch::Sender<usize>>,
+    left: Arc<watch::Sender<usize>>,
     opened: Arc<watch::Sender<bool>>,
 }
 
@@ -184,6 +185,7 @@ impl Default for Gate {
     fn default() -> Self {
         Self {
             arrived: Arc::new(watch::Sender::new(0)),
+            left: Arc::new(watch::Sender::new(0)),
             opened: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -207,14 +209,34 @@ impl Gate {
         Ok(())
     }
 
+    /// Waits until `count` of those whose answer stands at the gate have closed their connection.
+    ///
+    /// # Errors
+    /// When they stay.
+    pub async fn left(&self, count: usize) -> anyhow::Result<()> {
+        let mut left = self.left.subscribe();
+        let gone = left.wait_for(|gone| *gone >= count);
+        crate::poll::within("a client to leave the gate", gone).await??;
+        Ok(())
+    }
+
     /// Lets all pass, now and later.
     pub fn open(&self) {
         self.opened.send_replace(true);
     }
 
-    pub(super) async fn pass(&self) {
+    /// Waits until the gate is opened, and says whether the one who waits is still there: `gone` ends
+    /// when it is not.
+    pub(super) async fn pass(&self, gone: impl Future<Output = ()>) -> bool {
         self.arrived.send_modify(|there| *there += 1);
-        // The sender is ours: waiting can end only by opening.
-        let _ = self.opened.subscribe().wait_for(|open| *open).await;
+        let mut opened = self.opened.subscribe();
+        tokio::select! {
+            // The sender is ours: waiting can end only by opening.
+            _ = opened.wait_for(|open| *open) => true,
+            () = gone => {
+                self.left.send_modify(|gone| *gone += 1);
+                false
+            }
+        }
     }
 }

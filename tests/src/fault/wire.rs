@@ -159,7 +159,9 @@ pub(super) async fn write(
     head: bool,
 ) -> Result<bool> {
     if let Some(gate) = &answer.stall {
-        gate.pass().await;
+        if !gate.pass(gone(stream)).await {
+            return Ok(false);
+        }
     }
     if answer.hang_up {
         return Ok(false);
@@ -188,7 +190,9 @@ pub(super) async fn write(
     if let Some((at, gate)) = &answer.hold {
         let at = (*at).min(end);
         part(stream, &answer.body[..at], answer.length.is_none()).await?;
-        gate.pass().await;
+        if !gate.pass(gone(stream)).await {
+            return Ok(false);
+        }
         part(stream, &answer.body[at..end], answer.length.is_none()).await?;
     } else {
         part(stream, &answer.body[..end], answer.length.is_none()).await?;
@@ -203,6 +207,14 @@ pub(super) async fn write(
         }
         // After a lie about the length nobody knows where the next answer would begin.
         Some(length) => Ok(length == answer.body.len() as u64),
+    }
+}
+
+/// Ends when the peer has closed the connection.
+async fn gone(stream: &OwnedWriteHalf) {
+    if let Ok(1..) = stream.as_ref().peek(&mut [0]).await {
+        // It asks on already: it is there.
+        std::future::pending::<()>().await;
     }
 }
 

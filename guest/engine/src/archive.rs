@@ -4,6 +4,8 @@
 //! byte; what is loaded is stored under a lease as it comes, and names are set last, all
 //! at once: an archive that turns out bad leaves nothing visible.
 
+#[cfg(test)]
+pub(crate) mod kept;
 mod load;
 mod save;
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod inspect;
 mod list;
 mod referrers;
 mod resolve;
+mod settled;
 mod snapshot;
 #[cfg(test)]
 mod tests;

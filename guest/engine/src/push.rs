@@ -12,8 +12,8 @@ use strata_oci::{Descriptor, Digest, Platform, Reference};
 
 use crate::{
     Clock, Completed, Engine, Error, Event, Progress, PushOptions, Resolved, Result, Store,
-    Substituted, Transport,
-    catalog::{Snapshot, same_repository},
+    Substituted, Target, Transport,
+    catalog::{Found, Snapshot, same_repository},
     registry::{Repository, retrying},
 };
 
@@ -31,6 +31,7 @@ mod testing;
 mod tests;
 
 use blob::Remote;
+use selection::Selection;
 use source::Sources;
 
 impl<S, T, C> Engine<S, T, C>
@@ -136,19 +137,9 @@ where
     C: Clock,
 {
     async fn run(&self) -> Result<Completed> {
-        let found = self.named().await?;
-        let target = &found.image()?.target;
-        self.progress.report(Event::Resolved(Resolved {
-            reference: self.reference.clone(),
-            digest: target.digest.clone(),
-        }));
-        // Asked first: the one request that everything else would wait for too if
-        // the registry wants a token.
-        let tagged = match self.reference.digest() {
-            Some(_) => None,
-            None => self.tagged().await?,
-        };
-        let selection = self.select(&found, tagged.as_ref()).await?;
+        let target = |names: &_| Ok(vec![self.named(names)?.image()?.target.digest.clone()]);
+        let begin = async |names| self.begin(&self.named(&names)?).await;
+        let (target, tagged, selection) = self.engine.settled(target, begin, |_| true).await?;
         let plan = &selection.plan;
         if selection.is_there {
             self.send_referrers(plan).await?;
@@ -167,6 +158,23 @@ where
             self.progress.report(Event::Substituted(substituted));
         }
         Ok(self.completed(plan.top.digest.clone(), plan.top.size, !is_tagged))
+    }
+
+    /// The image's target, what the registry has under the tag, and what goes out.
+    async fn begin(&self, found: &Found) -> Result<(Target, Option<Digest>, Selection)> {
+        let target = &found.image()?.target;
+        self.progress.report(Event::Resolved(Resolved {
+            reference: self.reference.clone(),
+            digest: target.digest.clone(),
+        }));
+        // Asked first: the one request that everything else would wait for too if
+        // the registry wants a token.
+        let tagged = match self.reference.digest() {
+            Some(_) => None,
+            None => self.tagged().await?,
+        };
+        let selection = self.select(found, tagged.as_ref()).await?;
+        Ok((target.clone(), tagged, selection))
     }
 
     /// What the registry has under the tag now.

@@ -19,32 +19,12 @@ use strata_oci::{
     media_type,
 };
 
-use super::ArchiveSink;
+use super::kept::Kept;
 use crate::{
-    Body as _, Event, LoadOptions, Loaded, Progress, Result, SaveOptions, Silent, Target,
+    Event, LoadOptions, Loaded, Progress, Result, SaveOptions, Silent, Target,
     catalog::fixture::{TestEngine, platform},
     memory::Bytes,
 };
-
-/// Keeps what is written.
-#[derive(Default)]
-struct Kept(Vec<u8>);
-
-impl ArchiveSink<Bytes> for Kept {
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.0.extend(bytes);
-        Ok(())
-    }
-
-    async fn copy(&mut self, mut body: Bytes, length: u64) -> Result<()> {
-        let start = self.0.len() as u64;
-        while let Some(chunk) = body.chunk().await? {
-            self.0.extend(chunk);
-        }
-        assert_eq!(self.0.len() as u64 - start, length);
-        Ok(())
-    }
-}
 
 /// Keeps every event.
 #[derive(Default)]

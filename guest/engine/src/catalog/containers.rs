@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use strata_oci::{Descriptor, Digest, ImageConfig, Platform};
 
-use super::{Snapshot, documents::descriptor, view::ManifestView};
+use super::{Found, Snapshot, documents::descriptor, view::ManifestView};
 use crate::{Engine, Error, Name, Result, Store, Target};
 
 /// The name space of containers.
@@ -114,7 +114,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// As [`Engine::resolve`]; [`Error::PlatformMismatch`] if the platform is not in it;
     /// [`Error::NotFound`] if there is nothing complete.
     pub(crate) async fn basis(&self, text: &str, platform: Option<&Platform>) -> Result<Basis> {
-        let found = self.resolve(text).await?;
+        self.settled(
+            |names| names.target_of(text),
+            async |names| self.basis_of(&names.resolve(text)?, platform).await,
+            |_| true,
+        )
+        .await
+    }
+
+    async fn basis_of(&self, found: &Found, platform: Option<&Platform>) -> Result<Basis> {
         let image = found.image()?;
         let view = self.view(image).await?;
         let chosen = match platform {

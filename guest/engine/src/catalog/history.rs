@@ -3,7 +3,7 @@
 use futures::future::try_join_all;
 use strata_oci::{Digest, Platform, timestamp};
 
-use super::{content::damage, view::ManifestView};
+use super::{Found, content::damage, view::ManifestView};
 use crate::{Engine, Error, HistoryEntry, Result, Store};
 
 /// What the size of a layer takes, kept by its digest.
@@ -22,7 +22,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
         name: &str,
         platform: Option<&Platform>,
     ) -> Result<Vec<HistoryEntry>> {
-        let found = self.resolve(name).await?;
+        self.settled(
+            |names| names.target_of(name),
+            async |names| self.steps(&names.resolve(name)?, platform).await,
+            |_| true,
+        )
+        .await
+    }
+
+    async fn steps(&self, found: &Found, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>> {
         let image = found.image()?;
         let view = self.view(image).await?;
         let chosen = match platform {

@@ -20,7 +20,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// the platform is not in it; [`Error::Damaged`] if it cannot be told whether it is;
     /// [`Error::InvalidArgument`] if `name` does not parse.
     pub async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {
-        let found = self.resolve(name).await?;
+        self.settled(
+            |names| names.target_of(name),
+            async |names| self.details(&names.resolve(name)?, options).await,
+            |details| details.damaged.is_none(),
+        )
+        .await
+    }
+
+    async fn details(&self, found: &Found, options: &InspectOptions) -> Result<ImageDetails> {
         let image = found.image()?;
         let view = self.view(image).await?;
         let chosen = match &options.platform {

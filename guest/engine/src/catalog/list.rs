@@ -1,6 +1,6 @@
 //! Listing images (docker §4.1).
 
-use std::{cmp::Reverse, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, cmp::Reverse, collections::HashMap, rc::Rc};
 
 use strata_oci::{Digest, Labels};
 
@@ -23,10 +23,31 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// here; [`crate::Error::InvalidArgument`] if such a name does not parse;
     /// [`crate::Error::QuotaExceeded`] for more filters than are looked at.
     pub async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
-        let snapshot = self.snapshot().await?;
-        let selection = self.selection(&snapshot, &options.filters).await?;
+        let damaged = RefCell::new(Vec::new());
+        self.settled(
+            |names| {
+                let damaged = damaged.borrow();
+                let here = damaged.iter().filter(|it| names.position(it).is_some());
+                Ok(here.cloned().collect())
+            },
+            async |names| self.entries(&names, options).await,
+            |entries| {
+                let broken = entries.iter().filter(|it| it.damaged.is_some());
+                damaged.replace(broken.map(|it| it.target.digest.clone()).collect());
+                damaged.borrow().is_empty()
+            },
+        )
+        .await
+    }
+
+    async fn entries(
+        &self,
+        snapshot: &Rc<Snapshot>,
+        options: &ListOptions,
+    ) -> Result<Vec<Rc<ImageSummary>>> {
+        let selection = self.selection(snapshot, &options.filters).await?;
         let holders = match options.shared_size {
-            true => Some(self.holders(&snapshot).await?),
+            true => Some(self.holders(snapshot).await?),
             false => None,
         };
         let mut pace = Pace::default();
@@ -67,14 +88,14 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 if whole && !options.shared_size && !options.manifests {
                     let known = kept.summary.borrow().clone();
                     let summary = known.unwrap_or_else(|| {
-                        let summary = Rc::new(summary(&snapshot, image, view, &names));
+                        let summary = Rc::new(summary(snapshot, image, view, &names));
                         kept.summary.replace(Some(summary.clone()));
                         summary
                     });
                     summaries.push(light(summary, &mut labels));
                     continue;
                 }
-                let mut summary = summary(&snapshot, image, view, &names);
+                let mut summary = summary(snapshot, image, view, &names);
                 summary.shared_size = holders.as_ref().map(|holders| shared(view, holders));
                 if options.manifests {
                     let containers = snapshot.containers_using(&image.target.digest);

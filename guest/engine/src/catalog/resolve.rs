@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use strata_oci::{
-    Reference,
+    Digest, Reference,
     reference::{NameOrId, id_prefix, parse_name_or_id},
 };
 
@@ -40,6 +40,12 @@ impl Snapshot {
             position,
             by,
         })
+    }
+
+    /// The target of the image `text` names, for [`Engine::settled`].
+    pub(super) fn target_of(self: &Rc<Self>, text: &str) -> Result<Vec<Digest>> {
+        let found = self.clone().resolve(text)?;
+        Ok(vec![found.image()?.target.digest.clone()])
     }
 
     fn search(&self, text: &str) -> Result<(usize, By)> {

@@ -15,6 +15,7 @@ mod history;
 mod inspect;
 mod list;
 mod resolve;
+mod settled;
 
 fn list(engine: &TestEngine, filters: Filters) -> Vec<Rc<ImageSummary>> {
     let options = ListOptions {

@@ -24,7 +24,8 @@ use strata_oci::{
 
 use super::model::{CommitOptions, CopyInOptions, CreateOptions};
 use crate::{
-    ArchiveSink, Body as _, Event, Progress, Result, Silent, Target,
+    Event, Progress, Result, Silent, Target,
+    archive::kept::Kept,
     catalog::fixture::{TestEngine, engine, pointer},
     memory::{Bytes, codec},
 };
@@ -111,26 +112,6 @@ fn lines(bytes: &[u8]) -> Vec<String> {
         }
     };
     untar(bytes).into_iter().map(line).collect()
-}
-
-/// Keeps what is written.
-#[derive(Default)]
-struct Kept(Vec<u8>);
-
-impl ArchiveSink<Bytes> for Kept {
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.0.extend(bytes);
-        Ok(())
-    }
-
-    async fn copy(&mut self, mut body: Bytes, length: u64) -> Result<()> {
-        let start = self.0.len() as u64;
-        while let Some(chunk) = body.chunk().await? {
-            self.0.extend(chunk);
-        }
-        assert_eq!(self.0.len() as u64 - start, length);
-        Ok(())
-    }
 }
 
 /// Keeps every event.

@@ -1,12 +1,14 @@
 //! What a name stands for in a push: all of its image, one platform, or the one
 //! that is here (docker-engine-images.md §4.6).
 
+use std::rc::Rc;
+
 use strata_oci::{Descriptor, Digest, Platform};
 
 use super::{Push, plan::Plan};
 use crate::{
     BlobProgress, Clock, Error, Event, Phase, Result, Store, Transport,
-    catalog::{By, Found, View},
+    catalog::{By, Found, Snapshot, View},
 };
 
 /// What is pushed.
@@ -36,8 +38,7 @@ where
     C: Clock,
 {
     /// The image with this name.
-    pub(super) async fn named(&self) -> Result<Found> {
-        let snapshot = self.engine.snapshot().await?;
+    pub(super) fn named(&self, snapshot: &Rc<Snapshot>) -> Result<Found> {
         let name = match self.reference.digest() {
             Some(_) => self.reference.without_tag().to_string(),
             None => self.reference.to_string(),
@@ -45,7 +46,7 @@ where
         let found = snapshot.find(&name);
         match found.map(|(position, name)| (position, name.clone())) {
             Some((position, name)) => Ok(Found {
-                snapshot,
+                snapshot: snapshot.clone(),
                 position,
                 by: By::Name(name),
             }),

@@ -120,7 +120,7 @@ where
     }
 
     async fn try_to_record_source(&self, target: &Digest) -> Result<()> {
-        let found = self.named().await?;
+        let found = self.named(&self.engine.snapshot().await?)?;
         let By::Name(name) = &found.by else {
             return Ok(());
         };

@@ -18,7 +18,7 @@ use super::{
     documents::{Documents, layout},
     select::select,
 };
-use crate::{Completed, Engine, Error, Result, SaveOptions, Store};
+use crate::{Completed, Engine, Error, Result, SaveOptions, Store, catalog::Snapshot};
 
 /// What an archive has inside.
 pub(super) struct Plan {
@@ -41,7 +41,23 @@ pub(super) enum Content {
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Resolves and checks what is to be saved. The lease protects all of it.
     pub(super) async fn plan(&self, options: &SaveOptions, lease: &S::Lease) -> Result<Plan> {
-        let snapshot = self.snapshot().await?;
+        let targets = |names: &Rc<Snapshot>| {
+            let chosen = choose(names, &options.names)?;
+            let targets = chosen
+                .iter()
+                .map(|it| Ok(it.found.image()?.target.digest.clone()));
+            targets.collect()
+        };
+        let plan = async |names| self.plan_of(names, options, lease).await;
+        self.settled(targets, plan, |_| true).await
+    }
+
+    async fn plan_of(
+        &self,
+        snapshot: Rc<Snapshot>,
+        options: &SaveOptions,
+        lease: &S::Lease,
+    ) -> Result<Plan> {
         let mut documents = Documents::default();
         let mut completed = Vec::new();
         let mut selections = HashMap::new();

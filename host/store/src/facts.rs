@@ -152,7 +152,7 @@ fn keep(transaction: &Transaction<'_>, digest: &Digest, facts: &LayerFacts) -> R
     while let Some(row) = rows.next()? {
         let (expected, state): (String, String) = (row.get(0)?, row.get(1)?);
         if state == "wrong" {
-            tracing::error!(
+            tracing::warn!(
                 layer = %digest, expected, actual = %facts.diff_id,
                 "a layer is not what its image's config promises; do not run the image"
             );

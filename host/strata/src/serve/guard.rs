@@ -159,6 +159,11 @@ fn is_listed(host: &str, allowed: &[String]) -> bool {
     })
 }
 
+/// Whether `text` is a host, with or without a port: a name or an address.
+pub(super) fn is_host(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok() || split_port(text).is_some_and(|host| !host.is_empty())
+}
+
 /// The host of `HOST`, `HOST:PORT` or `[IPv6]:PORT`; `None` if it is none of these.
 fn split_port(authority: &str) -> Option<&str> {
     let (host, rest) = match authority.strip_prefix('[') {

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use super::{
     connection::Accepted,
+    guard,
     slots::Slots,
     socket::{self, Socket},
     tls::Tls,
@@ -65,6 +66,19 @@ pub struct Access {
 }
 
 impl Access {
+    /// An entry that could never be met would be taken for a door that is open.
+    fn check(&self) -> Result<()> {
+        let odd = self.allowed_hosts.iter().find(|host| !guard::is_host(host));
+        odd.map_or(Ok(()), |host| {
+            Err(Error::Setting {
+                setting: "allow-host",
+                reason: format!(
+                    "{host:?} is no host: give a name or an IP address, such as build.lan"
+                ),
+            })
+        })
+    }
+
     /// Whoever reaches the API owns the store, and it asks for no password.
     fn judge(&self, address: SocketAddr) -> Result<()> {
         if self.tls.is_some() || address.ip().to_canonical().is_loopback() {
@@ -122,8 +136,10 @@ impl Bound {
 /// Opens listeners.
 ///
 /// # Errors
-/// [`Error::Listen`] if one cannot be opened, or would be open to the network.
+/// [`Error::Listen`] if one cannot be opened, or would be open to the network;
+/// [`Error::Setting`] if an allowed host is none.
 pub async fn bind(listeners: Vec<Listener>, access: Access) -> Result<Bound> {
+    access.check()?;
     let mut bound = Vec::with_capacity(listeners.len());
     for listener in listeners {
         bound.push(match listener {
@@ -238,6 +254,30 @@ mod tests {
             ("127.0.0.1:2375", false),
         ] {
             assert_eq!(text.parse::<Listener>().is_ok(), accepted, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_client_can_ask_for_is_no_allowed_host() {
+        for (host, accepted) in [
+            ("build.lan", true),
+            ("build", true),
+            ("build.lan:2375", true),
+            ("192.0.2.1", true),
+            ("2001:db8::1", true),
+            ("[2001:db8::1]:2375", true),
+            ("", false),
+            ("*", false),
+            ("*.lan", false),
+            ("http://build.lan", false),
+            ("build.lan/v1", false),
+            ("build.lan,other.lan", false),
+        ] {
+            let access = Access {
+                allowed_hosts: vec![host.to_owned()],
+                ..Access::default()
+            };
+            assert_eq!(bind(Vec::new(), access).await.is_ok(), accepted, "{host}");
         }
     }
 

@@ -2,14 +2,20 @@
 //!
 //! A connection on which nothing was asked yet, or nothing since the last answer, costs its client
 //! nothing to open again. So it is closed when its slot is needed, the one that waited longest first:
-//! many idle connections lock nobody out.
+//! many idle connections lock nobody out. One that has just come is left alone for [`GRACE`]: its
+//! request is on its way.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// How long a client that has come is waited for even where there is no room: time enough to send
+/// what it came for, and not enough for a crowd to keep others out.
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// All slots.
 pub(super) struct Slots {
@@ -70,12 +76,22 @@ impl Slots {
     }
 }
 
+/// Where a connection stands.
+enum Place {
+    /// It has just come.
+    New,
+    /// Something is asked.
+    Busy,
+    /// Among those that wait for their client.
+    Waiting(u64),
+}
+
 /// One connection's slot.
 pub(super) struct Seat {
     slots: Arc<Slots>,
     closing: Arc<Notify>,
-    /// Its place among those that wait for their client.
-    place: Mutex<Option<u64>>,
+    /// Where it stands.
+    place: Mutex<Place>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -84,22 +100,33 @@ impl Seat {
         Self {
             slots: Arc::clone(slots),
             closing: Arc::default(),
-            place: Mutex::new(None),
+            place: Mutex::new(Place::New),
             _slot: slot,
         }
     }
 
-    /// Nothing is asked: from now on the connection may have to go.
-    pub(super) fn idle(&self) {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if place.is_some() {
-            return;
+    /// The time of grace is over.
+    pub(super) fn settle(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*place, Place::New) {
+            self.wait(place);
         }
+    }
+
+    /// Nothing is asked: from now on the connection may have to go, unless it is new.
+    pub(super) fn idle(&self) {
+        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*place, Place::Busy) {
+            self.wait(place);
+        }
+    }
+
+    fn wait(&self, mut place: MutexGuard<'_, Place>) {
         let mut waiting = self.slots.waiting();
         let next = waiting.next;
         waiting.next += 1;
         waiting.seats.insert(next, Arc::clone(&self.closing));
-        *place = Some(next);
+        *place = Place::Waiting(next);
         drop(waiting);
         self.slots.more.notify_waiters();
     }
@@ -107,7 +134,7 @@ impl Seat {
     /// Something is asked.
     pub(super) fn busy(&self) {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = place.take() {
+        if let Place::Waiting(place) = std::mem::replace(&mut *place, Place::Busy) {
             self.slots.waiting().seats.remove(&place);
         }
     }
@@ -146,9 +173,9 @@ mod tests {
             slots.take().await.unwrap(),
             slots.take().await.unwrap(),
         );
-        first.idle();
-        second.idle();
-        third.idle();
+        first.settle();
+        second.settle();
+        third.settle();
         // It asked something meanwhile.
         first.busy();
         first.idle();
@@ -162,10 +189,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_all_are_busy_the_first_that_is_done_goes() {
+    async fn one_that_has_just_come_is_left_alone() {
         let slots = Slots::new(1);
         let only = slots.take().await.unwrap();
         only.idle();
+        let mut newcomer = Box::pin(slots.take());
+        assert!(!is_ready(&mut newcomer));
+        assert!(!is_ready(&mut Box::pin(only.closing())));
+        only.settle();
+        assert!(!is_ready(&mut newcomer));
+        assert!(is_ready(&mut Box::pin(only.closing())));
+    }
+
+    #[tokio::test]
+    async fn where_all_are_busy_the_first_that_is_done_goes() {
+        let slots = Slots::new(1);
+        let only = slots.take().await.unwrap();
         only.busy();
         let mut newcomer = Box::pin(slots.take());
         assert!(!is_ready(&mut newcomer));

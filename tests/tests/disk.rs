@@ -172,3 +172,26 @@ async fn two_servers_share_one_store() -> Result<()> {
         .expect_status(&[200])?;
     store::settles(folder.path()).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_did_its_work_has_not_failed_where_only_index_json_could_not_be_written()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let registry = FaultRegistry::start().await?;
+    let server = Server::start(folder.path(), &[]).await?;
+    let reference = registry.add("image", "1", &small("image")?);
+    server.pull(&reference).await?.ok()?;
+    server.terminate().await?;
+    let store = folder.path().display().to_string();
+    // Where its successor is written is something that no file can replace.
+    let in_the_way = folder.path().join(".strata/index.json.new");
+    std::fs::create_dir(&in_the_way)?;
+    let tagged = strata(&["tag", "--store", &store, &reference, "other:1"]).await?;
+    ensure!(tagged.status == 0, "{}", tagged.stderr);
+    let said = "index.json is out of date";
+    ensure!(tagged.stderr.contains(said), "{}", tagged.stderr);
+    std::fs::remove_dir(&in_the_way)?;
+    let listed = strata(&["images", "--store", &store]).await?;
+    ensure!(listed.stdout.contains("other"), "{}", listed.stdout);
+    store::settles(folder.path()).await
+}

@@ -82,7 +82,8 @@ impl Leases {
         let mut opened = reserve::spend(layout, || {
             Opened::open(&private, &owner, busy_timeout, false)
         })?;
-        if let Err(error) = make_room(&opened.connection, &path) {
+        // Out of the reserve, if need be: closing the store gives it back.
+        if let Err(error) = reserve::spend(layout, || make_room(&opened.connection, &path)) {
             tracing::debug!(%error, "leases have no room of their own on a full disk");
         }
         // It holds nothing yet.

@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) verifying: verify::Permits,
     pub(crate) derived: Derived,
     pub(crate) writable: bool,
+    /// Why it is not writable although it could be: the disk is full.
+    full: Option<String>,
     owner_id: String,
     counter: AtomicU64,
     /// Last: when the databases are closed.
@@ -90,6 +92,9 @@ impl Inner {
     pub(crate) fn check_writable(&self, what: impl std::fmt::Display) -> Result<(), Error> {
         if self.writable {
             return Ok(());
+        }
+        if let Some(why) = &self.full {
+            return Err(Error::NoSpace(format!("{what} cannot be written: {why}")));
         }
         Err(Error::ReadOnly(format!(
             "{what} cannot be written to {}",
@@ -128,7 +133,11 @@ fn try_open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), 
     let (layout, writable) = Layout::open(path, options)?;
     let inner = if writable {
         match register(&layout) {
-            Ok((locked, owner)) => open_writable(layout, locked, owner, options)?,
+            Ok((locked, owner)) => match open_writable(layout, locked, owner, options) {
+                Err(Error::NoSpace(why)) => open_full(path, options, why)?,
+                opened => opened?,
+            },
+            Err(Error::NoSpace(why)) => open_full(path, options, why)?,
             Err(error) if is_refused(&error) => open_read_only(layout, options)?,
             Err(error) => return Err(error),
         }
@@ -151,7 +160,7 @@ fn try_open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), 
 fn register(layout: &Layout) -> Result<(File, Owner), Error> {
     // One at a time: SQLite does not wait while another process creates a database.
     let locked = layout.lock(OPENING)?;
-    let owner = Owner::register(&layout.owners())?;
+    let owner = reserve::spend(layout, || Owner::register(&layout.owners()))?;
     Ok((locked, owner))
 }
 
@@ -185,6 +194,7 @@ fn open_writable(
         verifying: verify::Permits::default(),
         derived: Derived::default(),
         writable: true,
+        full: None,
         owner_id,
         counter: AtomicU64::new(0),
         _reserve: Some(keeper),
@@ -208,6 +218,21 @@ fn open_writable(
     Ok(inner)
 }
 
+/// Opens a store on a disk that is full, reserve and all: it can still be read. `why` is what it was full for.
+fn open_full(path: &Path, options: &Options, why: String) -> Result<Inner, Error> {
+    let full = || Error::NoSpace(why.clone());
+    let read_only = Options {
+        read_only: true,
+        ..options.clone()
+    };
+    let opened = Layout::open(path, &read_only);
+    let opened = opened.and_then(|(layout, _)| open_read_only(layout, &read_only));
+    let mut inner = opened.map_err(|_| full())?;
+    tracing::warn!(error = %full(), "the store can only be read");
+    inner.full = Some(why);
+    Ok(inner)
+}
+
 fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
     let path = layout.private("store.db");
     let database = match Database::open_read_only(&path, options.busy_timeout)? {
@@ -227,6 +252,7 @@ fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
         verifying: verify::Permits::default(),
         derived: Derived::default(),
         writable: false,
+        full: None,
         owner_id: String::new(),
         counter: AtomicU64::new(0),
         _reserve: None,

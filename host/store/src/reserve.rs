@@ -1,17 +1,18 @@
 //! Room kept for getting out of a full disk: removing a name writes to SQLite, and without a byte to
-//! write nothing could ever be freed.
+//! write nothing could ever be freed. Nor without a file: opening a store creates some.
 //!
 //! Only what frees space may use it, and opening the store, without which nothing can be freed. It is
 //! made again at once, of what is left, and grows as soon as there is room: others may fill the disk
 //! again and again. (Leases, which everything takes, have room of their own: see [`crate::lease`].)
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use rustix::fs::FallocateFlags;
 
 use crate::layout::Layout;
+use crate::private::Private;
 use crate::sync::lock;
 use crate::{Error, derived, regular};
 
@@ -23,16 +24,43 @@ const STEP: u64 = 1 << 16;
 
 const NAME: &str = "reserve";
 
+/// Empty files kept for a file system that has no more inodes. Opening a store takes one for its owner and
+/// two for each of the databases, and writing `index.json` another.
+const FILES: usize = 8;
+const FILES_NAME: &str = "spare";
+
 /// One at a time in this process: nobody shall find the reserve spent and the room taken.
 static SPENDING: Mutex<()> = Mutex::new(());
 
 /// Keeps the room if there is any, or as much of it as there is. A store that is too full for it is
 /// used without.
 pub(crate) fn keep(layout: &Layout) {
-    keep_at(&layout.private(NAME));
+    keep_in(layout.place());
 }
 
-fn keep_at(path: &Path) {
+fn keep_in(private: &Private) {
+    keep_room(&private.path(NAME));
+    keep_files(&private.path(FILES_NAME));
+}
+
+fn keep_files(folder: &Path) {
+    let kept = match fs::read_dir(folder) {
+        Ok(entries) => entries.take(FILES).count(),
+        Err(_) if fs::create_dir(folder).is_ok() => 0,
+        Err(_) => return,
+    };
+    if kept < FILES {
+        for number in 0..FILES {
+            let path = folder.join(number.to_string());
+            let made = regular::options().create(true).append(true).open(path);
+            if made.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn keep_room(path: &Path) {
     let kept = fs::metadata(path).map_or(0, |metadata| metadata.len());
     if kept >= SIZE {
         return;
@@ -55,6 +83,7 @@ pub(crate) fn spend<T>(
     layout: &Layout,
     mut work: impl FnMut() -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let mut work = || work().map_err(|error| judge(layout, error));
     let mut result = work();
     if !matches!(result, Err(Error::NoSpace(_))) {
         return result;
@@ -63,27 +92,55 @@ pub(crate) fn spend<T>(
     if derived::clear(layout) {
         result = work();
     }
-    if matches!(result, Err(Error::NoSpace(_))) && fs::remove_file(layout.private(NAME)).is_ok() {
+    if matches!(result, Err(Error::NoSpace(_))) && give(layout) {
         result = work();
         keep(layout);
     }
     result
 }
 
+/// Gives the room up. False if there was none.
+fn give(layout: &Layout) -> bool {
+    let mut has_given = fs::remove_file(layout.private(NAME)).is_ok();
+    let entries = fs::read_dir(layout.private(FILES_NAME));
+    for entry in entries.into_iter().flatten().flatten() {
+        has_given |= fs::remove_file(entry.path()).is_ok();
+    }
+    has_given
+}
+
+/// An error, which SQLite says nothing else of than that it cannot open a file, as that of a full disk where
+/// there are no more inodes.
+fn judge(layout: &Layout, error: Error) -> Error {
+    let is_full = || {
+        rustix::fs::statvfs(layout.place().path(""))
+            // Some file systems count none.
+            .is_ok_and(|found| found.f_files > 0 && found.f_favail == 0)
+    };
+    match error {
+        Error::Database(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::CannotOpen && is_full() =>
+        {
+            Error::NoSpace("no more files can be created in it (it has no inodes left)".into())
+        }
+        error => error,
+    }
+}
+
 /// Keeps the room when it is dropped: what closing a store gives back.
-pub(crate) struct KeepOnDrop(pub(crate) PathBuf);
+pub(crate) struct KeepOnDrop(Private);
 
 impl KeepOnDrop {
     pub(crate) fn new(layout: &Layout) -> KeepOnDrop {
-        KeepOnDrop(layout.private(NAME))
+        KeepOnDrop(layout.place().clone())
     }
 }
 
 impl Drop for KeepOnDrop {
     fn drop(&mut self) {
         // The store may be gone altogether.
-        if self.0.parent().is_some_and(Path::is_dir) {
-            keep_at(&self.0);
+        if self.0.path("").is_dir() {
+            keep_in(&self.0);
         }
     }
 }

@@ -46,7 +46,8 @@ impl Store {
     /// Opens the store in the directory `path`, and creates it if there is nothing.
     ///
     /// Where writing is not possible the store opens read-only; every change then fails with
-    /// [`Error::ReadOnly`]. Blocks while it does so, for milliseconds.
+    /// [`Error::ReadOnly`], or with [`Error::NoSpace`] if the disk is so full that not even the reserve
+    /// helps. Blocks while it does so, for milliseconds.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl Store {
         self.inner.layout.root()
     }
 
-    /// Whether every change fails with [`Error::ReadOnly`].
+    /// Whether every change fails, with [`Error::ReadOnly`] or because the disk was full when it was opened.
     pub fn read_only(&self) -> bool {
         !self.inner.writable
     }

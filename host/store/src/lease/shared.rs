@@ -147,10 +147,12 @@ impl Shared {
 pub(super) fn make_room(connection: &Connection, path: &Path) -> Result<(), Error> {
     let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
     if pages < ROOM_PAGES {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; CREATE TABLE room (it BLOB); \
-             INSERT INTO room VALUES (zeroblob({ROOM})); DROP TABLE room; COMMIT;"
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(&format!(
+            "CREATE TABLE room (it BLOB); \
+             INSERT INTO room VALUES (zeroblob({ROOM})); DROP TABLE room;"
         ))?;
+        transaction.commit()?;
         checkpoint(connection)?;
     }
     let mut log = path.as_os_str().to_owned();

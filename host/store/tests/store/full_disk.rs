@@ -246,3 +246,97 @@ async fn a_full_disk_takes_the_room_of_what_can_be_derived_again() {
     assert_eq!(store.recall(&a, "kind").await.unwrap(), None);
     assert_eq!(store.get(&digest, 4_000_000).await.unwrap(), bytes);
 }
+
+/// Takes every block a file can have.
+fn fill_blocks(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for size in [4096, 1] {
+        while std::io::Write::write_all(&mut file, &vec![0; size]).is_ok() {}
+    }
+}
+
+/// Takes every inode.
+fn fill_inodes(folder: &Path, name: &str) {
+    let mut count = 0;
+    while std::fs::File::create(folder.join(format!("{name}-{count}"))).is_ok() {
+        count += 1;
+    }
+}
+
+/// What a command does that frees space: everything, from opening the store to closing it.
+async fn remove_one(path: &Path, name: &str, digest: &Digest) {
+    let store = Store::open(path, Options::default()).unwrap();
+    let lease = store.acquire_lease().await.unwrap();
+    assert!(lease.lock("prune").await.unwrap());
+    let removal = vec![super::remove(name)];
+    let generation = store.apply(removal, None).await.unwrap();
+    let digests = std::slice::from_ref(digest);
+    let gone = store.delete(digests, generation).await.unwrap();
+    assert_eq!(gone.len(), 1);
+}
+
+#[tokio::test]
+async fn who_opens_a_store_on_a_full_disk_can_free_space_again_and_again() {
+    for (options, fill) in [
+        ("size=8m", fill_blocks as fn(&Path)),
+        ("size=8m,nr_inodes=200", |path: &Path| {
+            fill_inodes(
+                path.parent().unwrap(),
+                &path.file_name().unwrap().to_string_lossy(),
+            );
+        }),
+    ] {
+        let outside = tempfile::tempdir().unwrap();
+        let Some(disk) = SmallDisk::mount(&outside.path().join("d"), options) else {
+            return;
+        };
+        let mut images = Vec::new();
+        {
+            let store = Store::open(&disk.0, Options::default()).unwrap();
+            for i in 0..3_u8 {
+                let digest = blob(&store, &[i]).await;
+                let name = format!("name-{i}");
+                store
+                    .apply(vec![super::set(&name, &[i])], None)
+                    .await
+                    .unwrap();
+                images.push((name, digest));
+            }
+        }
+        for (name, digest) in &images {
+            fill(&disk.0.join(format!("filler-{name}")));
+            remove_one(&disk.0, name, digest).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_reserve_a_full_disk_can_be_read() {
+    for (options, fill) in [
+        ("size=8m", fill_blocks as fn(&Path)),
+        ("size=8m,nr_inodes=200", |path: &Path| {
+            fill_inodes(path.parent().unwrap(), "filler");
+        }),
+    ] {
+        let outside = tempfile::tempdir().unwrap();
+        let Some(disk) = SmallDisk::mount(&outside.path().join("d"), options) else {
+            return;
+        };
+        let digest = {
+            let store = Store::open(&disk.0, Options::default()).unwrap();
+            let digest = blob(&store, b"a").await;
+            let names = vec![super::set("name", b"a")];
+            store.apply(names, None).await.unwrap();
+            digest
+        };
+        // As an older version left it.
+        std::fs::remove_file(disk.0.join(".strata/reserve")).unwrap();
+        std::fs::remove_dir_all(disk.0.join(".strata/spare")).unwrap();
+        fill(&disk.0.join("filler"));
+        let store = Store::open(&disk.0, Options::default()).unwrap();
+        assert_eq!(super::images(&store).await.len(), 1, "{options}");
+        assert_eq!(store.get(&digest, 9).await.unwrap(), b"a"[..]);
+        let written = store.apply(vec![super::remove("name")], None).await;
+        assert!(matches!(written, Err(Error::NoSpace(_))), "{written:?}");
+    }
+}

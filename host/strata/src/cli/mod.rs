@@ -201,10 +201,17 @@ async fn dispatch(
     })
     .await;
     // An interrupted operation was dropped, which cancels it; closing makes what it had durable.
-    let closed = until_signal(&mut signals, async { Ok(engine.close().await?) }).await;
+    let closed = until_signal(&mut signals, async { Ok(close(engine).await) }).await;
     let outcome = outcome?;
     closed?;
     Ok(outcome)
+}
+
+/// Brings the store's layout up to date. What was done is done without it, so a command has not failed.
+async fn close(engine: Engine) {
+    if let Err(error) = engine.close().await {
+        tracing::warn!(%error, "index.json is out of date; the next start brings it up to date");
+    }
 }
 
 /// Runs `work` unless a signal comes first.

@@ -56,7 +56,7 @@ pub(crate) async fn run(
             }
         }
     }
-    until_signal(signals, async { Ok(engine.close().await?) }).await?;
+    until_signal(signals, async { Ok(super::close(engine).await) }).await?;
     Ok(Outcome::Done)
 }
 

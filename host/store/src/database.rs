@@ -115,6 +115,14 @@ impl Database {
         })
     }
 
+    /// As [`touch`].
+    pub(crate) fn touch(&self) -> Result<(), Error> {
+        match &self.writer {
+            Some(writer) => self.judge(touch(&lock(writer))),
+            None => Ok(()),
+        }
+    }
+
     /// Says what to do about an error of a damaged file, and notes it for the next start.
     fn judge<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|error| {
@@ -312,6 +320,14 @@ pub(crate) fn create(connection: &mut Connection, schema: &str, version: i64) ->
     Ok(())
 }
 
+/// Writes to the log, and so to all of the shared index: see [`crate::reserve::has_small_blocks`].
+pub(crate) fn touch(connection: &Connection) -> Result<(), Error> {
+    let transaction = connection.unchecked_transaction()?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    transaction.pragma_update(None, "user_version", version)?;
+    Ok(transaction.commit()?)
+}
+
 /// A database that nobody else has, with tables, in one file and durable when it is closed.
 pub(crate) fn create_alone(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open(path)?;
@@ -359,4 +375,23 @@ fn file_uri(path: &Path) -> String {
         }
     }
     uri
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn touching_writes_to_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        drop(Database::open(&path, Duration::ZERO).unwrap());
+        let database = Database::open(&path, Duration::ZERO).unwrap();
+        let log = || std::fs::metadata(folder.path().join("store.db-wal")).map_or(0, |it| it.len());
+        let before = log();
+        database.touch().unwrap();
+        assert!(log() > before);
+    }
 }

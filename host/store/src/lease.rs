@@ -80,7 +80,12 @@ impl Leases {
         let path = layout.private("leases.db");
         // Without a lease nothing is pruned.
         let mut opened = reserve::spend(layout, || {
-            Opened::open(&private, &owner, busy_timeout, false)
+            let has_small_blocks = reserve::has_small_blocks(layout)?;
+            let opened = Opened::open(&private, &owner, busy_timeout, false)?;
+            if has_small_blocks {
+                database::touch(&opened.connection)?;
+            }
+            Ok(opened)
         })?;
         // Out of the reserve, if need be: closing the store gives it back.
         if let Err(error) = reserve::spend(layout, || make_room(&opened.connection, &path)) {

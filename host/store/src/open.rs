@@ -174,7 +174,14 @@ fn open_writable(
     let owner_id = owner.id().to_owned();
     let timeout = options.busy_timeout;
     let is_new = !layout.private("store.db").exists();
-    let database = reserve::spend(&layout, || rebuild::open(&layout, &owner, timeout))?;
+    let database = reserve::spend(&layout, || {
+        let has_small_blocks = reserve::has_small_blocks(&layout)?;
+        let database = rebuild::open(&layout, &owner, timeout)?;
+        if has_small_blocks {
+            database.touch()?;
+        }
+        Ok(database)
+    })?;
     let leases = Leases::open(&layout, owner, timeout)?;
     if is_new {
         layout::sync_directory(&layout.private(""))?;

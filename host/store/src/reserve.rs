@@ -24,6 +24,11 @@ const STEP: u64 = 1 << 16;
 
 const NAME: &str = "reserve";
 
+/// Blocks of this many bytes, or more, are what SQLite counts on.
+const BLOCK: u64 = 4096;
+/// Bytes that are free before a database is opened where blocks are smaller.
+const INDEX_ROOM: u64 = 1 << 16;
+
 /// Empty files kept for a file system that has no more inodes. Opening a store takes one for its owner and
 /// two for each of the databases, and writing `index.json` another.
 const FILES: usize = 8;
@@ -107,6 +112,30 @@ fn give(layout: &Layout) -> bool {
         has_given |= fs::remove_file(entry.path()).is_ok();
     }
     has_given
+}
+
+/// Whether the blocks of the file system are so small that a database has to be [touched](crate::database::touch)
+/// once it is open.
+///
+/// Its shared index is a file in memory. SQLite sees to it that there is one block for every 4 KiB of it: where
+/// those are several, the others come when they are written to, and if the disk is full by then, the system
+/// ends the process. So all are written to while there is room.
+///
+/// [`Error::NoSpace`] if there is not.
+pub(crate) fn has_small_blocks(layout: &Layout) -> Result<bool, Error> {
+    let Ok(found) = rustix::fs::statvfs(layout.place().path("")) else {
+        return Ok(false);
+    };
+    let is_small = (1..BLOCK).contains(&found.f_frsize);
+    // Some of it is kept for root.
+    let free = match rustix::process::geteuid().is_root() {
+        true => found.f_bfree,
+        false => found.f_bavail,
+    };
+    if is_small && free.saturating_mul(found.f_frsize) < INDEX_ROOM {
+        return Err(Error::NoSpace("opening a database in it".into()));
+    }
+    Ok(is_small)
 }
 
 /// An error, which SQLite says nothing else of than that it cannot open a file, as that of a full disk where

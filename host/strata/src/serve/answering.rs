@@ -20,7 +20,10 @@ use super::{
     own::OwnInstances,
     switch,
 };
-use crate::{Engine, Result, bounds::Ended};
+use crate::{
+    Engine, Result,
+    bounds::{Ended, Place},
+};
 
 /// Requests answered with what needs no time run in one instance.
 const INSTANT_INSTANCES: usize = 1;
@@ -145,12 +148,16 @@ impl Answering {
     }
 
     async fn with_body(&self, request: Request<Incoming>, operation: &Arc<Operation>) -> Outcome {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let desk = head.extensions.remove();
+        let desk = desk.ok_or_else(|| Ended::Failed("a request of no connection".to_owned()))?;
         let answered = async {
-            let begun = gather::begin(body, operation).await;
+            let begun = gather::begin(body, desk, operation).await;
             let begun = begun.map_err(|error| Ended::BrokenOff(error.to_string()))?;
-            let body = begun.gathered(operation);
-            self.alone(Request::from_parts(head, body), operation).await
+            let place = self.place(operation).await?;
+            // Not before: what waits for its turn holds little.
+            let request = Request::from_parts(head, begun.gathered(operation));
+            self.alone.answer(request, operation, place).await
         };
         tokio::select! {
             outcome = answered => outcome,
@@ -159,20 +166,20 @@ impl Answering {
     }
 
     async fn alone(&self, request: Request<WasiBody>, operation: &Arc<Operation>) -> Outcome {
-        let began = Instant::now();
-        let place = self
-            .engine
-            .shared
-            .admission
-            .enter()
-            .await
-            .inspect_err(|ended| {
-                tracing::warn!(
-                    "{operation}: {ended} (waited {} s)",
-                    began.elapsed().as_secs()
-                );
-            })?;
+        let place = self.place(operation).await?;
         self.alone.answer(request, operation, place).await
+    }
+
+    /// The right to an instance, once it is this operation's turn.
+    async fn place(&self, operation: &Arc<Operation>) -> Result<Place, Ended> {
+        let began = Instant::now();
+        let place = self.engine.shared.admission.enter().await;
+        place.inspect_err(|ended| {
+            tracing::warn!(
+                "{operation}: {ended} (waited {} s)",
+                began.elapsed().as_secs()
+            );
+        })
     }
 }
 

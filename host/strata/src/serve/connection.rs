@@ -80,7 +80,7 @@ pub(super) async fn serve<F, R>(
         let service = service_fn(move |request: Request<Incoming>| {
             // At once, before anything of the body is read.
             let taken = desk.take(Framing::of(request.body()));
-            let admitted = admit(taken, request, door, &rules.allowed_hosts);
+            let admitted = admit(taken, request, door, &rules.allowed_hosts, &desk);
             let (desk, respond) = (Arc::clone(&desk), respond.clone());
             async move {
                 let response = match admitted {
@@ -124,6 +124,7 @@ fn admit(
     request: Request<Incoming>,
     door: Door,
     allowed_hosts: &[String],
+    desk: &Arc<Desk>,
 ) -> Result<Request<Incoming>, Box<Response<WasiBody>>> {
     let head = match taken {
         Some(Ok(head)) => head,
@@ -139,7 +140,7 @@ fn admit(
     if let Err(refusal) = judged {
         // One that asks first whether to send is told by the answer.
         if !head.headers.contains_key(http::header::EXPECT) {
-            gather::unwanted(request.into_body());
+            gather::unwanted(request.into_body(), desk);
         }
         return Err(Box::new(refusal.response(false)));
     }
@@ -147,6 +148,7 @@ fn admit(
     parts.method = head.method;
     parts.uri = head.uri;
     parts.headers = head.headers;
+    parts.extensions.insert(Arc::clone(desk));
     if let Some(weight) = head.weight {
         parts.extensions.insert(Arc::new(weight));
     }

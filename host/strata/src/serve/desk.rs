@@ -26,7 +26,9 @@ struct State {
     framing: Option<Framing>,
     /// Whether it is not answered yet.
     is_busy: bool,
-    /// Waits for the answer's end.
+    /// Whether all of its body is wanted, and not only the beginning.
+    is_wanted: bool,
+    /// Waits for the answer's end, or for the body to be wanted.
     waker: Option<Waker>,
 }
 
@@ -44,6 +46,7 @@ impl Desk {
         state.head = Some(head);
         state.framing = None;
         state.is_busy = true;
+        state.is_wanted = false;
     }
 
     /// Takes it up. `framing` is that of the request hyper made.
@@ -65,6 +68,24 @@ impl Desk {
             state.waker = Some(cx.waker().clone());
         }
         state.is_busy
+    }
+
+    /// Has all of the body read.
+    pub(super) fn want_body(&self) {
+        let mut state = self.state();
+        state.is_wanted = true;
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether all of the body is wanted; if not, `cx` is woken when it is.
+    pub(super) fn wants_body(&self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.state();
+        if !state.is_wanted {
+            state.waker = Some(cx.waker().clone());
+        }
+        state.is_wanted
     }
 
     /// Says that the client is waited for.

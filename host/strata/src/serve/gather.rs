@@ -18,7 +18,11 @@ use hyper::body::Incoming;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use wasmtime_wasi_http::{Error as WireError, WasiBody};
 
-use super::operation::{Operation, Side};
+use super::{
+    desk::Desk,
+    intake::BEGINNING,
+    operation::{Operation, Side},
+};
 
 /// Bytes after which a piece is large enough.
 const PIECE: usize = 256 * 1024;
@@ -26,9 +30,6 @@ const PIECE: usize = 256 * 1024;
 /// that is cut off while it sends may not read the answer that tells it why.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 256 * 1024 * 1024;
-/// Bytes that must be there, or the end, before a request gets an instance: a thousand clients that
-/// begin and stop must not cost a thousand.
-const BEGINNING: usize = 16 * 1024;
 /// Pieces that wait for the component, each at most [`PIECE`] and one read.
 const WAITING: usize = 2;
 
@@ -40,14 +41,25 @@ pub(super) struct Begun {
     /// `None` when that was all.
     rest: Option<Incoming>,
     hint: SizeHint,
+    desk: Arc<Desk>,
 }
 
-/// Reads the beginning of a body, so much that it is worth an instance.
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            unwanted(rest, &self.desk);
+        }
+    }
+}
+
+/// Reads the beginning of a body, so much that it is worth an instance: a thousand clients that begin
+/// and stop must not cost a thousand. No more is read of it until it is gathered.
 ///
 /// # Errors
 /// If the body breaks off.
 pub(super) async fn begin(
     mut body: Incoming,
+    desk: Arc<Desk>,
     operation: &Arc<Operation>,
 ) -> Result<Begun, WireError> {
     let hint = body.size_hint();
@@ -73,14 +85,16 @@ pub(super) async fn begin(
         bytes,
         rest: (!ended).then_some(body),
         hint,
+        desk,
     })
 }
 
 impl Begun {
     /// The whole body, in larger pieces.
-    pub(super) fn gathered(self, operation: &Arc<Operation>) -> WasiBody {
-        let Self { bytes, rest, hint } = self;
-        let Some(mut body) = rest else {
+    pub(super) fn gathered(mut self, operation: &Arc<Operation>) -> WasiBody {
+        let (bytes, hint) = (std::mem::take(&mut self.bytes), self.hint);
+        self.desk.want_body();
+        let Some(mut body) = self.rest.take() else {
             return http_body_util::Full::new(bytes.freeze())
                 .map_err(|never| match never {})
                 .boxed_unsync();
@@ -102,8 +116,9 @@ impl Begun {
 }
 
 /// Listens for a while to a body that nobody wants.
-pub(super) fn unwanted(mut body: Incoming) {
+pub(super) fn unwanted(mut body: Incoming, desk: &Desk) {
     if !body.is_end_stream() {
+        desk.want_body();
         tokio::spawn(async move { tokio::time::timeout(LINGER, drain(&mut body)).await });
     }
 }

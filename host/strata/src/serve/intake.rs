@@ -30,6 +30,9 @@ const READ: usize = 4096;
 const LIGHT: usize = 16 * 1024;
 /// Unit in which what is beyond [`LIGHT`] is weighed.
 const WEIGHT_UNIT: usize = 64 * 1024;
+/// Bytes of a body that are read before somebody wants all of it: a request that waits for its turn
+/// holds no more.
+pub(super) const BEGINNING: usize = 16 * 1024;
 /// How often a client that has sent all it wanted to is looked at: does it still take an answer?
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long, and for how many bytes, a client is listened to that was refused while it sends: one
@@ -51,6 +54,8 @@ pub(super) struct Intake {
     socket: Socket,
     desk: Arc<Desk>,
     phase: Phase,
+    /// How many bytes of the body were read.
+    begun: usize,
     /// Was read, and was not passed on yet.
     held: BytesMut,
     /// How many bytes of `held` have no end of a head in them.
@@ -92,6 +97,7 @@ impl Intake {
             socket,
             desk,
             phase: Phase::Head,
+            begun: 0,
             held: BytesMut::new(),
             seen: 0,
             weight: None,
@@ -157,16 +163,19 @@ impl Intake {
         if self.held.is_empty() && !self.is_ended {
             ready!(self.poll_more(cx))?;
         }
-        if !self.is_ended {
-            return Poll::Pending;
+        match self.is_ended {
+            true => self.poll_hung_up(cx).map(Ok),
+            false => Poll::Pending,
         }
-        loop {
-            if self.socket.has_hung_up() {
-                return Poll::Ready(Ok(()));
-            }
+    }
+
+    /// Ready when the client takes no answer any more.
+    fn poll_hung_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.socket.has_hung_up() {
             ready!(self.looking.poll_end(cx));
             self.looking.renew();
         }
+        Poll::Ready(())
     }
 
     /// Reads on, and says how much came.
@@ -230,22 +239,32 @@ impl Intake {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() && !self.desk.wants_body(cx) {
+            if self.begun >= BEGINNING {
+                self.reading.renew();
+                return self.poll_hung_up(cx).map(Ok);
+            }
+            match self.poll_more(cx) {
+                // Passed on below.
+                Poll::Ready(Ok(1..)) => self.reading.renew(),
+                Poll::Ready(read) => return Poll::Ready(read.map(drop)),
+                Poll::Pending => return self.poll_late(cx),
+            }
+        }
         let Phase::Body(framing) = &mut self.phase else {
             return Poll::Pending;
         };
         if !self.held.is_empty() {
             let fits = self.held.len().min(out.remaining());
             let taken = framing.take(self.held.get(..fits).unwrap_or_default());
+            self.begun = self.begun.saturating_add(taken);
             out.put_slice(&self.held.split_to(taken));
             return Poll::Ready(Ok(()));
         }
         let before = out.filled().len();
         match Pin::new(&mut self.socket).poll_read(cx, out) {
             Poll::Ready(read) => read?,
-            Poll::Pending => {
-                ready!(self.reading.poll_end(cx));
-                return Poll::Ready(Err(timed_out("the client sent nothing for too long")));
-            }
+            Poll::Pending => return self.poll_late(cx),
         }
         self.reading.renew();
         let read = out.filled().get(before..).unwrap_or_default();
@@ -256,6 +275,12 @@ impl Intake {
             out.set_filled(before + taken);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when a body was waited for too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.reading.poll_end(cx));
+        Poll::Ready(Err(timed_out("the client sent nothing for too long")))
     }
 
     /// What became of a write: its result, or the end of the patience.
@@ -322,6 +347,7 @@ impl AsyncRead for Intake {
                         return Poll::Ready(Err(io::Error::other("a head was not understood")));
                     };
                     this.reading.renew();
+                    this.begun = 0;
                     this.phase = Phase::Body(framing);
                 }
                 Phase::Body(framing) if framing.is_over() => {

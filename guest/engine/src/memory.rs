@@ -151,6 +151,19 @@ impl Memory {
         self.0.names_changed.set(self.0.generation.get());
     }
 
+    /// Whether a change takes a name from `target`.
+    fn removes(&self, change: &Change, target: &Target) -> bool {
+        let Change::Remove {
+            namespace, name, ..
+        } = change
+        else {
+            return false;
+        };
+        let names = self.0.names.borrow();
+        let lost = names.get(&(namespace.clone(), name.clone()));
+        lost.is_some_and(|lost| lost.target == *target)
+    }
+
     fn holds(&self, change: &Change) -> bool {
         let (Change::Set {
             namespace,
@@ -432,6 +445,7 @@ impl Store for Memory {
         for change in &changes {
             if let Change::Set { target, .. } = change
                 && !self.has(&target.digest)
+                && !changes.iter().any(|it| self.removes(it, target))
             {
                 return Err(not_found(&target.digest));
             }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of references or tags: a name is text, a target is a digest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -180,6 +180,7 @@ pub(crate) fn apply(
         .map_or(0, |since| {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
+    let kept = named_already(transaction, layout, changes)?;
     for change in changes {
         let (Change::Set {
             namespace,
@@ -200,7 +201,11 @@ pub(crate) fn apply(
         check_expectation(name, expected, current.as_deref())?;
         match change {
             Change::Set { target, labels, .. } => {
-                check_target(layout, name, target)?;
+                if kept.contains(&target.digest) {
+                    check_media_type(name, target)?;
+                } else {
+                    check_target(layout, name, target)?;
+                }
                 transaction
                     .prepare_cached(
                         "INSERT INTO names VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
@@ -231,6 +236,42 @@ pub(crate) fn apply(
         }
     }
     Ok(applied)
+}
+
+/// Targets that are damaged or gone and lose a name by the same changes: another in its stead makes nothing
+/// worse, and an image must be able to lose its name although a container keeps it.
+fn named_already(
+    transaction: &Transaction<'_>,
+    layout: &Layout,
+    changes: &[Change],
+) -> Result<HashSet<Digest>, Error> {
+    let mut suspects = HashSet::new();
+    for change in changes {
+        if let Change::Set { target, .. } = change
+            && layout.blob_size(&target.digest)? != Some(target.size)
+        {
+            suspects.insert(&target.digest);
+        }
+    }
+    let mut named = HashSet::new();
+    if suspects.is_empty() {
+        return Ok(named);
+    }
+    for change in changes {
+        let Change::Remove {
+            namespace, name, ..
+        } = change
+        else {
+            continue;
+        };
+        let lost: Option<String> = transaction
+            .prepare_cached("SELECT digest FROM names WHERE namespace = ? AND name = ?")?
+            .query_row([namespace, name], |row| row.get(0))
+            .optional()?;
+        let lost = lost.and_then(|lost| Digest::parse(&lost).ok());
+        named.extend(lost.filter(|lost| suspects.contains(lost)));
+    }
+    Ok(named)
 }
 
 /// What [`apply`] changed.
@@ -301,7 +342,7 @@ fn check_expectation(
     }
 }
 
-fn check_target(layout: &Layout, name: &str, target: &Descriptor) -> Result<(), Error> {
+fn check_media_type(name: &str, target: &Descriptor) -> Result<(), Error> {
     if target.media_type.is_empty()
         || target.media_type.len() > MAX_MEDIA_TYPE
         || target.media_type.chars().any(char::is_control)
@@ -310,6 +351,11 @@ fn check_target(layout: &Layout, name: &str, target: &Descriptor) -> Result<(), 
             "the media type of the target of {name} must have 1 to {MAX_MEDIA_TYPE} bytes"
         )));
     }
+    Ok(())
+}
+
+fn check_target(layout: &Layout, name: &str, target: &Descriptor) -> Result<(), Error> {
+    check_media_type(name, target)?;
     match layout.blob_size(&target.digest)? {
         Some(size) if size == target.size => Ok(()),
         Some(size) => Err(Error::Invalid(format!(

@@ -364,7 +364,7 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Conflict`] if an expectation does not hold or `generation` is given and not current;
-    /// [`Error::NotFound`] if a target is not in the store; [`Error::Invalid`] if a name breaks the
+    /// [`Error::NotFound`] if a target is not in the store, unless it loses another name by this; [`Error::Invalid`] if a name breaks the
     /// bounds given at [`Change`]; [`Error::NoSpace`], [`Error::ReadOnly`].
     pub async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64, Error> {
         self.inner.check_writable("names")?;

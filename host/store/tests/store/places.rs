@@ -153,6 +153,29 @@ async fn what_cannot_be_opened_is_a_damaged_blob_and_nothing_else_fails() {
 }
 
 #[tokio::test]
+async fn what_has_a_name_may_get_another_in_its_stead() {
+    for harm in 0..3 {
+        let f = Fixture::new();
+        let digest = f.blob(GOOD).await;
+        f.store.apply(vec![set("old", GOOD)], None).await.unwrap();
+        match harm {
+            0 => assert!(Thing::LinkToItself.replace(&f.file(&digest))),
+            1 => fs::write(f.file(&digest), b"goo").unwrap(),
+            _ => fs::remove_file(f.file(&digest)).unwrap(),
+        }
+        let more = f.store.apply(vec![set("new", GOOD)], None).await;
+        assert!(more.is_err(), "{harm}: in its stead only");
+        let changes = vec![super::remove("old"), set("new", GOOD)];
+        f.store.apply(changes, None).await.unwrap();
+        assert_eq!(f.images().await, [("new".to_owned(), digest)], "{harm}");
+        let last = f.store.apply(vec![super::remove("new")], None).await;
+        last.unwrap();
+        let again = f.store.apply(vec![set("new", GOOD)], None).await;
+        assert!(again.is_err(), "{harm}");
+    }
+}
+
+#[tokio::test]
 async fn every_way_of_finding_out_marks_it() {
     for way in 0..6 {
         let (f, digest) = broken(Thing::LinkToItself).await.unwrap();

@@ -204,6 +204,24 @@ fn a_damaged_image_goes_by_name_and_by_id_and_takes_its_content_along() {
 }
 
 #[test]
+fn a_damaged_image_of_a_container_goes_by_force() {
+    for (part, how) in EVERY {
+        let mut gallery = gallery(part);
+        let store = &gallery.engine.store;
+        store.container(&"c".repeat(64), &gallery.index, "one:1", false);
+        gallery.damage(part, how);
+        let case = format!("{part:?} {how:?}");
+        let force = crate::RemoveOptions {
+            force: true,
+            ..Default::default()
+        };
+        let removed = block_on(gallery.engine.remove("one:1", &force));
+        assert_eq!(removed.expect(&case), [untagged("one:1")], "{case}");
+        assert!(gallery.image("one:1").is_none(), "{case}");
+    }
+}
+
+#[test]
 fn a_removal_takes_what_a_damaged_manifest_was_known_to_need() {
     let mut gallery = gallery(Part::Manifest);
     gallery.damage(Part::Manifest, How::Flipped);

@@ -351,15 +351,23 @@ fn load(connection: &Connection) -> Result<HashMap<Digest, Mark>, Error> {
     let mut rows = query.query([])?;
     let mut marks = HashMap::new();
     while let Some(row) = rows.next()? {
-        let digest = Digest::parse(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
-            .map_err(database::broken)?;
-        let stamp = Stamp {
-            size: row.get::<_, i64>(1)?.cast_unsigned(),
-            modified: row.get(2)?,
-            inode: row.get::<_, i64>(3)?.cast_unsigned(),
-        };
-        let reason = row.get(4)?;
-        marks.insert(digest, Mark { stamp, reason });
+        match mark_of(row) {
+            Some((digest, mark)) => drop(marks.insert(digest, mark)),
+            None => tracing::debug!("a mark of a damaged blob cannot be read"),
+        }
     }
     Ok(marks)
+}
+
+/// A mark as it is stored. What cannot be read marks nothing: whoever reads the blob marks it again.
+fn mark_of(row: &rusqlite::Row<'_>) -> Option<(Digest, Mark)> {
+    let digest: String = row.get(0).ok()?;
+    let stamp = Stamp {
+        size: row.get::<_, i64>(1).ok()?.cast_unsigned(),
+        modified: row.get(2).ok()?,
+        inode: row.get::<_, i64>(3).ok()?.cast_unsigned(),
+    };
+    let reason: String = row.get(4).ok()?;
+    let reason = sentence(&reason);
+    Some((Digest::parse(&digest).ok()?, Mark { stamp, reason }))
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::name::mirror;
 use crate::sync::lock;
 use crate::{Error, holder, rebuild};
 
@@ -75,8 +77,11 @@ CREATE TABLE IF NOT EXISTS sources (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Largest generation that is believed: there must be room to count on.
+const MAX_GENERATION: i64 = i64::MAX / 2;
+
 /// Where the store stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Grows with every change of names or deletion of content, by any process.
     pub(crate) generation: u64,
@@ -105,6 +110,8 @@ impl Database {
         configure(&writer, busy_timeout, "FULL")?;
         create(&mut writer, SCHEMA, SCHEMA_VERSION)?;
         writer.execute_batch(ADDITIONS)?;
+        add_mirror(&mut writer)?;
+        mend_head(&mut writer, path)?;
         let reader = Connection::open(path)?;
         configure(&reader, busy_timeout, "FULL")?;
         reader.pragma_update(None, "query_only", true)?;
@@ -181,6 +188,7 @@ impl Database {
         let mut connection = Connection::open_in_memory()?;
         create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
         connection.execute_batch(ADDITIONS)?;
+        add_mirror(&mut connection)?;
         let transaction = connection.transaction()?;
         fill(&transaction)?;
         transaction.commit()?;
@@ -193,7 +201,11 @@ impl Database {
 
     /// Where the store stands now, other processes included. Costs microseconds.
     pub(crate) fn head(&self) -> Result<Head, Error> {
-        self.judge(lock(&self.reader).head())
+        let head = lock(&self.reader).head();
+        match head {
+            Err(error) if error.is_broken() => self.read(|_, head| Ok(head)),
+            head => self.judge(head),
+        }
     }
 
     /// Reads from one consistent state.
@@ -203,8 +215,26 @@ impl Database {
     ) -> Result<T, Error> {
         let mut reader = lock(&self.reader);
         self.judge((|| {
-            let transaction = reader.connection.transaction()?;
-            let head = read_head(&transaction)?;
+            let mut transaction = reader.connection.transaction()?;
+            let head = match (read_head(&transaction), &self.writer) {
+                (Err(error), Some(writer)) if error.is_broken() => {
+                    drop(transaction);
+                    drop(reader);
+                    mend_head(&mut lock(writer), &self.path)?;
+                    reader = lock(&self.reader);
+                    transaction = reader.connection.transaction()?;
+                    read_head(&transaction)?
+                }
+                // SQLite's own counter is as good.
+                (Err(error), None) if error.is_broken() => {
+                    let version = data_version(&transaction)?.cast_unsigned();
+                    Head {
+                        generation: version,
+                        names: version,
+                    }
+                }
+                (head, _) => head?,
+            };
             work(&transaction, head)
         })())
     }
@@ -221,7 +251,13 @@ impl Database {
         let mut writer = lock(writer);
         self.judge((|| {
             let transaction = begin(&mut writer, &self.path)?;
-            let head = read_head(&transaction)?;
+            let head = match read_head(&transaction) {
+                Err(error) if error.is_broken() => {
+                    write_head(&transaction, &error)?;
+                    read_head(&transaction)?
+                }
+                head => head?,
+            };
             let result = work(&transaction, head)?;
             transaction.commit()?;
             Ok(result)
@@ -232,7 +268,18 @@ impl Database {
 impl Reader {
     fn new(connection: Connection) -> Result<Reader, Error> {
         let data_version = data_version(&connection)?;
-        let head = read_head(&connection)?;
+        // One that cannot be read is none of the counter's.
+        let (data_version, head) = match read_head(&connection) {
+            Err(error)
+                if error.is_broken()
+                    && connection
+                        .prepare("SELECT 1 FROM head, names LIMIT 0")
+                        .is_ok() =>
+            {
+                (-1, Head::default())
+            }
+            head => (data_version, head?),
+        };
         Ok(Reader {
             connection,
             data_version,
@@ -276,9 +323,10 @@ pub(crate) fn begin<'a>(
 /// Counts a change and returns the new generation.
 pub(crate) fn advance(transaction: &Transaction<'_>, names: bool) -> Result<u64, Error> {
     let sql = if names {
-        "UPDATE head SET generation = generation + 1, names = generation + 1 RETURNING generation"
+        "UPDATE head SET generation = max(generation, names) + 1,
+             names = max(generation, names) + 1 RETURNING generation"
     } else {
-        "UPDATE head SET generation = generation + 1 RETURNING generation"
+        "UPDATE head SET generation = max(generation, names) + 1 RETURNING generation"
     };
     let generation: i64 = transaction
         .prepare_cached(sql)?
@@ -334,7 +382,39 @@ pub(crate) fn create_alone(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
     connection.execute_batch(ADDITIONS)?;
+    add_mirror(&mut connection)?;
     Ok(connection)
+}
+
+/// Gives the names a mirror if they have none, or not all. On a full disk they stay as they are: that keeps
+/// nobody from opening the store.
+fn add_mirror(connection: &mut Connection) -> Result<(), Error> {
+    let exists = mirror::exists(connection)?;
+    if exists && !mirror::is_unsealed(connection)? {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let made = match exists {
+        true => mirror::seal_all(&transaction),
+        false => mirror::create(&transaction),
+    };
+    match made.and_then(|()| Ok(transaction.commit()?)) {
+        Err(error @ Error::NoSpace(_)) => {
+            tracing::warn!(%error, "names are not mirrored for now");
+            Ok(())
+        }
+        made => made,
+    }
+}
+
+/// Text of a row that need not be readable: what is not, is other text.
+pub(crate) fn text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        _ => String::new(),
+    })
 }
 
 /// What is stored cannot have been written.
@@ -354,12 +434,60 @@ fn data_version(connection: &Connection) -> Result<i64, Error> {
 
 fn read_head(connection: &Connection) -> Result<Head, Error> {
     let mut query = connection.prepare_cached("SELECT generation, names FROM head")?;
-    Ok(query.query_row([], |row| {
-        Ok(Head {
-            generation: row.get::<_, i64>(0)?.cast_unsigned(),
-            names: row.get::<_, i64>(1)?.cast_unsigned(),
+    let mut rows = query.query([])?;
+    let Some(row) = rows.next()? else {
+        return Err(broken("its generation is not there"));
+    };
+    let number = |at| -> rusqlite::Result<Option<u64>> {
+        let number = row.get_ref(at)?.as_i64().ok();
+        Ok(number
+            .filter(|number| (0..=MAX_GENERATION).contains(number))
+            .map(i64::cast_unsigned))
+    };
+    match (number(0)?, number(1)?) {
+        (Some(generation), Some(names)) => Ok(Head {
+            // Should one of them not be what it was.
+            generation: generation.max(names),
+            names,
+        }),
+        _ => Err(broken("its generation cannot be read")),
+    }
+}
+
+/// Makes the generation anew if it cannot be read.
+fn mend_head(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    match read_head(connection) {
+        Err(error) if error.is_broken() => {}
+        head => return head.map(drop),
+    }
+    let transaction = begin(connection, path)?;
+    match read_head(&transaction) {
+        Err(error) if error.is_broken() => write_head(&transaction, &error)?,
+        head => return head.map(drop),
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Makes the generation anew, for it cannot be read: `why`.
+fn write_head(transaction: &Transaction<'_>, why: &Error) -> Result<(), Error> {
+    let (before, after) = transaction
+        .query_row("SELECT index_before, index_after FROM head", [], |row| {
+            Ok((text(row, 0)?, text(row, 1)?))
         })
-    })?)
+        .unwrap_or_default();
+    transaction.execute("DELETE FROM head", [])?;
+    transaction.execute(
+        "INSERT INTO head VALUES (0, ?1, ?1, ?2, ?3)",
+        (late_generation(), before, after),
+    )?;
+    tracing::warn!(%why, "the generation of the store was damaged and is made anew");
+    Ok(())
+}
+
+/// A generation that no store has come to: more changes than milliseconds since 1970 none has seen.
+pub(crate) fn late_generation() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(1, |since| i64::try_from(since.as_millis()).unwrap_or(1))
 }
 
 /// SQLite's URI form of a path: everything but unreserved bytes and `/` escaped.

@@ -16,7 +16,7 @@ use crate::open::Inner;
 pub(crate) use demand::{known, on_demand};
 
 use crate::sync::lock;
-use crate::{Algorithm, Digest, Error, damage};
+use crate::{Algorithm, Digest, Error, damage, database};
 
 /// Layers decompressed at once on demand: a zstd or xz window may take 128 MiB each.
 const PARALLEL: usize = 4;
@@ -150,7 +150,7 @@ fn keep(transaction: &Transaction<'_>, digest: &Digest, facts: &LayerFacts) -> R
     )?;
     let mut rows = settle.query([digest.as_str(), facts.diff_id.as_str()])?;
     while let Some(row) = rows.next()? {
-        let (expected, state): (String, String) = (row.get(0)?, row.get(1)?);
+        let (expected, state) = (database::text(row, 0)?, database::text(row, 1)?);
         if state == "wrong" {
             tracing::warn!(
                 layer = %digest, expected, actual = %facts.diff_id,
@@ -161,20 +161,24 @@ fn keep(transaction: &Transaction<'_>, digest: &Digest, facts: &LayerFacts) -> R
     Ok(())
 }
 
+/// What was found; nothing if it is not what was written then.
 fn stored(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
-    connection
+    let found = connection
         .prepare_cached("SELECT diff_id, size FROM facts WHERE digest = ?")?
         .query_row([digest.as_str()], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+            let size = row.get_ref(1)?.as_i64().ok();
+            Ok((database::text(row, 0)?, size))
         })
-        .optional()?
-        .map(|(diff_id, size)| {
-            Ok(LayerFacts {
-                diff_id: Digest::parse(&diff_id)?,
-                size: size.cast_unsigned(),
-            })
-        })
-        .transpose()
+        .optional()?;
+    let Some((diff_id, size)) = found else {
+        return Ok(None);
+    };
+    let (Ok(diff_id), Some(size @ 0..)) = (Digest::parse(&diff_id), size) else {
+        tracing::warn!(layer = %digest, "what is known of a layer was damaged, and is found out again");
+        return Ok(None);
+    };
+    let size = size.cast_unsigned();
+    Ok(Some(LayerFacts { diff_id, size }))
 }
 
 fn look_up(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
@@ -183,16 +187,17 @@ fn look_up(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts
     };
     // A layer that one config describes rightly is not at fault when another one lies about it:
     // otherwise any image could spoil the layers it shares.
-    let wrong: Option<String> = connection
+    let wrong = connection
         .prepare_cached(
             "SELECT diff_id FROM checks WHERE digest = ?1 AND state = 'wrong' AND NOT EXISTS
                  (SELECT 1 FROM checks WHERE digest = ?1 AND state = 'right') LIMIT 1",
         )?
-        .query_row([digest.as_str()], |row| row.get(0))
+        .query_row([digest.as_str()], |row| database::text(row, 0))
         .optional()?;
-    match wrong {
+    // A promise that cannot be read is none.
+    match wrong.and_then(|expected| Digest::parse(&expected).ok()) {
         Some(expected) => Err(Error::DigestMismatch {
-            expected: Digest::parse(&expected)?,
+            expected,
             actual: facts.diff_id,
         }),
         None => Ok(Some(facts)),
@@ -279,17 +284,18 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
 fn next_pending(inner: &Inner) -> Result<Option<Digest>, Error> {
     let damaged = damage::all(inner)?;
     let damaged: HashSet<&str> = damaged.iter().map(|(digest, _)| digest.as_str()).collect();
-    let digest: Option<String> = inner.database.read(|connection, _| {
+    inner.database.read(|connection, _| {
         let mut query =
             connection.prepare_cached("SELECT digest FROM checks WHERE state = 'pending'")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let digest: String = row.get(0)?;
-            if !damaged.contains(digest.as_str()) {
+            // One that cannot be read is nobody's.
+            if let Ok(digest) = Digest::parse(&database::text(row, 0)?)
+                && !damaged.contains(digest.as_str())
+            {
                 return Ok(Some(digest));
             }
         }
         Ok(None)
-    })?;
-    digest.map(|digest| Digest::parse(&digest)).transpose()
+    })
 }

@@ -40,7 +40,7 @@ const MEDIA_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 /// Largest `index.json` read, in bytes: some 100,000 names. Foreign input is bounded.
 const MAX_INDEX: u64 = 64 * 1024 * 1024;
 /// The type of what has none: the engine looks at the bytes.
-const UNTYPED: &str = "application/octet-stream";
+pub(crate) const UNTYPED: &str = "application/octet-stream";
 /// Length of a digest as text.
 const MENTION: usize = "sha256:".len() + 64;
 /// Largest adopted target, in bytes; registries accept manifests up to 4 MiB.
@@ -90,10 +90,11 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
     let current_hash = current
         .as_deref()
         .map(|bytes| Digest::of(bytes).to_string());
+    // What cannot be read of it is not the hash of anything: then names are compared one by one.
     let (before, after) = inner.database.read(|connection, _| {
         Ok(
             connection.query_row("SELECT index_before, index_after FROM head", [], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+                Ok((database::text(row, 0)?, database::text(row, 1)?))
             })?,
         )
     })?;
@@ -104,13 +105,9 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
         adopt(inner, bytes)?;
     }
 
-    let (names, withdrawn) = inner.database.read(|connection, _| {
-        let withdrawn = connection
-            .prepare_cached("SELECT name, digest FROM withdrawn")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<Vec<(String, String)>, _>>()?;
-        Ok((name::list(connection, IMAGES)?, withdrawn))
-    })?;
+    // Before the names: who is withdrawn later is not taken for settled.
+    let withdrawn = withdrawn(inner)?;
+    let (_, names) = inner.names.load(inner, IMAGES)?;
     let projection = project(&names)?;
     let hash = Digest::of(&projection).to_string();
     if current_hash.as_ref() != Some(&hash) {
@@ -185,17 +182,25 @@ pub(crate) fn names_from_layout(
     Ok(())
 }
 
+/// Names that may still be in the projection, with what they pointed at. A row that cannot be read is
+/// none: at worst another tool's change brings one name back.
+fn withdrawn(inner: &Inner) -> Result<Vec<(String, String)>, Error> {
+    inner.database.read(|connection, _| {
+        Ok(connection
+            .prepare_cached("SELECT name, digest FROM withdrawn")?
+            .query_map([], |row| {
+                Ok((database::text(row, 0)?, database::text(row, 1)?))
+            })?
+            .collect::<Result<_, _>>()?)
+    })
+}
+
 fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
     // Also spares hashing the targets of our own names, which the other tool left in place.
-    let known: HashSet<(String, String)> = inner.database.read(|connection, _| {
-        Ok(connection
-            .prepare(
-                "SELECT name, digest FROM names WHERE namespace = ?
-                 UNION ALL SELECT name, digest FROM withdrawn",
-            )?
-            .query_map([IMAGES], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?)
-    })?;
+    let mut known: HashSet<(String, String)> = withdrawn(inner)?.into_iter().collect();
+    let (_, names) = inner.names.load(inner, IMAGES)?;
+    let own = names.iter();
+    known.extend(own.map(|it| (it.name.clone(), it.target.digest.to_string())));
     let Foreign { changes, odd } = foreign_names(&inner.layout, bytes, &known)?;
     if let Some(why) = odd {
         let adopted = changes.iter().filter_map(|change| match change {
@@ -208,7 +213,7 @@ fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
     if changes.is_empty() {
         return Ok(());
     }
-    let adopted = inner.database.write(|transaction, _| {
+    let adopted = name::heal::write(inner, |transaction, _| {
         if name::apply(transaction, &inner.layout, &changes)?.any {
             database::advance(transaction, true)?;
         }

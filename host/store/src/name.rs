@@ -2,17 +2,21 @@
 //!
 //! Knows nothing of references or tags: a name is text, a target is a digest.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+pub(crate) mod heal;
+pub(crate) mod mirror;
+pub(crate) mod row;
+mod snapshots;
+
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Transaction, params};
 
-use crate::database::{self, Database, Head};
 use crate::index::IMAGES;
 use crate::layout::Layout;
-use crate::sync::lock;
 use crate::{Digest, Error};
+use row::Row;
+pub(crate) use snapshots::Snapshots;
 
 /// Longest name in bytes: far above any reference, small enough for an index key.
 const MAX_NAME: usize = 4096;
@@ -87,87 +91,6 @@ pub enum Change {
     },
 }
 
-/// Name spaces as last read, so that lists need no SQL until a name changes.
-#[derive(Default)]
-pub(crate) struct Snapshots(Mutex<HashMap<String, Snapshot>>);
-
-struct Snapshot {
-    /// [`Head::names`] when it was read.
-    at: u64,
-    names: Arc<Vec<Name>>,
-}
-
-impl Snapshots {
-    /// The snapshot of `namespace` if it is as new as `head`.
-    pub(crate) fn current(&self, namespace: &str, head: Head) -> Option<Arc<Vec<Name>>> {
-        let snapshots = lock(&self.0);
-        let snapshot = snapshots.get(namespace)?;
-        (snapshot.at == head.names).then(|| snapshot.names.clone())
-    }
-
-    /// Reads a name space, with the generation it was read at.
-    pub(crate) fn load(
-        &self,
-        database: &Database,
-        namespace: &str,
-    ) -> Result<(Head, Arc<Vec<Name>>), Error> {
-        let (head, names) =
-            database.read(|connection, head| Ok((head, list(connection, namespace)?)))?;
-        let names = Arc::new(names);
-        // Empty name spaces are not kept: callers choose their names, memory must not follow.
-        if !names.is_empty() {
-            let snapshot = Snapshot {
-                at: head.names,
-                names: names.clone(),
-            };
-            lock(&self.0).insert(namespace.into(), snapshot);
-        }
-        Ok((head, names))
-    }
-}
-
-/// Every name space that has a name, in order.
-pub(crate) fn spaces(connection: &Connection) -> Result<Vec<String>, Error> {
-    // From one to the next by the index: there are few, of very many names.
-    let mut query = connection.prepare_cached(
-        "SELECT namespace FROM names WHERE namespace > ? ORDER BY namespace LIMIT 1",
-    )?;
-    let mut spaces: Vec<String> = Vec::new();
-    loop {
-        let after = spaces.last().map_or("", String::as_str);
-        match query.query_row([after], |row| row.get(0)).optional()? {
-            Some(space) => spaces.push(space),
-            None => return Ok(spaces),
-        }
-    }
-}
-
-/// Every name of a name space in name order.
-pub(crate) fn list(connection: &Connection, namespace: &str) -> Result<Vec<Name>, Error> {
-    let mut query = connection.prepare_cached(
-        "SELECT name, media_type, digest, size, labels, created, updated
-         FROM names WHERE namespace = ? ORDER BY name",
-    )?;
-    let mut rows = query.query([namespace])?;
-    let mut names = Vec::new();
-    while let Some(row) = rows.next()? {
-        names.push(Name {
-            name: row.get(0)?,
-            target: Descriptor {
-                media_type: row.get(1)?,
-                digest: Digest::parse(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)
-                    .map_err(database::broken)?,
-                size: row.get::<_, i64>(3)?.cast_unsigned(),
-            },
-            labels: labels_from_json(row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?)
-                .map_err(database::broken)?,
-            created: row.get(5)?,
-            updated: row.get(6)?,
-        });
-    }
-    Ok(names)
-}
-
 /// Applies all changes or fails. Returns whether anything, and whether name space `images` changed.
 pub(crate) fn apply(
     transaction: &Transaction<'_>,
@@ -175,6 +98,15 @@ pub(crate) fn apply(
     changes: &[Change],
 ) -> Result<Applied, Error> {
     let mut applied = Applied::default();
+    // Before anything is read: what the changes are about may be other than it was written.
+    for change in changes {
+        let (namespace, name) = change.key();
+        if mirror::current(transaction, namespace, name)?.is_none() {
+            heal::heal(transaction, layout)?;
+            (applied.any, applied.images) = (true, true);
+            break;
+        }
+    }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {
@@ -194,11 +126,9 @@ pub(crate) fn apply(
             expected,
         }) = change;
         check_name(namespace, name)?;
-        let current: Option<String> = transaction
-            .prepare_cached("SELECT digest FROM names WHERE namespace = ? AND name = ?")?
-            .query_row([namespace, name], |row| row.get(0))
-            .optional()?;
-        check_expectation(name, expected, current.as_deref())?;
+        let current = digest_of(transaction, namespace, name)?;
+        let current = current.as_ref().map(Digest::as_str);
+        check_expectation(name, expected, current)?;
         match change {
             Change::Set { target, labels, .. } => {
                 if kept.contains(&target.digest) {
@@ -221,6 +151,7 @@ pub(crate) fn apply(
                         labels_to_json(name, labels)?,
                         now
                     ])?;
+                mirror::seal(transaction, namespace, name)?;
             }
             Change::Remove { .. } if current.is_none() => continue,
             Change::Remove { .. } => {
@@ -232,7 +163,7 @@ pub(crate) fn apply(
         applied.any = true;
         if namespace == IMAGES {
             applied.images = true;
-            crate::index::remember_withdrawn(transaction, name, current.as_deref(), change)?;
+            crate::index::remember_withdrawn(transaction, name, current, change)?;
         }
     }
     Ok(applied)
@@ -264,14 +195,33 @@ fn named_already(
         else {
             continue;
         };
-        let lost: Option<String> = transaction
-            .prepare_cached("SELECT digest FROM names WHERE namespace = ? AND name = ?")?
-            .query_row([namespace, name], |row| row.get(0))
-            .optional()?;
-        let lost = lost.and_then(|lost| Digest::parse(&lost).ok());
+        let lost = digest_of(transaction, namespace, name)?;
         named.extend(lost.filter(|lost| suspects.contains(lost)));
     }
     Ok(named)
+}
+
+impl Change {
+    /// Name space and name.
+    fn key(&self) -> (&str, &str) {
+        let (Change::Set {
+            namespace, name, ..
+        }
+        | Change::Remove {
+            namespace, name, ..
+        }) = self;
+        (namespace, name)
+    }
+}
+
+/// What a name points at now.
+fn digest_of(
+    transaction: &Transaction<'_>,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Digest>, Error> {
+    let row = mirror::current(transaction, namespace, name)?.flatten();
+    Ok(row.as_ref().and_then(Row::digest))
 }
 
 /// What [`apply`] changed.
@@ -293,7 +243,7 @@ pub(crate) fn check(
 }
 
 /// Whether a stored row may be one of ours.
-pub(crate) fn is_right(namespace: &str, name: &str, media_type: &str, labels: &str) -> bool {
+fn is_right(namespace: &str, name: &str, media_type: &str, labels: &str) -> bool {
     check_name(namespace, name).is_ok()
         && !media_type.is_empty()
         && media_type.len() <= MAX_MEDIA_TYPE

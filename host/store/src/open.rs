@@ -122,18 +122,23 @@ impl Drop for Background {
 
 /// Opens the store at `path`. See [`Store::open`](crate::Store::open).
 pub(crate) fn open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
-    match try_open(path, options) {
-        // Found while it was opened: this is the next start.
-        Err(Error::Broken(_)) => try_open(path, options),
+    match try_open(path, options, true) {
+        // Found while it was opened: this is the next start. If others use the database, what can be read
+        // of it is.
+        Err(Error::Broken(_)) => try_open(path, options, false),
         result => result,
     }
 }
 
-fn try_open(path: &Path, options: &Options) -> Result<(Arc<Inner>, Background), Error> {
+fn try_open(
+    path: &Path,
+    options: &Options,
+    is_strict: bool,
+) -> Result<(Arc<Inner>, Background), Error> {
     let (layout, writable) = Layout::open(path, options)?;
     let inner = if writable {
         match register(&layout) {
-            Ok((locked, owner)) => match open_writable(layout, locked, owner, options) {
+            Ok((locked, owner)) => match open_writable(layout, locked, owner, options, is_strict) {
                 Err(Error::NoSpace(why)) => open_full(path, options, why)?,
                 opened => opened?,
             },
@@ -170,6 +175,7 @@ fn open_writable(
     locked: File,
     owner: Owner,
     options: &Options,
+    is_strict: bool,
 ) -> Result<Inner, Error> {
     let owner_id = owner.id().to_owned();
     let timeout = options.busy_timeout;
@@ -214,6 +220,11 @@ fn open_writable(
     }
     inner.trash.empty(&inner.layout);
     reserve::keep(&inner.layout);
+    match inner.names.check(&inner) {
+        Err(error @ Error::Broken(_)) if is_strict => return Err(error),
+        Err(error) => tracing::warn!(%error, "names are damaged"),
+        Ok(()) => {}
+    }
     match index::synchronize(&inner) {
         Ok(()) => {}
         Err(error @ (Error::NoSpace(_) | Error::Invalid(_) | Error::Locked(_))) => {

@@ -21,6 +21,7 @@ use crate::aside::{self, BESIDE_DATABASE, beside};
 use crate::database::{self, Database};
 use crate::error::Doing as _;
 use crate::layout::{Layout, sync_directory};
+use crate::name::mirror;
 use crate::owner::{self, Owner};
 use crate::private::Private;
 use crate::{Digest, Error};
@@ -34,8 +35,9 @@ const COPY: &str = "store.db.copy";
 /// Says that whoever used the database found damage.
 const SUSPECT: &str = "store.db.damaged";
 
-/// Names of quarantined databases that could not be read completely.
-const LOST: &str = "lost";
+/// Names of what is quarantined and may have named content: databases that could not be read completely,
+/// rows of names, another tool's index.
+pub(crate) const LOST: &str = "lost";
 
 /// Opens the database, rebuilt if it is damaged. Callers hold the store's opening lock.
 pub(crate) fn open(
@@ -95,6 +97,11 @@ pub(crate) fn suspect(path: &Path, error: &Error, is_writable: bool) -> Error {
          start it again: the next start rebuilds it, and keeps what can still be read",
         path.display()
     ))
+}
+
+/// Forgets what was found: it is put right.
+pub(crate) fn clear(private: &Private) {
+    let _ = fs::remove_file(private.path(SUSPECT));
 }
 
 /// Completes a rebuild that was cut short, or clears away what one left.
@@ -192,13 +199,13 @@ pub(crate) fn add_lost(
         "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, 0, '{}', 0, 0)",
         params![LOST, name, media_type, Digest::of(name.as_bytes()).as_str()],
     )?;
-    Ok(())
+    mirror::seal(transaction, LOST, &name)
 }
 
 fn put_in_place(private: &Private) -> Result<(), Error> {
     let (new, path) = (private.path(NEW), private.path(FILE));
     fs::rename(&new, &path).doing(|| format!("moving {}", new.display()))?;
-    let _ = fs::remove_file(private.path(SUSPECT));
+    clear(private);
     sync_directory(&private.path(""))
 }
 
@@ -220,7 +227,7 @@ fn forget_lost(private: &Private, database: &Database) {
     let forgotten = (|| {
         let names: Vec<String> = database.read(|connection, _| {
             let mut query = connection.prepare("SELECT name FROM names WHERE namespace = ?")?;
-            let names = query.query_map([LOST], |row| row.get(0))?;
+            let names = query.query_map([LOST], |row| database::text(row, 0))?;
             Ok(names.collect::<Result<_, _>>()?)
         })?;
         for name in names {

@@ -14,10 +14,7 @@ const MAX_REPOSITORY: usize = 1024;
 
 /// Notes that blobs are in a repository.
 pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Result<(), Error> {
-    if repository.is_empty()
-        || repository.len() > MAX_REPOSITORY
-        || repository.chars().any(char::is_control)
-    {
+    if !is_right(repository) {
         return Err(Error::Invalid(format!(
             "a repository must have 1 to {MAX_REPOSITORY} bytes and no control characters, this \
              has {} bytes",
@@ -62,9 +59,21 @@ pub(crate) fn of(inner: &Inner, digest: &Digest) -> Result<Vec<String>, Error> {
         let mut query = connection.prepare_cached(
             "SELECT repository FROM sources WHERE digest = ? ORDER BY noted DESC",
         )?;
-        let rows = query.query_map([digest.as_str()], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = query.query([digest.as_str()])?;
+        let mut sources = Vec::new();
+        while let Some(row) = rows.next()? {
+            // What a flipped bit left is none.
+            let source: Option<String> = row.get(0).ok();
+            sources.extend(source.filter(|source| is_right(source)));
+        }
+        Ok(sources)
     })
+}
+
+fn is_right(repository: &str) -> bool {
+    !repository.is_empty()
+        && repository.len() <= MAX_REPOSITORY
+        && !repository.chars().any(char::is_control)
 }
 
 /// Drops what is known about a deleted blob, within a change of the database.

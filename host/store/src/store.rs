@@ -321,12 +321,7 @@ impl Store {
     /// [`Error::Database`].
     pub async fn namespaces(&self) -> Result<Vec<String>, Error> {
         let inner = self.inner.clone();
-        blocking(move || {
-            inner
-                .database
-                .read(|connection, _| name::spaces(connection))
-        })
-        .await
+        blocking(move || inner.names.spaces(&inner)).await
     }
 
     /// A number that grows with every change of names, deletion of content or news of damage, by any
@@ -352,7 +347,7 @@ impl Store {
         }
         let (inner, namespace) = (self.inner.clone(), namespace.to_owned());
         blocking(move || {
-            let (head, names) = inner.names.load(&inner.database, &namespace)?;
+            let (head, names) = inner.names.load(&inner, &namespace)?;
             Ok((head.generation, names))
         })
         .await
@@ -375,7 +370,7 @@ impl Store {
             .all(|change| matches!(change, Change::Remove { .. }));
         blocking(move || {
             let write = || {
-                inner.database.write(|transaction, head| {
+                name::heal::write(&inner, |transaction, head| {
                     if generation.is_some_and(|expected| expected != head.generation) {
                         return Err(Error::Conflict(format!(
                             "the store changed: it is at generation {}; read again",

@@ -13,7 +13,9 @@ use rusqlite::{Connection, Transaction, params_from_iter};
 use crate::aside::{self, beside};
 use crate::error::Doing as _;
 use crate::layout::Layout;
-use crate::{Digest, Error, name};
+use crate::name::mirror;
+use crate::name::row::{COLUMNS, Row};
+use crate::{Digest, Error, database};
 
 /// Bytes of a page, as SQLite has them unless told otherwise.
 const PAGE: usize = 4096;
@@ -40,26 +42,8 @@ struct Table {
     is_right: fn(&[Value]) -> bool,
 }
 
-/// All but what is found out again: facts of layers, and how checks of them went.
-const TABLES: [Table; 5] = [
-    Table {
-        name: "names",
-        columns: 8,
-        key: "namespace, name",
-        is_right: |row| match row {
-            [
-                Value::Text(space),
-                Value::Text(name),
-                Value::Text(media_type),
-                Value::Text(digest),
-                Value::Integer(0..),
-                Value::Text(labels),
-                Value::Integer(_),
-                Value::Integer(_),
-            ] => name::is_right(space, name, media_type, labels) && is_digest(digest),
-            _ => false,
-        },
-    },
+/// All but names, and what is found out again: facts of layers, and how checks of them went.
+const TABLES: [Table; 4] = [
     Table {
         name: "withdrawn",
         columns: 2,
@@ -112,7 +96,9 @@ pub(super) fn salvage(
         }
         put_right(copy, is_grafted.then_some(new))?;
         match Connection::open(copy) {
-            Ok(from) if is_readable(&from) => return read(layout, &from, with_log, into),
+            Ok(from) if is_readable(&from) => {
+                return read(layout, &from, is_grafted, with_log, into);
+            }
             _ => {}
         }
     }
@@ -202,36 +188,47 @@ fn is_readable(from: &Connection) -> bool {
 fn read(
     layout: &Layout,
     from: &Connection,
+    is_grafted: bool,
     with_log: bool,
     into: &Transaction<'_>,
 ) -> Result<Salvaged, Error> {
-    let sound: Result<String, _> =
-        from.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0));
-    // Where SQLite finds no fault, no row is missing either.
-    let mut is_complete = with_log && sound.is_ok_and(|found| found == "ok");
-    let mut names = 0;
+    let resolved = mirror::resolve(from, layout)?;
+    let mut insert = into.prepare("INSERT INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
+    for row in resolved.rows.values() {
+        insert.execute(params_from_iter(&row.0))?;
+    }
+    let [names, mirrored] = resolved.is_whole;
+    // Where SQLite finds no fault, no row is missing either. A grafted page may say of a table of another
+    // store's where it begins, so then all of it must be right.
+    let is_sound = (names || mirrored) && check(from, None)
+        || !is_grafted
+            && (names && check(from, Some("names")) || mirrored && check(from, Some("mirror")));
+    let is_complete = with_log && is_sound && resolved.lost.is_empty();
     for table in &TABLES {
-        let (rows, is_whole) = read_table(from, table, into)?;
-        if table.name == "names" {
-            names = rows;
-            is_complete &= is_whole;
-        }
+        read_table(from, table, into)?;
     }
     into.execute("UPDATE checks SET state = 'pending'", [])?;
     set_head(into, Some((from, is_complete)))?;
     if !is_complete {
-        names += read_pages(layout, from, into)?;
+        read_pages(layout, from, into)?;
     }
-    Ok(Salvaged { names, is_complete })
+    mirror::seal_all(into)?;
+    Ok(Salvaged {
+        names: count_names(into)?,
+        is_complete,
+    })
 }
 
-/// Reads a table from both ends, as far as that goes. Returns how many rows it had, and whether these
-/// are all.
-fn read_table(
-    from: &Connection,
-    table: &Table,
-    into: &Transaction<'_>,
-) -> Result<(u64, bool), Error> {
+/// Whether SQLite finds no fault in a table, or anywhere.
+fn check(from: &Connection, table: Option<&str>) -> bool {
+    let table = table.unwrap_or("1");
+    let sql = format!("PRAGMA integrity_check({table})");
+    let found: Result<String, _> = from.query_row(&sql, [], |row| row.get(0));
+    found.is_ok_and(|found| found == "ok")
+}
+
+/// Reads a table from both ends, as far as that goes.
+fn read_table(from: &Connection, table: &Table, into: &Transaction<'_>) -> Result<(), Error> {
     let &Table {
         name,
         columns,
@@ -240,57 +237,49 @@ fn read_table(
     } = table;
     let marks = vec!["?"; columns].join(", ");
     let mut insert = into.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})"))?;
-    let mut found: u64 = 0;
-    let mut is_whole = true;
     for order in ["ASC", "DESC"] {
         let order = key.replace(',', &format!(" {order},")) + " " + order;
         let Ok(mut query) = from.prepare(&format!("SELECT * FROM {name} ORDER BY {order}")) else {
-            return Ok((found, false));
+            return Ok(());
         };
         let Ok(mut rows) = query.query([]) else {
-            is_whole = false;
             continue;
         };
         for number in 0.. {
             let row = match rows.next() {
                 Ok(Some(_)) if number >= MAX_ROWS => break,
                 Ok(Some(row)) => row,
-                Ok(None) => return Ok((found, is_whole)),
+                Ok(None) => return Ok(()),
                 Err(_) => break,
             };
             let values: Result<Vec<Value>, _> = (0..columns).map(|at| row.get(at)).collect();
-            match values {
-                Ok(values) if is_right(&values) => {
-                    // A check that failed is made again.
-                    match insert.execute(params_from_iter(values)) {
-                        Ok(1) => found += 1,
-                        Ok(_) => {}
-                        // A full disk is no reason to lose a row.
-                        Err(error) => match Error::from(error) {
-                            error if error.is_constraint() => is_whole = false,
-                            error => return Err(error),
-                        },
-                    }
+            if let Ok(values) = values
+                && is_right(&values)
+            {
+                match insert
+                    .execute(params_from_iter(values))
+                    .map_err(Error::from)
+                {
+                    Ok(_) => {}
+                    Err(error) if error.is_constraint() => {}
+                    // A full disk is no reason to lose a row.
+                    Err(error) => return Err(error),
                 }
-                _ => is_whole = false,
             }
         }
-        is_whole = false;
     }
-    Ok((found, false))
+    Ok(())
 }
 
 /// Reads names from every page that has some, by taking each in turn for the table's first: where a
-/// page is damaged that says where others are, these are still whole. Returns how many more it had.
+/// page is damaged that says where others are, these are still whole.
 ///
 /// Such a page may also be one that is free again, so what the content is not here of is left out.
 /// A name that was removed lately may come back; that is better than losing one.
-fn read_pages(layout: &Layout, from: &Connection, into: &Transaction<'_>) -> Result<u64, Error> {
+fn read_pages(layout: &Layout, from: &Connection, into: &Transaction<'_>) -> Result<(), Error> {
     let Ok(pages) = from.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)) else {
-        return Ok(0);
+        return Ok(());
     };
-    let [names, ..] = &TABLES;
-    let before = count_names(into)?;
     let mut insert = into.prepare(
         "INSERT INTO names VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
              media_type = ?3, digest = ?4, size = ?5, labels = ?6, created = ?7, updated = ?8
@@ -305,7 +294,7 @@ fn read_pages(layout: &Layout, from: &Connection, into: &Transaction<'_>) -> Res
         if pointed.is_err() {
             break;
         }
-        let Ok(mut query) = from.prepare("SELECT * FROM names") else {
+        let Ok(mut query) = from.prepare(&format!("SELECT {COLUMNS} FROM names")) else {
             continue;
         };
         let Ok(mut rows) = query.query([]) else {
@@ -313,26 +302,15 @@ fn read_pages(layout: &Layout, from: &Connection, into: &Transaction<'_>) -> Res
         };
         for _ in 0..MAX_ROWS {
             let Ok(Some(row)) = rows.next() else { break };
-            let values: Result<Vec<Value>, _> = (0..names.columns).map(|at| row.get(at)).collect();
-            let Ok(values) = values else { continue };
-            if (names.is_right)(&values) && is_here(layout, &values) {
-                insert.execute(params_from_iter(values))?;
+            if let Ok(row) = Row::read(row)
+                && row.is_right()
+                && row.is_here(layout)
+            {
+                insert.execute(params_from_iter(&row.0))?;
             }
         }
     }
-    Ok(count_names(into)?.saturating_sub(before))
-}
-
-/// Whether the target of a name is in the store.
-fn is_here(layout: &Layout, row: &[Value]) -> bool {
-    let (Some(Value::Text(digest)), Some(Value::Integer(size))) = (row.get(3), row.get(4)) else {
-        return false;
-    };
-    let Ok(digest) = Digest::parse(digest) else {
-        return false;
-    };
-    let found = layout.blob_size(&digest);
-    found.is_ok_and(|found| found == Some(size.cast_unsigned()))
+    Ok(())
 }
 
 fn count_names(into: &Transaction<'_>) -> Result<u64, Error> {
@@ -357,10 +335,8 @@ fn set_head(into: &Transaction<'_>, from: Option<(&Connection, bool)>) -> Result
         );
         head.ok().map(|head| (head, is_complete))
     });
-    // It must have grown. More changes than milliseconds since 1970 no store has seen.
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(1, |since| i64::try_from(since.as_millis()).unwrap_or(1));
+    // It must have grown.
+    let now = database::late_generation();
     let (generation, before, after) = match old {
         Some(((generation, before, after), true)) => (generation, before, after),
         Some(((generation, ..), false)) => (generation.clamp(1, now), String::new(), String::new()),

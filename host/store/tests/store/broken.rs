@@ -79,12 +79,12 @@ fn set_length(path: &Path, length: u64) {
 
 impl Fixture {
     /// A file of the store's own.
-    fn private(&self, name: &str) -> PathBuf {
+    pub(super) fn private(&self, name: &str) -> PathBuf {
         self.directory.path().join(".strata").join(name)
     }
 
     /// What is in quarantine, in order.
-    fn quarantine(&self) -> Vec<String> {
+    pub(super) fn quarantine(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.private("quarantine")) else {
             return Vec::new();
         };
@@ -95,7 +95,7 @@ impl Fixture {
     }
 
     /// Closes the store, breaks a file of it, and opens it again.
-    fn reopen_broken(self, name: &str, harm: impl FnOnce(&Path)) -> Fixture {
+    pub(super) fn reopen_broken(self, name: &str, harm: impl FnOnce(&Path)) -> Fixture {
         let Fixture { store, directory } = self;
         drop(store);
         harm(&directory.path().join(name));

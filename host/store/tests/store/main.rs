@@ -21,6 +21,7 @@ mod names;
 mod open;
 mod places;
 mod processes;
+mod rows;
 mod stage;
 
 use bytes::Bytes;

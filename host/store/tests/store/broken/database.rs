@@ -157,7 +157,10 @@ async fn who_else_uses_it_is_to_be_stopped_first() {
 async fn damage_found_in_use_says_what_to_do_and_the_next_start_does_it() {
     let f = stored().await.reopen();
     damage_all_leaves(&f.directory.path().join(FILE));
-    let error = f.store.names("containers").await.unwrap_err();
+    // What was read when it was opened still is.
+    assert_eq!(count(&f.store, "containers").await, COUNT);
+    let set = super::super::set("new", b"a");
+    let error = f.store.apply(vec![set], None).await.unwrap_err();
     assert!(matches!(error, Error::Broken(_)), "{error:?}");
     let text = error.to_string();
     assert!(

@@ -1,0 +1,111 @@
+//! Putting names right whose rows were damaged.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Transaction;
+
+use super::mirror::{self, Resolved};
+use super::row::Row;
+use crate::database::Head;
+use crate::error::Doing as _;
+use crate::layout::{Layout, sync_directory};
+use crate::open::Inner;
+use crate::{Error, aside, database, rebuild};
+
+/// Faults that are logged one by one: a page has some fifteen rows.
+const SAID: usize = 16;
+/// What the file of rows that cannot be read begins with.
+const HEADER: &str = "Rows of names that cannot be read, as they were in the store's database: name space, name, \
+     media type, digest, size, labels, created, updated.\n";
+
+/// Writes the names anew as they were, and counts that as a change of names. What cannot be read goes to
+/// quarantine, and a name in the name space `lost` keeps what it may have named.
+///
+/// Fails as broken if more than rows is damaged: the next start rebuilds the database.
+pub(crate) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(), Error> {
+    let Resolved {
+        rows,
+        lost,
+        faults,
+        is_whole,
+        failure,
+    } = mirror::resolve(transaction, layout)?;
+    if let ([false, false], Some(failure)) = (is_whole, failure) {
+        return Err(failure);
+    }
+    if !mirror::exists(transaction)? {
+        mirror::create(transaction)?;
+    }
+    mirror::rewrite(transaction, rows.values())?;
+    // Where pages are not what they should be, what was freed just now may belong to others.
+    let found: String = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(database::broken(&found));
+    }
+    let moved = match lost.is_empty() {
+        true => None,
+        false => Some(set_aside(layout, &lost)?),
+    };
+    if let Some(moved) = &moved {
+        rebuild::add_lost(transaction, moved, "text/plain")?;
+    }
+    database::advance(transaction, true)?;
+    tell(&faults, moved.as_deref());
+    Ok(())
+}
+
+/// [`heal`] in a change of its own.
+pub(crate) fn put_right(inner: &Inner) -> Result<(), Error> {
+    inner
+        .database
+        .write(|transaction, _| heal(transaction, &inner.layout))?;
+    rebuild::clear(inner.layout.place());
+    inner.index.mark();
+    Ok(())
+}
+
+/// Changes names. Where a page of theirs is such that only a change notices, it is put right first.
+pub(crate) fn write<T>(
+    inner: &Inner,
+    work: impl Fn(&Transaction<'_>, Head) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match inner.database.write(&work) {
+        Err(Error::Broken(_)) if put_right(inner).is_ok() => inner.database.write(work),
+        result => result,
+    }
+}
+
+/// Writes rows that cannot be read to a file in quarantine.
+fn set_aside(layout: &Layout, lost: &[Row]) -> Result<PathBuf, Error> {
+    let path = aside::free_name(layout.place(), Path::new("names"))?;
+    let doing = || format!("writing {}", path.display());
+    let mut text = HEADER.to_owned();
+    for row in lost {
+        text.push_str(&format!("{row}\n"));
+    }
+    let mut file = File::create_new(&path).doing(doing)?;
+    file.write_all(text.as_bytes()).doing(doing)?;
+    file.sync_all().doing(doing)?;
+    sync_directory(&layout.place().quarantine())?;
+    Ok(path)
+}
+
+/// Says what was found, and what to do.
+pub(super) fn tell(faults: &[String], moved: Option<&Path>) {
+    for fault in faults.iter().take(SAID) {
+        tracing::warn!(fault, "a name was damaged in the store's database");
+    }
+    if faults.len() > SAID {
+        let more = faults.len() - SAID;
+        tracing::warn!(more, "more names were damaged in the store's database");
+    }
+    if let Some(moved) = moved {
+        tracing::warn!(
+            "names that cannot be read any more were moved to {}; prune keeps all content until you delete \
+             that file and start again",
+            moved.display()
+        );
+    }
+}

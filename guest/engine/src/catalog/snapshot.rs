@@ -26,7 +26,7 @@ pub(crate) struct Snapshot {
     pub(crate) roots: Vec<Target>,
     /// What names of other name spaces point at, those of newer versions for example: that and
     /// whatever it may refer to is kept.
-    pub(crate) foreign: Vec<Target>,
+    pub(crate) foreign: Vec<Foreign>,
     /// What is damaged, and why.
     pub(crate) damage: Rc<Damage>,
     /// What is kept as long as something else is.
@@ -45,12 +45,44 @@ struct Names {
     containers: Vec<Name>,
     referrers: Vec<Name>,
     /// What those of other name spaces point at.
-    foreign: Vec<Target>,
+    foreign: Vec<Foreign>,
     damage: Damage,
 }
 
 /// The name spaces whose names mean something here.
 const KNOWN: [&str; 3] = [NAMESPACE, CONTAINERS, REFERRERS];
+
+/// A name of a name space that means nothing here.
+pub(crate) struct Foreign {
+    /// The name space.
+    namespace: Rc<str>,
+    /// The name.
+    name: String,
+    /// What it points at.
+    pub(crate) target: Target,
+}
+
+/// The name space of what the store has in quarantine and may have held names (`store.wit`).
+const LOST: &str = "lost";
+
+impl Foreign {
+    /// Why nothing can be removed while what it points at cannot be had for `reason`, for people.
+    pub(crate) fn keeps_all(&self, reason: &str) -> String {
+        let Self {
+            namespace, name, ..
+        } = self;
+        match &**namespace {
+            LOST => format!(
+                "names may have been lost with {name}, so whatever is here may belong to one of them; \
+                 once nothing is missed, delete that file from .strata/quarantine in the store"
+            ),
+            _ => format!(
+                "{reason}, and the name {name} of the unknown name space {namespace} points at it, so \
+                 whatever is here may belong to it; remove it with the version of strata that made it"
+            ),
+        }
+    }
+}
 
 /// An image: a target and its names.
 pub(crate) struct Image {
@@ -245,7 +277,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
         for namespace in self.store.namespaces().await? {
             if !KNOWN.contains(&namespace.as_str()) {
                 let names = self.store.names(&namespace).await?.1;
-                foreign.extend(names.into_iter().map(|name| name.target));
+                let namespace: Rc<str> = namespace.into();
+                foreign.extend(names.into_iter().map(|name| Foreign {
+                    namespace: namespace.clone(),
+                    name: name.name,
+                    target: name.target,
+                }));
             }
         }
         let names = Names {

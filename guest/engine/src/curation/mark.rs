@@ -9,7 +9,7 @@ use strata_oci::Digest;
 
 use crate::{
     Engine, Result, Store, Target,
-    catalog::{Companion, Snapshot, Visit, Visited, Walk},
+    catalog::{Companion, Foreign, Snapshot, Visit, Visited, Walk},
     pace::Pace,
 };
 
@@ -77,12 +77,13 @@ impl<S: Store, T, C> Engine<S, T, C> {
             unknown: None,
         };
         for root in &snapshot.foreign {
-            marking.walk.add_foreign(root);
+            marking.walk.add_foreign(&root.target);
         }
         for root in more {
             marking.walk.add_root(root);
         }
-        let roots = snapshot.roots.iter().chain(&snapshot.foreign);
+        let foreign = snapshot.foreign.iter().map(|name| &name.target);
+        let roots = snapshot.roots.iter().chain(foreign);
         for root in roots.chain(more.iter().copied()) {
             marking.reach(&root.digest);
         }
@@ -98,7 +99,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 };
                 match known {
                     Some(children) => marking.mentioned(&children),
-                    None => marking.give_up(it),
+                    None => marking.give_up(it, &snapshot.foreign),
                 }
             }
         }
@@ -170,13 +171,16 @@ impl Marking<'_> {
         }
     }
 
-    fn give_up(&mut self, visited: &Visited) {
-        let reason = visited.content.damage(&visited.digest);
+    fn give_up(&mut self, visited: &Visited, foreign: &[Foreign]) {
         self.unknown.get_or_insert_with(|| {
-            format!(
-                "{}, so whatever is here may belong to it; pull or load it again, remove it, or run `strata check --repair`",
-                reason.unwrap_or_default()
-            )
+            let reason = visited.content.damage(&visited.digest).unwrap_or_default();
+            let mut foreign = foreign.iter();
+            match foreign.find(|name| name.target.digest == visited.digest) {
+                Some(name) => name.keeps_all(&reason),
+                None => format!(
+                    "{reason}, so whatever is here may belong to it; pull or load it again, remove it, or run `strata check --repair`",
+                ),
+            }
         });
     }
 }

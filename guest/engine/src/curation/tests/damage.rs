@@ -378,3 +378,28 @@ fn a_name_whose_type_nobody_knows_keeps_its_content() {
         assert_eq!(store.len(), count, "{media_type}");
     }
 }
+
+#[test]
+fn what_may_have_been_lost_keeps_all_and_says_what_to_look_at() {
+    let gone = Target {
+        media_type: "application/octet-stream".to_owned(),
+        digest: Digest::sha256(b"gone"),
+        size: 0,
+    };
+    for (namespace, name, words) in [
+        (
+            "lost",
+            "store.db-1",
+            "delete that file from .strata/quarantine",
+        ),
+        ("builds", "first", "of the unknown name space builds"),
+    ] {
+        let engine = engine();
+        engine.store.insert("nobody's");
+        engine.store.name(namespace, name, &gone, &[]);
+        let pruned = prune(&engine, ALL);
+        let kept = pruned.kept.unwrap();
+        assert!(kept.contains(words) && kept.contains(name), "{kept}");
+        assert_eq!((pruned.reclaimed, engine.store.len()), (0, 1), "{kept}");
+    }
+}

@@ -6,7 +6,7 @@ use http::{Request, Response, request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::{WasiBody, p3::bindings::ServicePre};
+use wasmtime_wasi_http::{Error as WireError, WasiBody, p3::bindings::ServicePre};
 
 use super::{
     bulk::Bulk,
@@ -152,9 +152,13 @@ impl Answering {
         let desk = head.extensions.remove();
         let desk = desk.ok_or_else(|| Ended::Failed("a request of no connection".to_owned()))?;
         let answered = async {
+            let broken_off = |error: WireError| Ended::BrokenOff(error.to_string());
             let begun = gather::begin(body, desk, operation).await;
-            let begun = begun.map_err(|error| Ended::BrokenOff(error.to_string()))?;
-            let place = self.place(operation).await?;
+            let mut begun = begun.map_err(broken_off)?;
+            let place = tokio::select! {
+                place = self.place(operation) => place?,
+                error = begun.breaks_off() => return Err(broken_off(error)),
+            };
             // Not before: what waits for its turn holds little.
             let request = Request::from_parts(head, begun.gathered(operation));
             self.alone.answer(request, operation, place).await

@@ -90,6 +90,29 @@ pub(super) async fn begin(
 }
 
 impl Begun {
+    /// Bytes that were read.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Resolves when the body breaks off, because its client has left for example. What comes of it
+    /// before is kept, and is little: the rest is not wanted yet.
+    pub(super) async fn breaks_off(&mut self) -> WireError {
+        while let Some(body) = &mut self.rest {
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.bytes.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return error.into(),
+                None => self.rest = None,
+            }
+        }
+        std::future::pending().await
+    }
+
     /// The whole body, in larger pieces.
     pub(super) fn gathered(mut self, operation: &Arc<Operation>) -> WasiBody {
         let (bytes, hint) = (std::mem::take(&mut self.bytes), self.hint);

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Read at a time where a head is expected: most are smaller.
-const READ: usize = 4096;
+pub(super) const READ: usize = 4096;
 /// A head up to this size costs nothing.
 const LIGHT: usize = 16 * 1024;
 /// Unit in which what is beyond [`LIGHT`] is weighed.

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::serve::slots::Slots;
+use crate::serve::{operation::Operation, slots::Slots};
 
 /// What a client holds, and the end of its connection.
 struct Client {
@@ -249,4 +249,91 @@ async fn an_idle_connection_makes_room_and_a_busy_one_does_not() {
     newcomer.stream.write_all(request).await.unwrap();
     newcomer.stream.read_exact(&mut answer).await.unwrap();
     assert!(working.ended.try_recv().is_err());
+}
+
+/// Waits for its turn with the beginning of its body, and answers how much that was and with what came in all.
+async fn in_turn(request: Request<Incoming>, turn: Arc<Semaphore>) -> Response<WasiBody> {
+    let operation = Operation::new(&request);
+    let (mut parts, body) = request.into_parts();
+    let desk = parts.extensions.remove().unwrap();
+    let mut begun = gather::begin(body, desk, &operation).await.unwrap();
+    tokio::select! {
+        permit = turn.acquire() => permit.unwrap().forget(),
+        _ = begun.breaks_off() => return full("broken".to_owned()),
+    }
+    let beginning = begun.len();
+    let whole = begun.gathered(&operation).collect().await.unwrap();
+    full(format!("<{beginning} {}>", whole.to_bytes().len()))
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_holds_the_beginning_of_its_body_and_no_more() {
+    for chunked in [false, true] {
+        for size in [1, intake::BEGINNING - 1, intake::BEGINNING, 1 << 20] {
+            let turn = Arc::new(Semaphore::new(0));
+            let waiting = turn.clone();
+            let mut client = connect(&Slots::new(1), move |request| {
+                in_turn(request, waiting.clone())
+            })
+            .await;
+            let head = match chunked {
+                true => format!("Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n"),
+                false => format!("Content-Length: {size}\r\n\r\n"),
+            };
+            let end = if chunked { "\r\n0\r\n\r\n" } else { "" };
+            let wire = [head.as_bytes(), &vec![b'x'; size], end.as_bytes()].concat();
+            let (mut read, mut write) = client.stream.split();
+            let sending = async {
+                write.write_all(b"POST /a HTTP/1.1\r\n").await.unwrap();
+                write.write_all(&wire).await.unwrap();
+                // The one that follows is read like any other.
+                write
+                    .write_all(b"POST /b HTTP/1.1\r\nContent-Length: 2\r\n\r\nok")
+                    .await
+                    .unwrap();
+                write.shutdown().await.unwrap();
+            };
+            let opening = async {
+                tokio::task::yield_now().await;
+                turn.add_permits(2);
+            };
+            let mut all = Vec::new();
+            let ((), (), read) = tokio::join!(sending, opening, read.read_to_end(&mut all));
+            read.unwrap();
+            let all = String::from_utf8_lossy(&all).into_owned();
+            let [first, second] = echoed(&all)[..] else {
+                panic!("{chunked} {size}: {all}");
+            };
+            let beginning: usize = first[1..].split(' ').next().unwrap().parse().unwrap();
+            assert!(
+                beginning < intake::BEGINNING + intake::READ,
+                "{chunked} {size}: {first}"
+            );
+            assert!(
+                first.ends_with(&format!(" {size}>")),
+                "{chunked} {size}: {first}"
+            );
+            assert_eq!(second, "<2 2>", "{chunked} {size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_while_waiting_for_a_turn_is_missed() {
+    let turn = Arc::new(Semaphore::new(0));
+    let waiting = turn.clone();
+    let client = connect(&Slots::new(1), move |request| {
+        in_turn(request, waiting.clone())
+    })
+    .await;
+    let Client { mut stream, ended } = client;
+    let head = format!("POST /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n", 1 << 20);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&[b'x'; 64 << 10]).await.unwrap();
+    drop(stream);
+    // Nobody's turn ever comes.
+    tokio::time::timeout(Duration::from_secs(60), ended)
+        .await
+        .unwrap()
+        .unwrap();
 }

@@ -1,10 +1,14 @@
 //! Undoes the compression of layers and archives. The one place that knows their magic numbers.
 //!
 //! The compression is recognised by its magic number, never by a media type or a file name: those
-//! are wrong often enough. What is decompressed is untrusted, so output and memory are bounded.
+//! are wrong often enough. What is decompressed is untrusted, so output and memory are bounded: the
+//! former for each stream, the latter for all together ([`memory`]).
 //! What the bytes mean, a tar or anything else, is not known here.
 
 mod bounded;
+mod memory;
+mod xz;
+mod zstd;
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
@@ -14,6 +18,8 @@ use crate::Error;
 use crate::error::Doing as _;
 
 use bounded::{Bounded, Progress, Watched};
+use memory::BESIDE;
+pub use memory::{DecoderMemory, Gate, Holder, Kind, Room};
 
 /// What one stream may cost.
 #[derive(Clone, Copy)]
@@ -36,13 +42,11 @@ const LIMITS: Limits = Limits {
     gzip_slack: 64 << 20,
 };
 
-/// Largest zstd window, as its logarithm: 128 MiB, what `zstd -d` and containerd accept.
-const ZSTD_WINDOW_LOG: u32 = 27;
-/// Memory of xz's decoder in bytes: a dictionary of 128 MiB as with zstd, twice that of `xz -9`,
-/// and 1 MiB for all else.
-const XZ_MEMORY: u64 = 129 << 20;
 /// Compressed bytes read at once.
 const INPUT: usize = 128 * 1024;
+/// Bytes of gzip's window and bzip2's largest block, with which it works four times.
+const GZIP_WINDOW: u64 = 32 << 10;
+const BZIP2_BLOCK: u64 = 4 * 900_000;
 /// Bytes looked at to recognise the compression: the first block of a tar.
 const HEAD: u64 = 512;
 
@@ -50,9 +54,10 @@ const HEAD: u64 = 512;
 /// frames, bzip2 and xz of any number of streams. Anything else is passed through.
 ///
 /// Reads the first 512 bytes now, so it blocks as `reader` does. Memory depends on what the stream
-/// asks for: at most about 130 MiB (zstd, xz), with common settings 10 MiB and less.
+/// asks for: at most about 130 MiB (zstd, xz), with common settings 10 MiB and less. It is taken out of
+/// `room` before the decoder takes it, while the stream is read; what asks for more is refused as invalid.
 ///
-/// Reading fails with the errors of `reader` as they are. If the stream is damaged, cut short or
+/// Reading fails with the errors of `reader` and `room` as they are. If the stream is damaged, cut short or
 /// decompresses to far too much, it fails with one of kind [`io::ErrorKind::InvalidData`] from then
 /// on, which [`Error::io`] turns into [`Error::Invalid`]. The end is only reported if the stream is
 /// whole; bytes read before an error may have been wrong.
@@ -60,13 +65,17 @@ const HEAD: u64 = 512;
 /// # Errors
 ///
 /// [`Error::Io`] if the first bytes cannot be read, or there is no memory for a decoder.
-pub fn decompress(reader: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, Error> {
-    decompress_within(LIMITS, reader)
+pub fn decompress(
+    reader: impl Read + Send + 'static,
+    room: Room,
+) -> Result<Box<dyn Read + Send>, Error> {
+    decompress_within(LIMITS, reader, room)
 }
 
 fn decompress_within(
     limits: Limits,
     mut reader: impl Read + Send + 'static,
+    room: Room,
 ) -> Result<Box<dyn Read + Send>, Error> {
     let mut head = Vec::new();
     reader
@@ -78,7 +87,7 @@ fn decompress_within(
     let progress = Arc::new(Progress::default());
     let input = Watched::new(Cursor::new(head).chain(reader), progress.clone());
     Ok(Box::new(Bounded::new(
-        compression.decoder(input)?,
+        compression.decoder(input, room)?,
         compression,
         limits,
         progress,
@@ -117,26 +126,27 @@ impl Compression {
         }
     }
 
-    fn decoder(self, input: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, Error> {
+    fn decoder(
+        self,
+        input: impl Read + Send + 'static,
+        room: Room,
+    ) -> Result<Box<dyn Read + Send>, Error> {
         let doing = || format!("starting to decompress {self} data");
         let buffered = |input| BufReader::with_capacity(INPUT, input);
         Ok(match self {
             Compression::None => Box::new(input),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(input))),
-            Compression::Zstd => {
-                let mut decoder = zstd::Decoder::with_buffer(buffered(input)).doing(doing)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).doing(doing)?;
-                Box::new(decoder)
-            }
-            Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(input))),
-            Compression::Xz => {
-                let flags = liblzma::stream::CONCATENATED;
-                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)
-                    .map_err(io::Error::from)
-                    .doing(doing)?;
-                let input = buffered(input);
-                Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
-            }
+            Compression::Gzip => Box::new(Roomed {
+                decoder: flate2::bufread::MultiGzDecoder::new(buffered(input)),
+                room,
+                bytes: GZIP_WINDOW + BESIDE,
+            }),
+            Compression::Zstd => Box::new(zstd::Frames::new(buffered(input), room).doing(doing)?),
+            Compression::Bzip2 => Box::new(Roomed {
+                decoder: bzip2::bufread::MultiBzDecoder::new(buffered(input)),
+                room,
+                bytes: BZIP2_BLOCK + BESIDE,
+            }),
+            Compression::Xz => Box::new(xz::Streams::new(buffered(input), room).doing(doing)?),
         })
     }
 
@@ -150,6 +160,20 @@ impl Compression {
             Compression::Zstd | Compression::Bzip2 | Compression::Xz => limits.dense_output,
         };
         bound.min(limits.output)
+    }
+}
+
+/// A decoder that always needs the same memory.
+struct Roomed<D> {
+    decoder: D,
+    room: Room,
+    bytes: u64,
+}
+
+impl<D: Read> Read for Roomed<D> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.room.make(self.bytes)?;
+        self.decoder.read(buffer)
     }
 }
 
@@ -172,6 +196,10 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    fn room() -> Room {
+        DecoderMemory::default().room(None, || {})
+    }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -205,7 +233,7 @@ mod tests {
             ..LIMITS
         };
         for (limits, bomb) in [
-            (tight, zstd::encode_all(&zeros[..], 1).unwrap()),
+            (tight, ::zstd::encode_all(&zeros[..], 1).unwrap()),
             (tight, gzip(&zeros)),
             (tight, bzip2(&zeros)),
             (tight, xz(&zeros)),
@@ -213,7 +241,7 @@ mod tests {
             (short, xz(&zeros)),
             (short, zeros),
         ] {
-            let mut reader = decompress_within(limits, Cursor::new(bomb)).unwrap();
+            let mut reader = decompress_within(limits, Cursor::new(bomb), room()).unwrap();
             let mut output = Vec::new();
             let error = reader.read_to_end(&mut output).unwrap_err();
             assert!(output.len() <= 1 << 20, "{} bytes came out", output.len());
@@ -234,7 +262,7 @@ mod tests {
             gzip_slack: 0,
             ..LIMITS
         };
-        let mut reader = decompress_within(strict, Cursor::new(gzip(&zeros))).unwrap();
+        let mut reader = decompress_within(strict, Cursor::new(gzip(&zeros)), room()).unwrap();
         assert_eq!(
             io::copy(&mut reader, &mut io::sink()).unwrap(),
             zeros.len() as u64

@@ -74,6 +74,9 @@ pub enum Error {
     /// Another process holds one of the store's locks longer than anybody should.
     #[error("the store is locked: {0}; try again, or end that process")]
     Locked(String),
+    /// There is no memory for it beside what others do.
+    #[error("{0}")]
+    Busy(String),
     /// The operating system refused a file operation.
     #[error("{context}: {source}")]
     Io {
@@ -184,6 +187,7 @@ impl Error {
             Error::NoSpace(text) => Error::NoSpace(text.clone()),
             Error::ReadOnly(text) => Error::ReadOnly(text.clone()),
             Error::Locked(text) => Error::Locked(text.clone()),
+            Error::Busy(text) => Error::Busy(text.clone()),
             Error::Unsupported(text) => Error::Unsupported(text.clone()),
             Error::Broken(text) => Error::Broken(text.clone()),
             Error::Io { context, source } => Error::Io {

@@ -18,8 +18,10 @@ pub(crate) use demand::{known, on_demand};
 use crate::sync::lock;
 use crate::{Algorithm, Digest, Error, damage, database};
 
-/// Layers decompressed at once on demand: a zstd or xz window may take 128 MiB each.
+/// Layers decompressed at once on demand: more would only share the processors.
 const PARALLEL: usize = 4;
+/// How long those who wait for facts wait for the memory of a decoder.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause before trying again after a failure, or while another process does the checks.
 const RETRY: Duration = Duration::from_secs(10);
 /// Niceness of the background thread: only what nobody else wants of the processors.
@@ -250,7 +252,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
                 }
             }
         }
-        match compute::compute(inner, &digest, &mut || inner.facts.wait_idle(inner)) {
+        match compute::compute(inner, &digest, None, &mut || inner.facts.wait_idle(inner)) {
             Ok(Some(facts)) => {
                 inner
                     .database

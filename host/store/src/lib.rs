@@ -65,7 +65,7 @@ mod trash;
 mod verify;
 
 pub use buffer::buffer;
-pub use decompress::decompress;
+pub use decompress::{DecoderMemory, Gate, Holder, Kind, Room, decompress};
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
 pub use facts::LayerFacts;

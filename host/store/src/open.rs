@@ -19,7 +19,7 @@ use crate::name::Snapshots;
 use crate::owner::Owner;
 use crate::sync::lock;
 use crate::trash::Trash;
-use crate::{Error, content, derived, index, rebuild, reserve, verify};
+use crate::{DecoderMemory, Error, content, derived, index, rebuild, reserve, verify};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Options {
     pub projection_delay: Duration,
     /// Whether queued diff-ids are checked in the background. Default: true.
     pub background_checks: bool,
+    /// The memory of the decoders that look into layers. Default: a small one of the store's own.
+    pub decoders: DecoderMemory,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             lock_timeout: Duration::from_secs(5),
             projection_delay: Duration::from_millis(50),
             background_checks: true,
+            decoders: DecoderMemory::default(),
         }
     }
 }
@@ -64,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) damage: Damage,
     pub(crate) verifying: verify::Permits,
     pub(crate) derived: Derived,
+    pub(crate) decoders: DecoderMemory,
     pub(crate) writable: bool,
     /// Why it is not writable although it could be: the disk is full.
     full: Option<String>,
@@ -206,6 +210,7 @@ fn open_writable(
         damage: Damage::default(),
         verifying: verify::Permits::default(),
         derived: Derived::default(),
+        decoders: options.decoders.clone(),
         writable: true,
         full: None,
         owner_id,
@@ -269,6 +274,7 @@ fn open_read_only(layout: Layout, options: &Options) -> Result<Inner, Error> {
         damage: Damage::default(),
         verifying: verify::Permits::default(),
         derived: Derived::default(),
+        decoders: options.decoders.clone(),
         writable: false,
         full: None,
         owner_id: String::new(),

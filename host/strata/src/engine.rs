@@ -88,7 +88,12 @@ impl Engine {
         let memory = budget.limit();
         let compiled = tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
         let store = capabilities.store.clone();
-        let store = tokio::task::spawn_blocking(move || Store::open(&store, Options::default()));
+        let decoders = budget.decoders();
+        let options = Options {
+            decoders: decoders.clone(),
+            ..Options::default()
+        };
+        let store = tokio::task::spawn_blocking(move || Store::open(&store, options));
         let outgoing = Outgoing::new(&capabilities)?;
         let (compiled, store) = tokio::join!(compiled, store);
         let join = |error| Error::Host(wasmtime::Error::new(error));
@@ -117,6 +122,7 @@ impl Engine {
                 outgoing,
                 admission: Admission::new(budget.places()),
                 budget: Arc::new(budget),
+                decoders,
                 ticker,
                 #[cfg(test)]
                 faults: crate::lent::Faults::default(),

@@ -140,7 +140,7 @@ impl From<strata_store::Error> for types::Error {
             E::ReadOnly(_) => Self::Denied(text),
             E::Damaged { .. } => Self::Damaged(text),
             E::Unsupported(_) => Self::Unsupported(text),
-            E::Locked(_) => Self::Unavailable(text),
+            E::Locked(_) | E::Busy(_) => Self::Unavailable(text),
             // A disk or a program at fault, with its cause: waiting does not help, and no registry
             // is to blame.
             _ => Self::Internal(text),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use strata_store::{DecoderMemory, Holder};
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) outgoing: Outgoing,
     /// Linear memory of one instance, and of all.
     pub(crate) budget: Arc<Budget>,
+    /// Memory of all decoders.
+    pub(crate) decoders: DecoderMemory,
     /// Who may run in an instance of its own.
     pub(crate) admission: Arc<Admission>,
     /// Makes long computations yield.
@@ -39,6 +42,8 @@ pub(crate) struct State {
     pub(crate) shared: Arc<Shared>,
     pub(crate) table: ResourceTable,
     pub(crate) memory: Memory,
+    /// Whose its decoders are.
+    pub(crate) decoders: Holder,
     said: MemoryOutputPipe,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -52,6 +57,7 @@ impl State {
             shared: Arc::clone(shared),
             table: ResourceTable::new(),
             memory,
+            decoders: Holder::default(),
             // No files, no sockets, no environment: stderr alone, for panics, and that for the log.
             wasi: WasiCtxBuilder::new().stderr(said.clone()).build(),
             said,
@@ -104,6 +110,7 @@ impl WasiHttpView for State {
 pub(crate) struct Lent<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) table: &'a mut ResourceTable,
+    pub(crate) decoders: &'a Holder,
 }
 
 impl Lent<'_> {
@@ -127,5 +134,6 @@ pub(crate) fn lent(state: &mut State) -> Lent<'_> {
     Lent {
         shared: &state.shared,
         table: &mut state.table,
+        decoders: &state.decoders,
     }
 }

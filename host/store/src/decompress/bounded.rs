@@ -107,6 +107,15 @@ impl Read for Bounded {
                 Ok(read)
             }
             Err(error) if self.progress.failed.load(Ordering::Relaxed) => Err(error),
+            // There is no room for the decoder yet.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            Err(error) if error.get_ref().is_some_and(|it| it.is::<Error>()) => {
+                match error.downcast() {
+                    Ok(Error::Invalid(text)) => Err(self.broken(text)),
+                    Ok(error) => Err(io::Error::other(error)),
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(self.broken(format!("the {name} data is cut short")))
             }
@@ -115,6 +124,6 @@ impl Read for Bounded {
     }
 }
 
-fn invalid(text: String) -> io::Error {
+pub(super) fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::Invalid(text))
 }

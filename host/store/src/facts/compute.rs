@@ -7,31 +7,37 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::decompress::{decompress, is_plain};
 use crate::digest::Hasher;
 use crate::facts::LayerFacts;
 use crate::open::Inner;
 use crate::sync::lock;
-use crate::{Algorithm, Digest, Error, damage, verify};
+use crate::{Algorithm, Digest, Error, Room, damage, verify};
 
 /// Uncompressed bytes hashed at once.
 const OUTPUT: usize = 256 * 1024;
 /// Bytes that show how a layer is compressed.
 const HEAD: usize = 512;
+/// How often it is looked whether there is memory for the decoder now.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// Computes the facts of a layer. `go_on` is asked every 256 KiB; `None` if it said no.
+/// Computes the facts of a layer. `go_on` is asked every 256 KiB, and while it waits for the memory of a
+/// decoder, which may be for so long as `patience`; `None` if it said no.
 ///
 /// [`Error::Damaged`] if the blob has another digest; it is marked. [`Error::Invalid`] if the layer
 /// does not decompress or exceeds a bound.
 pub(super) fn compute(
     inner: &Inner,
     digest: &Digest,
+    patience: Option<Duration>,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<LayerFacts>, Error> {
     let opened = inner.layout.open_blob(digest);
     let (file, stamp) = opened.map_err(|it| damage::settle(inner, digest, it))?;
-    let Some(layer) = read(digest, file, go_on)? else {
+    let room = inner.decoders.room(patience, || {});
+    let Some(layer) = read(digest, file, room, go_on)? else {
         return Ok(None);
     };
     if layer.digest != *digest {
@@ -55,6 +61,7 @@ struct Layer {
 fn read(
     digest: &Digest,
     file: File,
+    room: Room,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Layer>, Error> {
     let doing = || format!("reading {digest}");
@@ -69,20 +76,21 @@ fn read(
         file,
         (!is_both).then(|| Hasher::new(digest.algorithm())),
     ))));
-    let mut reader = decompress(source.clone())?;
+    let mut reader = decompress(source.clone(), room)?;
     let mut buffer = vec![0; OUTPUT];
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut size = 0;
     let mut broken = None;
     while go_on() {
         // Filled, as decoders return little at a time.
-        let mut length = 0;
+        let (mut length, mut waits) = (0, false);
         // A layer that does not decompress may be one that is damaged: its end tells.
-        while length < buffer.len() && broken.is_none() {
+        while length < buffer.len() && broken.is_none() && !waits {
             match reader.read(&mut buffer[length..]) {
                 Ok(0) => break,
                 Ok(read) => length += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => waits = true,
                 Err(error) => match Error::io(doing(), error) {
                     // With one hash for both, nothing is known of bytes that were not taken.
                     Error::Invalid(text) if !is_both => {
@@ -95,6 +103,10 @@ fn read(
         if broken.is_none() && length > 0 {
             size += length as u64;
             hasher.update(&buffer[..length]);
+            continue;
+        }
+        if waits && broken.is_none() {
+            std::thread::sleep(PAUSE);
             continue;
         }
         // What no decoder wanted is part of the blob all the same.
@@ -142,12 +154,13 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![1; 2 << 20]).unwrap();
         file.rewind().unwrap();
+        let room = crate::DecoderMemory::default().room(None, || {});
         let mut turns = 0;
         let mut go_on = || {
             turns += 1;
             turns < 3
         };
-        let stopped = read(&Digest::of(b""), file, &mut go_on).unwrap();
+        let stopped = read(&Digest::of(b""), file, room, &mut go_on).unwrap();
         assert!(stopped.is_none());
         assert_eq!(turns, 3);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Facts, LayerFacts, compute, keep, look_up};
+use super::{Facts, LayerFacts, PATIENCE, compute, keep, look_up};
 use crate::open::Inner;
 use crate::sync::{blocking, lock};
 use crate::{Digest, Error};
@@ -80,8 +80,10 @@ async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFa
     let waited_for = Arc::downgrade(&waiting);
     let computed = blocking(move || {
         let _permit = permit;
-        let facts = compute::compute(&inner, &digest, &mut || waited_for.strong_count() > 0)?
-            .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
+        let facts = compute::compute(&inner, &digest, Some(PATIENCE), &mut || {
+            waited_for.strong_count() > 0
+        })?
+        .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
         if !inner.writable {
             return Ok(facts);
         }

@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read, Write as _};
 use std::process::{Command, Stdio};
 
-use strata_store::{Error, decompress};
+use strata_store::{DecoderMemory, Error, Kind, Room};
 
 use super::noise;
 
@@ -38,6 +38,14 @@ const FORMS: [(&str, Compress, usize); 4] = [
     ("bzip2", bzip2, 8),
     ("xz", xz, 6),
 ];
+
+fn room() -> Room {
+    DecoderMemory::default().room(None, || {})
+}
+
+fn decompress(reader: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, Error> {
+    strata_store::decompress(reader, room())
+}
 
 fn read(bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
     read_from(Cursor::new(bytes))
@@ -193,6 +201,79 @@ fn errors_of_the_reader_are_not_taken_for_damage() {
     }
     let error = read_from(Failing(Cursor::new(vec![1; 10]))).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
+}
+
+/// Whether reading has to wait.
+fn waits(reader: &mut impl Read) -> bool {
+    let read = reader.read(&mut [0; 4096]);
+    read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[test]
+fn a_decoder_takes_its_memory_out_of_what_there_is_for_all() {
+    let plain = text(400_000);
+    let long = |log: u32| {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(log).unwrap();
+        encoder.write_all(&plain).unwrap();
+        encoder.finish().unwrap()
+    };
+    let ninth = {
+        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 9);
+        encoder.write_all(&plain).unwrap();
+        encoder.finish().unwrap()
+    };
+    let memory = DecoderMemory::default();
+    let open = |bytes: &[u8]| {
+        let room = memory.room(None, || {});
+        strata_store::decompress(Cursor::new(bytes.to_vec()), room).unwrap()
+    };
+    let mut first = open(&long(27));
+    let mut start = vec![0; 100_000];
+    first.read_exact(&mut start).unwrap();
+    // Whoever needs little does not notice.
+    for compressed in [
+        gzip(&plain),
+        zstd(&plain),
+        bzip2(&plain),
+        xz(&plain),
+        long(23),
+    ] {
+        let mut output = Vec::new();
+        open(&compressed).read_to_end(&mut output).unwrap();
+        assert!(output == plain);
+    }
+    // One that begins with an ordinary frame, as well as others.
+    let both = [zstd(&plain), long(26)].concat();
+    for compressed in [long(24), long(27), ninth, both] {
+        let mut second = open(&compressed);
+        let mut output = Vec::new();
+        let error = second.read_to_end(&mut output).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(waits(&mut second) && memory.waiting(Kind::Long) == 1);
+        drop(first);
+        second.read_to_end(&mut output).unwrap();
+        assert!(output.ends_with(&plain));
+        drop(second);
+        first = open(&long(27));
+        first.read_exact(&mut start).unwrap();
+    }
+}
+
+#[test]
+fn too_long_a_window_is_refused_in_words() {
+    // A frame of zstd whose window is 144 MiB.
+    let frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x89, 1, 0, 0];
+    for frame in [frame.clone(), [zstd(b"hello"), frame].concat()] {
+        let mut reader = decompress(Cursor::new(frame)).unwrap();
+        for _ in 0..2 {
+            let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+            let Error::Invalid(text) = Error::io("reading", error) else {
+                panic!("it is invalid")
+            };
+            assert!(text.contains("a window of 150994944 bytes"), "{text}");
+        }
+    }
 }
 
 #[test]

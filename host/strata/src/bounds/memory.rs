@@ -1,4 +1,4 @@
-//! Linear memory: of one instance, and of all together.
+//! Linear memory: of one instance, and of all together. And what decoders get of it.
 //!
 //! An instance has a small share from its start. The first time it grows past that it takes all it
 //! may ever get, in one go, and waits for it if need be: two that both have a part of what they need
@@ -7,6 +7,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use strata_store::DecoderMemory;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wasmtime::ResourceLimiterAsync;
 
@@ -19,8 +20,12 @@ const PAGE: u64 = 64 << 10;
 const SHARE: u64 = 24 << 20;
 /// How long an operation waits for memory that others hold. A client waits this long for an answer.
 const WAIT: Duration = Duration::from_secs(60);
+/// What part of all memory streams with ordinary windows have, up to 8 MiB each, and what part those
+/// with longer ones: of 4 GiB, 256 MiB for dozens at a time, and one window of 128 MiB.
+const DECODERS: u64 = 16;
+const LONG_DECODERS: u64 = 32;
 /// Most operations at once with instances of their own, however much memory there is: each may
-/// have a decoder and some MiB of buffers in the host as well.
+/// have some MiB of buffers in the host as well.
 const MOST_PLACES: u64 = 96;
 /// Table elements of an instance: functions called indirectly. The component has some thousands.
 const TABLE_ELEMENTS: usize = 100_000;
@@ -34,6 +39,8 @@ pub(crate) struct Budget {
     full: u32,
     /// How many instances fit.
     places: usize,
+    /// What of the memory is for decoders.
+    decoders: DecoderMemory,
     /// Told when somebody waits, so that what is only kept warm goes.
     wanted: Notify,
     wait: Duration,
@@ -49,7 +56,10 @@ impl Budget {
         let share = pages(SHARE).min(full);
         let serving = serving as u64;
         let least = 2 * u64::from(full) + (serving + 2) * u64::from(share);
-        let total = u64::from(pages(total)).max(least);
+        let (ordinary, long) = (total / DECODERS, total / LONG_DECODERS);
+        let least_for_decoders = DecoderMemory::LEAST;
+        let for_decoders = ordinary.max(least_for_decoders.0) + long.max(least_for_decoders.1);
+        let total = u64::from(pages(total.saturating_sub(for_decoders))).max(least);
         let places = (total - 2 * u64::from(full)) / u64::from(share) - serving;
         let places = places.min(MOST_PLACES);
         Self {
@@ -59,6 +69,7 @@ impl Budget {
             share,
             full,
             places: usize::try_from(places).unwrap_or(1),
+            decoders: DecoderMemory::new(ordinary, long),
             wanted: Notify::new(),
             wait: WAIT,
         }
@@ -67,6 +78,11 @@ impl Budget {
     /// How many instances may be alive at once, besides those that are always there.
     pub(crate) fn places(&self) -> usize {
         self.places
+    }
+
+    /// What of the memory is for decoders.
+    pub(crate) fn decoders(&self) -> DecoderMemory {
+        self.decoders.clone()
     }
 
     /// Bytes one instance may have.
@@ -216,13 +232,19 @@ mod tests {
 
     const LIMIT: u64 = 64 << 20;
 
+    /// So much for instances.
+    fn with_decoders(bytes: u64) -> u64 {
+        let least = DecoderMemory::LEAST;
+        bytes + least.0 + least.1
+    }
+
     fn ended(grown: wasmtime::Result<bool>) -> Ended {
         Ended::of(&grown.unwrap_err())
     }
 
     #[tokio::test]
     async fn whoever_grows_gets_all_it_may_have_or_waits_for_it() {
-        let budget = Arc::new(Budget::new(2 * LIMIT + 4 * SHARE, LIMIT, 0));
+        let budget = Arc::new(Budget::new(with_decoders(2 * LIMIT + 4 * SHARE), LIMIT, 0));
         let _serving = budget.prompt(true).await.unwrap();
         let mut first = budget.share().await.unwrap();
         let mut second = budget.share().await.unwrap();
@@ -252,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_instance_that_others_wait_for_does_not_wait() {
-        let budget = Arc::new(Budget::new(2 * LIMIT + 4 * SHARE, LIMIT, 0));
+        let budget = Arc::new(Budget::new(with_decoders(2 * LIMIT + 4 * SHARE), LIMIT, 0));
         let _large = [
             budget.prompt(true).await.unwrap(),
             budget.prompt(true).await.unwrap(),
@@ -264,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wait_for_memory_is_bounded() {
-        let mut budget = Budget::new(LIMIT + 4 * SHARE, LIMIT, 0);
+        let mut budget = Budget::new(with_decoders(LIMIT + 4 * SHARE), LIMIT, 0);
         budget.wait = Duration::ZERO;
         let budget = Arc::new(budget);
         let mut memories = Vec::new();

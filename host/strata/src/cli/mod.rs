@@ -201,7 +201,11 @@ async fn dispatch(
     })
     .await;
     // An interrupted operation was dropped, which cancels it; closing makes what it had durable.
-    let closed = until_signal(&mut signals, async { Ok(close(engine).await) }).await;
+    let closed = until_signal(&mut signals, async {
+        close(engine).await;
+        Ok(())
+    })
+    .await;
     let outcome = outcome?;
     closed?;
     Ok(outcome)

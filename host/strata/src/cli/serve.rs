@@ -56,7 +56,11 @@ pub(crate) async fn run(
             }
         }
     }
-    until_signal(signals, async { Ok(super::close(engine).await) }).await?;
+    until_signal(signals, async {
+        super::close(engine).await;
+        Ok(())
+    })
+    .await?;
     Ok(Outcome::Done)
 }
 

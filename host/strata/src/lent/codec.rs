@@ -3,21 +3,25 @@
 use std::{
     io::{self, Read},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 use wasmtime::{
     StoreContextMut,
     component::{Access, FutureReader, Source, StreamConsumer, StreamReader, StreamResult},
 };
 
-use super::{read::ReadProducer, steps::Steps};
+use super::{
+    read::ReadProducer,
+    steps::{Failure, Steps},
+};
 use crate::{
     bindings::strata::image::codec as wit,
-    bounds::moved,
+    bounds::{Ended, moved},
     instance::{HasLent, Lent},
     types,
 };
@@ -28,6 +32,9 @@ const WAITING: usize = 1 << 20;
 /// Bytes there must be before the compression is looked for, as many as `strata_store::decompress`
 /// looks at, or the end.
 const HEAD: usize = 512;
+
+/// How long a decoder waits for memory that others hold: as long as an instance does.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl wit::Host for Lent<'_> {}
 
@@ -41,14 +48,29 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
             given: Arc::clone(&given),
             current: Bytes::new(),
         };
+        // Whoever gives memory back may do so outside of any runtime.
+        let (runtime, waiting) = (Handle::current(), Arc::new(OnceLock::<Weak<Steps>>::new()));
+        let lent = access.get();
+        let room = {
+            let waiting = Arc::clone(&waiting);
+            lent.shared.decoders.room(Some(PATIENCE), move || {
+                let _runtime = runtime.enter();
+                if let Some(steps) = waiting.get().and_then(Weak::upgrade) {
+                    steps.kick();
+                }
+            })
+        };
+        let room = room.of(lent.decoders);
+        let gate = room.gate();
         let steps = Steps::new(
-            move || Ok(Box::new(strata_store::decompress(input)?)),
-            |error| types::Error::InvalidArgument(format!("cannot decompress: {error}")),
+            move || Ok(Box::new(strata_store::decompress(input, room)?)),
+            failed,
             {
                 let given = Arc::clone(&given);
-                move || given.is_ready()
+                move || !gate.is_shut() && (gate.is_due() || given.is_ready())
             },
         );
+        let _ = waiting.set(Arc::downgrade(&steps));
         let feeder = Feeder {
             given,
             steps: Arc::clone(&steps),
@@ -60,6 +82,14 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
             wasmtime::error::Ok(result.await.unwrap_or(Err(types::Error::Cancelled)))
         })?;
         Ok((stream, result))
+    }
+}
+
+fn failed(error: io::Error) -> Failure {
+    let error = strata_store::Error::io("decompressing", error);
+    match error {
+        strata_store::Error::Busy(_) => Failure::Ended(Ended::Busy),
+        error => types::Error::InvalidArgument(format!("cannot decompress: {error}")).into(),
     }
 }
 

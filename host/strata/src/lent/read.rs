@@ -14,7 +14,7 @@ use wasmtime::{
     component::{Destination, StreamProducer, StreamResult},
 };
 
-use super::steps::Steps;
+use super::steps::{Failure, Steps};
 use crate::{bounds::moved, types};
 
 /// Produces what a reader has.
@@ -32,6 +32,7 @@ impl ReadProducer {
         verdict: oneshot::Sender<Result<(), types::Error>>,
     ) -> Self {
         let open = move || Ok(Box::new(open()?) as Box<dyn Read + Send>);
+        let failed = move |error| failed(error).into();
         Self::of(Steps::new(open, failed, || true), verdict)
     }
 
@@ -79,7 +80,10 @@ impl<D> StreamProducer<D> for ReadProducer {
                 destination.set_buffer(bytes);
                 Poll::Ready(Ok(StreamResult::Completed))
             }
-            Poll::Ready(Some(Err(error))) => {
+            Poll::Ready(Some(Err(Failure::Ended(ended)))) => {
+                Poll::Ready(Err(wasmtime::Error::new(ended)))
+            }
+            Poll::Ready(Some(Err(Failure::Told(error)))) => {
                 self.finish(Err(error));
                 Poll::Ready(Ok(StreamResult::Dropped))
             }

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::types;
+use crate::{bounds::Ended, types};
 
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;
@@ -25,12 +25,27 @@ const AHEAD: usize = 4;
 const LOW: usize = AHEAD / 2;
 
 /// A piece of what there is, or why there is no more.
-pub(super) type Chunk = Result<Bytes, types::Error>;
+pub(super) type Chunk = Result<Bytes, Failure>;
+
+/// Why there is no more.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The component is told.
+    Told(types::Error),
+    /// The operation is ended.
+    Ended(Ended),
+}
+
+impl<E: Into<types::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Told(error.into())
+    }
+}
 
 /// Opens what is read.
-type Open = Box<dyn FnOnce() -> Result<Box<dyn Read + Send>, types::Error> + Send>;
+type Open = Box<dyn FnOnce() -> Result<Box<dyn Read + Send>, Failure> + Send>;
 /// Says what went wrong.
-type Failed = Box<dyn Fn(io::Error) -> types::Error + Send>;
+type Failed = Box<dyn Fn(io::Error) -> Failure + Send>;
 /// Whether there is something to read now.
 type Ready = Box<dyn Fn() -> bool + Send + Sync>;
 
@@ -66,8 +81,8 @@ impl Steps {
     /// Reads what `open` opens, which happens in the first step. `ready` says whether a read would
     /// get anything, were it tried again.
     pub(super) fn new(
-        open: impl FnOnce() -> Result<Box<dyn Read + Send>, types::Error> + Send + 'static,
-        failed: impl Fn(io::Error) -> types::Error + Send + 'static,
+        open: impl FnOnce() -> Result<Box<dyn Read + Send>, Failure> + Send + 'static,
+        failed: impl Fn(io::Error) -> Failure + Send + 'static,
         ready: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
         let source = Source::Closed(Box::new(open));
@@ -180,7 +195,7 @@ impl Steps {
 }
 
 impl State {
-    fn finish(&mut self, error: Option<types::Error>) {
+    fn finish(&mut self, error: Option<Failure>) {
         self.running = false;
         self.ended = true;
         self.chunks.extend(error.map(Err));
@@ -233,8 +248,8 @@ mod tests {
         poll_fn(|cx| steps.poll_chunk(cx)).await
     }
 
-    fn failed(error: io::Error) -> types::Error {
-        types::Error::Unavailable(error.to_string())
+    fn failed(error: io::Error) -> Failure {
+        types::Error::Unavailable(error.to_string()).into()
     }
 
     /// Until no thread is at it.
@@ -282,7 +297,7 @@ mod tests {
         }
         assert_eq!(read, bytes);
 
-        let error = || Err(types::Error::NotFound("x".into()));
+        let error = || Err(types::Error::NotFound("x".into()).into());
         let steps = Steps::new(error, failed, || true);
         assert!(next(&steps).await.unwrap().is_err());
         assert!(next(&steps).await.is_none());

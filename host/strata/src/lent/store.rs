@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     bindings::strata::image::store as wit,
+    bounds::Ended,
     instance::{HasLent, Lent},
     types,
 };
@@ -395,10 +396,17 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
 
     async fn learn_layer(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::LayerFacts> {
         let store = native(accessor)?;
-        ask! {
-            let facts = store.layer_facts(&digest(&name)?).await?;
-            wit::LayerFacts { diff_id: facts.diff_id.to_string(), size: facts.size }
-        }
+        let learned = async { Ok::<_, types::Error>(store.layer_facts(&digest(&name)?).await) };
+        let facts = match learned.await {
+            Ok(Ok(facts)) => facts,
+            Ok(Err(strata_store::Error::Busy(_))) => return Err(wasmtime::Error::new(Ended::Busy)),
+            Ok(Err(error)) => return Ok(Err(error.into())),
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(wit::LayerFacts {
+            diff_id: facts.diff_id.to_string(),
+            size: facts.size,
+        }))
     }
 
     async fn known_layer(

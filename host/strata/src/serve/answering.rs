@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Instant};
 use http::{Request, Response, request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
+use strata_store::Kind;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error as WireError, WasiBody, p3::bindings::ServicePre};
 
 use super::{
     bulk::Bulk,
-    clients::Clients,
+    clients::{Clients, Waiting},
     company::Company,
     gather,
     instances::Outcome,
@@ -73,7 +74,12 @@ impl Answering {
     /// Looks after clients and memory, for as long as it is polled.
     pub(super) async fn watch(&self) {
         let admission = &self.engine.shared.admission;
-        let waiting = || admission.waiting() + self.shared.waiting();
+        let decoders = &self.engine.shared.decoders;
+        let waiting = || Waiting {
+            places: admission.waiting() + self.shared.waiting(),
+            ordinary: decoders.waiting(Kind::Ordinary),
+            long: decoders.waiting(Kind::Long),
+        };
         let getting_on = |count| admission.getting_on(count);
         let clients = self.clients.run(self.engine.stall, waiting, getting_on);
         let shedding = async {

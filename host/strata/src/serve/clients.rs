@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use strata_store::Kind;
+
 use super::operation::Operation;
 use crate::bounds::Ended;
 
@@ -13,6 +15,35 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long a client may stand still while others wait for its place. One on a slow line moves some
 /// bytes in this time; what it is sent waits in the kernel's buffers.
 const PRESSED: Duration = Duration::from_secs(2);
+
+/// How many wait for what others have.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Waiting {
+    /// For a place.
+    pub(super) places: usize,
+    /// For memory of decoders with ordinary windows, and with long ones.
+    pub(super) ordinary: usize,
+    pub(super) long: usize,
+}
+
+impl Waiting {
+    /// Whether somebody waits for what `operation` has, who then need not wait for another.
+    fn takes(&mut self, operation: &Operation) -> bool {
+        let decoders = operation.decoders();
+        let mut has_any = false;
+        for (waiting, has) in [
+            (&mut self.places, operation.has_place()),
+            (&mut self.ordinary, decoders.has(Kind::Ordinary)),
+            (&mut self.long, decoders.has(Kind::Long)),
+        ] {
+            if has && *waiting > 0 {
+                *waiting -= 1;
+                has_any = true;
+            }
+        }
+        has_any
+    }
+}
 
 /// Looks after the clients of all operations.
 #[derive(Default)]
@@ -32,12 +63,12 @@ impl Clients {
         self.operations().push(Arc::downgrade(operation));
     }
 
-    /// Cuts clients that stand still: for `limit`, or while `waiting` others want their places. Says
-    /// how many operations get on.
+    /// Cuts clients that stand still: for `limit`, or while others wait for what they have. Says how
+    /// many operations get on.
     pub(super) async fn run(
         &self,
         limit: Duration,
-        waiting: impl Fn() -> usize,
+        waiting: impl Fn() -> Waiting,
         getting_on: impl Fn(usize),
     ) {
         loop {
@@ -46,7 +77,7 @@ impl Clients {
         }
     }
 
-    fn look(&self, limit: Duration, waiting: usize) -> usize {
+    fn look(&self, limit: Duration, mut waiting: Waiting) -> usize {
         let mut getting_on = 0;
         let mut still = Vec::new();
         self.operations().retain(|operation| {
@@ -61,12 +92,10 @@ impl Clients {
             true
         });
         still.sort_by_key(|(stood, _)| std::cmp::Reverse(*stood));
-        let mut waiting = waiting;
         for (stood, operation) in still {
             if stood >= limit {
                 operation.cut(Ended::Stalled(limit));
-            } else if waiting > 0 && operation.has_place() {
-                waiting -= 1;
+            } else if waiting.takes(&operation) {
                 operation.cut(Ended::Yielded);
             }
         }
@@ -78,7 +107,18 @@ impl Clients {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use std::io::{Cursor, Read as _};
+
+    use strata_store::DecoderMemory;
+
     use super::{super::operation::Side, *};
+
+    fn places(places: usize) -> Waiting {
+        Waiting {
+            places,
+            ..Waiting::default()
+        }
+    }
 
     #[test]
     fn who_stands_still_is_cut_sooner_when_others_wait() {
@@ -95,7 +135,7 @@ mod tests {
             let operation = Operation::stalled(Duration::from_secs(stood), placed);
             let clients = Clients::default();
             clients.watch(&operation);
-            clients.look(limit, waiting);
+            clients.look(limit, places(waiting));
             assert_eq!(operation.why(), expected, "{stood} {placed} {waiting}");
         }
     }
@@ -108,9 +148,35 @@ mod tests {
         for operation in &operations {
             clients.watch(operation);
         }
-        clients.look(Duration::from_secs(60), 2);
+        clients.look(Duration::from_secs(60), places(2));
         let cut = operations.map(|operation| operation.why().is_some());
         assert_eq!(cut, [false, true, true]);
+    }
+
+    #[test]
+    fn who_has_memory_that_others_wait_for_is_cut_and_nobody_else() {
+        // Windows of 8 MiB and 64 MiB in zstd's own form.
+        for (window, ordinary, long) in [(0x68, 2, 0), (0x80, 0, 2)] {
+            let waiting = Waiting {
+                places: 0,
+                ordinary,
+                long,
+            };
+            let clients = Clients::default();
+            let operations =
+                [3, 9].map(|seconds| Operation::stalled(Duration::from_secs(seconds), true));
+            for operation in &operations {
+                clients.watch(operation);
+            }
+            let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, window, 1, 0, 0];
+            let room = DecoderMemory::default().room(None, || {});
+            let room = room.of(operations[0].decoders());
+            let mut decoder = strata_store::decompress(Cursor::new(frame), room).unwrap();
+            assert_eq!(decoder.read(&mut [0]).unwrap(), 0);
+            clients.look(Duration::from_secs(60), waiting);
+            let cut = operations.map(|operation| operation.why().is_some());
+            assert_eq!(cut, [true, false], "{window}");
+        }
     }
 
     #[test]
@@ -122,7 +188,7 @@ mod tests {
             }
             let clients = Clients::default();
             clients.watch(&operation);
-            let getting_on = clients.look(Duration::from_secs(60), 0);
+            let getting_on = clients.look(Duration::from_secs(60), places(0));
             assert_eq!(getting_on, expected, "{ran} {stood}");
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 use http::{Method, Request};
+use strata_store::Holder;
 use tokio::sync::{Notify, watch};
 
 use crate::bounds::Ended;
@@ -36,6 +37,8 @@ pub(super) struct Operation {
     /// Why it was cut, told to whoever waits, and whether its client was waited for to send: one that
     /// does not read is told nothing.
     cut: watch::Sender<Option<(Ended, Side)>>,
+    /// Memory of its decoders.
+    decoders: Holder,
     /// Of whoever reads the request's body.
     body: AtomicWaker,
     /// Closes the connection.
@@ -78,6 +81,7 @@ impl Operation {
             reading: AtomicU64::new(0),
             placed: AtomicU64::new(0),
             cut: watch::channel(None).0,
+            decoders: Holder::default(),
             body: AtomicWaker::new(),
             connection: request.extensions().get().cloned().unwrap_or_default(),
         })
@@ -135,6 +139,11 @@ impl Operation {
             since => now.saturating_sub(since),
         };
         Duration::from_millis(since(&self.sending).max(since(&self.reading)))
+    }
+
+    /// Whose its decoders are.
+    pub(super) fn decoders(&self) -> &Holder {
+        &self.decoders
     }
 
     pub(super) fn has_place(&self) -> bool {

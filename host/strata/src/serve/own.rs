@@ -139,6 +139,7 @@ impl OwnInstance {
             let (operation, reply) = (Arc::clone(&job.operation), job.reply.clone());
             let fate = Arc::new(Fate::new());
             meter.reset();
+            store.data_mut().decoders = operation.decoders().clone();
             let work = store.run_concurrent(async |accessor| {
                 answer(accessor, &service, &fate, job).await?;
                 // What it does after its response.

@@ -15,7 +15,7 @@ use crate::{
     bounds::{Admission, Budget, Memory, Meter, Metered, Ticker},
     compiled::Code,
     instance::{Alone, HasLent, Shared, State, lent},
-    lent::{configuration, machine_memory},
+    lent::{PATIENCE, configuration, machine_memory},
     outgoing::Outgoing,
 };
 
@@ -123,6 +123,7 @@ impl Engine {
                 admission: Admission::new(budget.places()),
                 budget: Arc::new(budget),
                 decoders,
+                patience: PATIENCE,
                 ticker,
                 #[cfg(test)]
                 faults: crate::lent::Faults::default(),

@@ -1,6 +1,6 @@
 //! The state of one component instance.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use strata_store::{DecoderMemory, Holder};
 use wasmtime::component::{HasData, ResourceTable};
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     /// Memory of all decoders.
     pub(crate) decoders: DecoderMemory,
+    /// How long one waits for memory that others hold.
+    pub(crate) patience: Duration,
     /// Who may run in an instance of its own.
     pub(crate) admission: Arc<Admission>,
     /// Makes long computations yield.

@@ -1,5 +1,8 @@
 //! `strata:image/codec`: decompression in [steps](super::steps) on native threads.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io::{self, Read},
     pin::Pin,
@@ -34,7 +37,7 @@ const WAITING: usize = 1 << 20;
 const HEAD: usize = 512;
 
 /// How long a decoder waits for memory that others hold: as long as an instance does.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl wit::Host for Lent<'_> {}
 
@@ -53,7 +56,8 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         let lent = access.get();
         let room = {
             let waiting = Arc::clone(&waiting);
-            lent.shared.decoders.room(Some(PATIENCE), move || {
+            let patience = Some(lent.shared.patience);
+            lent.shared.decoders.room(patience, move || {
                 let _runtime = runtime.enter();
                 if let Some(steps) = waiting.get().and_then(Weak::upgrade) {
                     steps.kick();

@@ -9,6 +9,7 @@ mod settings;
 mod steps;
 mod store;
 
+pub(crate) use codec::PATIENCE;
 #[cfg(test)]
 pub(crate) use fault::Faults;
 pub(crate) use settings::{configuration, machine_memory};

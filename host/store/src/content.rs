@@ -293,9 +293,11 @@ impl Deletion {
 /// Drops what was known about removed blobs.
 fn forget(transaction: &rusqlite::Transaction<'_>, removed: &[(Digest, u64)]) -> Result<(), Error> {
     let mut facts = transaction.prepare_cached("DELETE FROM facts WHERE digest = ?")?;
+    let mut sums = transaction.prepare_cached("DELETE FROM facts_sums WHERE digest = ?")?;
     let mut checks = transaction.prepare_cached("DELETE FROM checks WHERE digest = ?")?;
     for (digest, _) in removed {
         facts.execute([digest.as_str()])?;
+        sums.execute([digest.as_str()])?;
         checks.execute([digest.as_str()])?;
         damage::forget(transaction, digest)?;
         source::forget(transaction, digest)?;

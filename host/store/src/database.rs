@@ -75,6 +75,10 @@ CREATE TABLE IF NOT EXISTS sources (
     noted INTEGER NOT NULL,
     PRIMARY KEY (digest, repository)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts_sums (
+    digest TEXT PRIMARY KEY,
+    checksum INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Largest generation that is believed: there must be room to count on.

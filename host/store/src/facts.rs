@@ -146,6 +146,9 @@ fn keep(transaction: &Transaction<'_>, digest: &Digest, facts: &LayerFacts) -> R
             facts.diff_id.as_str(),
             facts.size.cast_signed(),
         ))?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO facts_sums VALUES (?, ?)")?
+        .execute((digest.as_str(), checksum(digest, facts)))?;
     let mut settle = transaction.prepare_cached(
         "UPDATE checks SET state = CASE diff_id WHEN ?2 THEN 'right' ELSE 'wrong' END
          WHERE digest = ?1 AND state = 'pending' RETURNING diff_id, state",
@@ -163,6 +166,14 @@ fn keep(transaction: &Transaction<'_>, digest: &Digest, facts: &LayerFacts) -> R
     Ok(())
 }
 
+/// What tells whether what is known of a layer has changed: the beginning of a SHA-256 digest.
+fn checksum(digest: &Digest, facts: &LayerFacts) -> i64 {
+    use sha2::Digest as _;
+    let text = format!("{digest} {} {}", facts.diff_id, facts.size);
+    let digest = sha2::Sha256::digest(text);
+    i64::from_le_bytes(digest.first_chunk::<8>().copied().unwrap_or_default())
+}
+
 /// What was found; nothing if it is not what was written then.
 fn stored(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
     let found = connection
@@ -175,12 +186,31 @@ fn stored(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>
     let Some((diff_id, size)) = found else {
         return Ok(None);
     };
-    let (Ok(diff_id), Some(size @ 0..)) = (Digest::parse(&diff_id), size) else {
-        tracing::warn!(layer = %digest, "what is known of a layer was damaged, and is found out again");
+    if let (Ok(diff_id), Some(size @ 0..)) = (Digest::parse(&diff_id), size) {
+        let size = size.cast_unsigned();
+        let facts = LayerFacts { diff_id, size };
+        if sum(connection, digest)?.is_none_or(|sum| sum == checksum(digest, &facts)) {
+            return Ok(Some(facts));
+        }
+    }
+    tracing::warn!(layer = %digest, "what is known of a layer was damaged, and is found out again");
+    Ok(None)
+}
+
+/// The checksum of what is known of a layer; what an older program found has none.
+fn sum(connection: &Connection, digest: &Digest) -> Result<Option<i64>, Error> {
+    let exists: Option<i64> = connection
+        .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'facts_sums'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if exists.is_none() {
         return Ok(None);
-    };
-    let size = size.cast_unsigned();
-    Ok(Some(LayerFacts { diff_id, size }))
+    }
+    Ok(connection
+        .prepare_cached("SELECT checksum FROM facts_sums WHERE digest = ?")?
+        .query_row([digest.as_str()], |row| Ok(row.get_ref(0)?.as_i64().ok()))
+        .optional()?
+        .flatten())
 }
 
 fn look_up(connection: &Connection, digest: &Digest) -> Result<Option<LayerFacts>, Error> {

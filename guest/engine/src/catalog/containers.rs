@@ -44,21 +44,23 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Reads a record; `None` if it does not say which image it uses.
-    pub(super) fn from_record(record: &Name) -> Option<Self> {
+    /// Reads a record. One that does not say which image it uses, because that was damaged, uses none.
+    pub(super) fn from_record(record: &Name) -> Self {
         let label = |key: &str| {
             let found = record.labels.iter().find(|(name, _)| name == key);
             found.map(|(_, value)| value.as_str())
         };
-        Some(Self {
+        let image = label(IMAGE).and_then(|text| Digest::parse(text).ok());
+        Self {
             id: record.name.clone(),
             own_name: label(OWN_NAME).unwrap_or_default().to_owned(),
             target: record.target.clone(),
-            image: Digest::parse(label(IMAGE)?).ok()?,
+            // What it points at itself is no image.
+            image: image.unwrap_or_else(|| record.target.digest.clone()),
             name: label(IMAGE_NAME).unwrap_or_default().to_owned(),
             running: label(RUNNING) == Some("true"),
             created: record.created,
-        })
+        }
     }
 
     /// The labels that [`Container::from_record`] reads, in key order.

@@ -169,10 +169,9 @@ impl Snapshot {
         let mut containers: HashMap<_, Vec<_>> = HashMap::new();
         let mut roots = Vec::with_capacity(names.containers.len());
         for record in names.containers {
-            if let Some(container) = Container::from_record(&record) {
-                let using = containers.entry(container.image.clone()).or_default();
-                using.push(container);
-            }
+            let container = Container::from_record(&record);
+            let using = containers.entry(container.image.clone()).or_default();
+            using.push(container);
             roots.push(record.target);
         }
         let mut grouped: BTreeMap<Digest, Vec<Rc<ImageName>>> = BTreeMap::new();
@@ -214,17 +213,26 @@ impl Snapshot {
                 }
             }
         }
+        let mut foreign = names.foreign;
+        let mut companions = Vec::with_capacity(names.referrers.len());
+        for record in names.referrers {
+            match Companion::from_record(&record) {
+                Some(companion) => companions.push(companion),
+                // Nobody knows what it is about.
+                None => foreign.push(Foreign {
+                    namespace: REFERRERS.into(),
+                    name: record.name,
+                    target: record.target,
+                }),
+            }
+        }
         Self {
             generation,
             images,
             roots,
-            foreign: names.foreign,
+            foreign,
             damage,
-            companions: names
-                .referrers
-                .iter()
-                .filter_map(Companion::from_record)
-                .collect(),
+            companions,
             containers,
             by_name,
             referrers: RefCell::default(),

@@ -120,12 +120,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let own = manifest(&documents, &own.digest).ok_or_else(lost)?;
         let config = own.config.clone();
         let bytes = self.store.get(&config.digest, MAX_CONFIG_BYTES as u64);
-        let record = read(&bytes.await?).ok_or_else(|| no_container(container))?;
+        let record: Record = read(&bytes.await?).ok_or_else(|| no_container(container))?;
         let changed_size = own.annotations.get(CHANGED_SIZE);
         let changed_size = changed_size.and_then(|size| size.parse().ok());
         let diffs = own.layers.clone();
+        let mut container = container.clone();
+        // What its name says may be damaged.
+        container.image = record.image_id.clone();
         Ok(Saved {
-            container: container.clone(),
+            container,
             record,
             config,
             diffs,

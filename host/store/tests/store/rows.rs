@@ -424,6 +424,35 @@ async fn other_rows_are_left_out() {
     }
 }
 
+#[tokio::test]
+async fn what_is_known_of_a_layer_is_found_out_again_if_it_changed() {
+    for mask in [0x01, 0x40, 0x80] {
+        let f = stored().await;
+        let third = Digest::of(b"third");
+        let facts = f.store.layer_facts(&third).await.unwrap();
+        let Fixture { store, directory } = f;
+        drop(store);
+        let path = directory.path().join(FILE);
+        let row = format!("{third}{}", facts.diff_id);
+        flip_text(&path, "facts", &row, row.len() - 1, mask);
+        let f = Fixture {
+            store: open(&directory),
+            directory,
+        };
+        assert_eq!(f.store.known_layer_facts(&third).await.unwrap(), None);
+        assert_eq!(f.store.layer_facts(&third).await.unwrap(), facts);
+    }
+}
+
+/// The first page of a damaged database is replaced by that of a new one, so it must have all of the schema.
+#[tokio::test]
+async fn the_schema_is_on_the_first_page() {
+    let Fixture { store, directory } = stored().await;
+    drop(store);
+    let bytes = fs::read(directory.path().join(FILE)).unwrap();
+    assert_eq!(bytes[100], 0x0d, "a leaf of a table");
+}
+
 /// Whatever bit of the pages of names flips, nothing fails and no name is lost.
 #[tokio::test]
 async fn every_bit_of_a_page_may_flip() {

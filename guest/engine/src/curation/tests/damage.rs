@@ -338,6 +338,49 @@ fn names_of_unknown_name_spaces_keep_all_they_reach() {
     );
 }
 
+/// What the store could not read of its names it notes under this name space.
+#[test]
+fn names_that_were_lost_keep_everything_and_say_which_file() {
+    let engine = engine();
+    let store = &engine.store;
+    let stray = store.insert("stray");
+    let lost = Target {
+        media_type: "text/plain".to_owned(),
+        digest: Digest::sha256(b"lost"),
+        size: 0,
+    };
+    store.name("lost", "names.broken-1", &lost, &[]);
+    let pruned = block_on(engine.prune(&Filters::default())).unwrap();
+    let kept = pruned.kept.unwrap();
+    assert!(kept.contains("quarantine/names.broken-1,"), "{kept}");
+    assert!(store.has(&stray));
+}
+
+#[test]
+fn labels_that_cannot_be_read_cost_neither_container_nor_referrer() {
+    let engine = engine();
+    let store = &engine.store;
+    let image = store.named("docker.io/library/a:1", &PLAIN);
+    store.container(&"c".repeat(64), &image, "a:1", false);
+    let record = store.document("application/json", &json!({"container": "d"}));
+    store.name(
+        "containers",
+        &"d".repeat(64),
+        &record,
+        &[("image", "sha256:g")],
+    );
+    let about = store.companion(&image, "about it");
+    store.name("referrers", about.digest.as_str(), &about, &[]);
+    block_on(engine.prune(&Filters::default())).unwrap();
+    for digest in [&record.digest, &about.digest] {
+        assert!(store.has(digest), "{digest}");
+    }
+    let snapshot = block_on(engine.snapshot()).unwrap();
+    let mut containers: Vec<&str> = snapshot.all_containers().map(|it| it.id.as_str()).collect();
+    containers.sort_unstable();
+    assert_eq!(containers, ["c".repeat(64), "d".repeat(64)]);
+}
+
 #[test]
 fn a_long_chain_of_referrers_is_walked_once() {
     let engine = engine();

@@ -44,7 +44,7 @@ pub(crate) use documents::{Documents, may_be_document};
 pub(crate) use filter::Selection;
 pub(crate) use referrers::{Companion, REFERRERS, Referrer};
 pub(crate) use resolve::{By, Found, same_repository};
-pub(crate) use snapshot::{Foreign, Image, ImageName, Snapshot};
+pub(crate) use snapshot::{Foreign, Image, ImageName, LOST, Snapshot, lost};
 pub(crate) use view::View;
 pub(crate) use walk::{Visited, Walk};
 

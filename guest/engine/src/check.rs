@@ -15,7 +15,7 @@ use strata_oci::{Descriptor, Digest, Reference};
 
 use crate::{
     Engine, Name, Progress, Result, Store,
-    catalog::{DANGLING_PREFIX, NAMESPACE, SOURCE_LABEL},
+    catalog::{DANGLING_PREFIX, LOST, NAMESPACE, SOURCE_LABEL, lost},
 };
 
 pub use repair::{Mended, Outcome};
@@ -116,6 +116,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     if let Some(fault) = faults.get_mut(digest) {
                         fault.may_come_from(names.iter().flat_map(repositories));
                     }
+                }
+                if namespace == LOST
+                    && let (Some(file), Some(fault)) = (names.first(), faults.get_mut(&target))
+                {
+                    // It stands for that file.
+                    fault.reason = lost(&file.name);
                 }
                 let names = names.iter().map(|name| shown(&namespace, name));
                 report.affected.push(Affected {

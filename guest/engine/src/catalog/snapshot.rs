@@ -63,7 +63,15 @@ pub(crate) struct Foreign {
 }
 
 /// The name space of what the store has in quarantine and may have held names (`store.wit`).
-const LOST: &str = "lost";
+pub(crate) const LOST: &str = "lost";
+
+/// What to say of one of its names, which is that of a file.
+pub(crate) fn lost(file: &str) -> String {
+    format!(
+        "names may have been lost with {file}, so whatever is here may belong to one of them; once nothing \
+         is missed, delete that file from .strata/quarantine in the store"
+    )
+}
 
 impl Foreign {
     /// Why nothing can be removed while what it points at cannot be had for `reason`, for people.
@@ -72,10 +80,7 @@ impl Foreign {
             namespace, name, ..
         } = self;
         match &**namespace {
-            LOST => format!(
-                "names may have been lost with {name}, so whatever is here may belong to one of them; \
-                 once nothing is missed, delete that file from .strata/quarantine in the store"
-            ),
+            LOST => lost(name),
             _ => format!(
                 "{reason}, and the name {name} of the unknown name space {namespace} points at it, so \
                  whatever is here may belong to it; remove it with the version of strata that made it"

@@ -181,7 +181,7 @@ fn read_both(connection: &Connection, namespace: &str) -> Result<Option<Vec<Name
         }
         // In a page that is out of order a search finds others, too.
         let name = match row.get_ref(0)?.as_str() {
-            Ok(space) if space == namespace => name_of(row)?,
+            Ok(space) if space == namespace => name_of(row, mirrored.is_some())?,
             _ => None,
         };
         let Some(name) = name else {
@@ -374,10 +374,12 @@ pub(crate) fn resolve(connection: &Connection, layout: &Layout) -> Result<Resolv
                 resolved.rows.insert(row.key(), row);
             }
             None => {
-                for row in of_key.all() {
-                    let what = if is_remnant { "dropped" } else { "cannot read" };
+                let what = if is_remnant { "dropped" } else { "cannot read" };
+                let mut rows: Vec<&Row> = of_key.all().collect();
+                rows.dedup();
+                for row in rows {
                     resolved.faults.push(format!("{what} {row}"));
-                    if !is_remnant && !resolved.lost.contains(row) {
+                    if !is_remnant {
                         resolved.lost.push(row.clone());
                     }
                 }

@@ -221,8 +221,9 @@ fn owned(value: ValueRef<'_>) -> Value {
     }
 }
 
-/// Reads a name from the columns of a row, without taking it apart twice; `None` if it cannot be one.
-pub(crate) fn name_of(row: &rusqlite::Row<'_>) -> Result<Option<Name>, Error> {
+/// Reads a name from the columns of a row, without taking it apart twice; `None` if it cannot be one. What is
+/// `checked` was compared with what was written.
+pub(crate) fn name_of(row: &rusqlite::Row<'_>, checked: bool) -> Result<Option<Name>, Error> {
     let text = |at| -> Result<Option<&str>, Error> { Ok(row.get_ref(at)?.as_str().ok()) };
     let number = |at| -> Result<Option<i64>, Error> { Ok(row.get_ref(at)?.as_i64().ok()) };
     let (Some(space), Some(name), Some(media_type), Some(digest), Some(labels)) =
@@ -237,7 +238,7 @@ pub(crate) fn name_of(row: &rusqlite::Row<'_>) -> Result<Option<Name>, Error> {
     let (Ok(digest), Ok(found)) = (Digest::parse(digest), labels_from_json(labels)) else {
         return Ok(None);
     };
-    if !is_right(space, name, media_type, "{}") {
+    if !checked && !is_right(space, name, media_type, "{}") {
         return Ok(None);
     }
     Ok(Some(Name {

@@ -338,24 +338,6 @@ fn names_of_unknown_name_spaces_keep_all_they_reach() {
     );
 }
 
-/// What the store could not read of its names it notes under this name space.
-#[test]
-fn names_that_were_lost_keep_everything_and_say_which_file() {
-    let engine = engine();
-    let store = &engine.store;
-    let stray = store.insert("stray");
-    let lost = Target {
-        media_type: "text/plain".to_owned(),
-        digest: Digest::sha256(b"lost"),
-        size: 0,
-    };
-    store.name("lost", "names.broken-1", &lost, &[]);
-    let pruned = block_on(engine.prune(&Filters::default())).unwrap();
-    let kept = pruned.kept.unwrap();
-    assert!(kept.contains("quarantine/names.broken-1,"), "{kept}");
-    assert!(store.has(&stray));
-}
-
 #[test]
 fn labels_that_cannot_be_read_cost_neither_container_nor_referrer() {
     let engine = engine();

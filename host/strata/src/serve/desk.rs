@@ -26,10 +26,22 @@ struct State {
     framing: Option<Framing>,
     /// Whether it is not answered yet.
     is_busy: bool,
-    /// Whether all of its body is wanted, and not only the beginning.
-    is_wanted: bool,
+    /// How much of its body is wanted.
+    wanted: Wanted,
     /// Waits for the answer's end, or for the body to be wanted.
     waker: Option<Waker>,
+}
+
+/// How much of a body is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The beginning, in small pieces.
+    #[default]
+    Beginning,
+    /// No more for now.
+    Nothing,
+    /// All of it.
+    Everything,
 }
 
 impl Desk {
@@ -46,7 +58,7 @@ impl Desk {
         state.head = Some(head);
         state.framing = None;
         state.is_busy = true;
-        state.is_wanted = false;
+        state.wanted = Wanted::default();
     }
 
     /// Takes it up. `framing` is that of the request hyper made.
@@ -70,22 +82,22 @@ impl Desk {
         state.is_busy
     }
 
-    /// Has all of the body read.
-    pub(super) fn want_body(&self) {
+    /// Says how much of the body is wanted from now on.
+    pub(super) fn want(&self, wanted: Wanted) {
         let mut state = self.state();
-        state.is_wanted = true;
+        state.wanted = wanted;
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
     }
 
-    /// Whether all of the body is wanted; if not, `cx` is woken when it is.
-    pub(super) fn wants_body(&self, cx: &mut Context<'_>) -> bool {
+    /// How much of the body is wanted; `cx` is woken when it is not all of it and that changes.
+    pub(super) fn wanted(&self, cx: &mut Context<'_>) -> Wanted {
         let mut state = self.state();
-        if !state.is_wanted {
+        if state.wanted != Wanted::Everything {
             state.waker = Some(cx.waker().clone());
         }
-        state.is_wanted
+        state.wanted
     }
 
     /// Says that the client is waited for.

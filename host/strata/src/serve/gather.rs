@@ -19,8 +19,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use wasmtime_wasi_http::{Error as WireError, WasiBody};
 
 use super::{
-    desk::Desk,
-    intake::BEGINNING,
+    desk::{Desk, Wanted},
     operation::{Operation, Side},
 };
 
@@ -30,6 +29,9 @@ const PIECE: usize = 256 * 1024;
 /// that is cut off while it sends may not read the answer that tells it why.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes that must be there, or the end, before a request gets an instance, and about as many as are
+/// read before it has one: a thousand clients that begin and stop must not cost a thousand.
+pub(super) const BEGINNING: usize = 16 * 1024;
 /// Pieces that wait for the component, each at most [`PIECE`] and one read.
 const WAITING: usize = 2;
 
@@ -52,8 +54,8 @@ impl Drop for Begun {
     }
 }
 
-/// Reads the beginning of a body, so much that it is worth an instance: a thousand clients that begin
-/// and stop must not cost a thousand. No more is read of it until it is gathered.
+/// Reads the beginning of a body, so much that it is worth an instance. No more is read of it until it
+/// is gathered.
 ///
 /// # Errors
 /// If the body breaks off.
@@ -80,6 +82,7 @@ pub(super) async fn begin(
         }
     }
     operation.moves(Side::Sending);
+    desk.want(Wanted::Nothing);
     let ended = body.is_end_stream() || bytes.len() < BEGINNING;
     Ok(Begun {
         bytes,
@@ -116,7 +119,7 @@ impl Begun {
     /// The whole body, in larger pieces.
     pub(super) fn gathered(mut self, operation: &Arc<Operation>) -> WasiBody {
         let (bytes, hint) = (std::mem::take(&mut self.bytes), self.hint);
-        self.desk.want_body();
+        self.desk.want(Wanted::Everything);
         let Some(mut body) = self.rest.take() else {
             return http_body_util::Full::new(bytes.freeze())
                 .map_err(|never| match never {})
@@ -141,7 +144,7 @@ impl Begun {
 /// Listens for a while to a body that nobody wants.
 pub(super) fn unwanted(mut body: Incoming, desk: &Desk) {
     if !body.is_end_stream() {
-        desk.want_body();
+        desk.want(Wanted::Everything);
         tokio::spawn(async move { tokio::time::timeout(LINGER, drain(&mut body)).await });
     }
 }

@@ -21,7 +21,12 @@ use tokio::{
 };
 
 use super::{
-    answer::Refusal, desk::Desk, framing::Framing, head, patience::Patience, socket::Socket,
+    answer::Refusal,
+    desk::{Desk, Wanted},
+    framing::Framing,
+    head,
+    patience::Patience,
+    socket::Socket,
 };
 
 /// Read at a time where a head is expected: most are smaller.
@@ -30,9 +35,6 @@ pub(super) const READ: usize = 4096;
 const LIGHT: usize = 16 * 1024;
 /// Unit in which what is beyond [`LIGHT`] is weighed.
 const WEIGHT_UNIT: usize = 64 * 1024;
-/// Bytes of a body that are read before somebody wants all of it: a request that waits for its turn
-/// holds no more.
-pub(super) const BEGINNING: usize = 16 * 1024;
 /// How often a client that has sent all it wanted to is looked at: does it still take an answer?
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long, and for how many bytes, a client is listened to that was refused while it sends: one
@@ -54,8 +56,6 @@ pub(super) struct Intake {
     socket: Socket,
     desk: Arc<Desk>,
     phase: Phase,
-    /// How many bytes of the body were read.
-    begun: usize,
     /// Was read, and was not passed on yet.
     held: BytesMut,
     /// How many bytes of `held` have no end of a head in them.
@@ -97,7 +97,6 @@ impl Intake {
             socket,
             desk,
             phase: Phase::Head,
-            begun: 0,
             held: BytesMut::new(),
             seen: 0,
             weight: None,
@@ -239,17 +238,20 @@ impl Intake {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() && !self.desk.wants_body(cx) {
-            if self.begun >= BEGINNING {
+        match self.desk.wanted(cx) {
+            _ if !self.held.is_empty() => {}
+            Wanted::Everything => {}
+            Wanted::Nothing => {
                 self.reading.renew();
                 return self.poll_hung_up(cx).map(Ok);
             }
-            match self.poll_more(cx) {
+            // In small pieces, as the buffers behind grow with large ones.
+            Wanted::Beginning => match self.poll_more(cx) {
                 // Passed on below.
                 Poll::Ready(Ok(1..)) => self.reading.renew(),
                 Poll::Ready(read) => return Poll::Ready(read.map(drop)),
                 Poll::Pending => return self.poll_late(cx),
-            }
+            },
         }
         let Phase::Body(framing) = &mut self.phase else {
             return Poll::Pending;
@@ -257,7 +259,6 @@ impl Intake {
         if !self.held.is_empty() {
             let fits = self.held.len().min(out.remaining());
             let taken = framing.take(self.held.get(..fits).unwrap_or_default());
-            self.begun = self.begun.saturating_add(taken);
             out.put_slice(&self.held.split_to(taken));
             return Poll::Ready(Ok(()));
         }
@@ -347,7 +348,6 @@ impl AsyncRead for Intake {
                         return Poll::Ready(Err(io::Error::other("a head was not understood")));
                     };
                     this.reading.renew();
-                    this.begun = 0;
                     this.phase = Phase::Body(framing);
                 }
                 Phase::Body(framing) if framing.is_over() => {

@@ -268,20 +268,27 @@ async fn in_turn(request: Request<Incoming>, turn: Arc<Semaphore>) -> Response<W
 
 #[tokio::test]
 async fn what_waits_for_its_turn_holds_the_beginning_of_its_body_and_no_more() {
-    for chunked in [false, true] {
-        for size in [1, intake::BEGINNING - 1, intake::BEGINNING, 1 << 20] {
+    for chunks in [None, Some(1), Some(1000), Some(1 << 20)] {
+        for size in [1, gather::BEGINNING - 1, gather::BEGINNING, 300_000] {
             let turn = Arc::new(Semaphore::new(0));
             let waiting = turn.clone();
             let mut client = connect(&Slots::new(1), move |request| {
                 in_turn(request, waiting.clone())
             })
             .await;
-            let head = match chunked {
-                true => format!("Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n"),
-                false => format!("Content-Length: {size}\r\n\r\n"),
+            let body = vec![b'x'; size];
+            let wire = match chunks {
+                Some(chunks) => {
+                    let mut wire = b"Transfer-Encoding: chunked\r\n\r\n".to_vec();
+                    for chunk in body.chunks(chunks) {
+                        wire.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
+                        wire.extend([chunk, b"\r\n"].concat());
+                    }
+                    wire.extend(b"0\r\n\r\n");
+                    wire
+                }
+                None => [format!("Content-Length: {size}\r\n\r\n").as_bytes(), &body].concat(),
             };
-            let end = if chunked { "\r\n0\r\n\r\n" } else { "" };
-            let wire = [head.as_bytes(), &vec![b'x'; size], end.as_bytes()].concat();
             let (mut read, mut write) = client.stream.split();
             let sending = async {
                 write.write_all(b"POST /a HTTP/1.1\r\n").await.unwrap();
@@ -302,18 +309,18 @@ async fn what_waits_for_its_turn_holds_the_beginning_of_its_body_and_no_more() {
             read.unwrap();
             let all = String::from_utf8_lossy(&all).into_owned();
             let [first, second] = echoed(&all)[..] else {
-                panic!("{chunked} {size}: {all}");
+                panic!("{chunks:?} {size}: {all}");
             };
             let beginning: usize = first[1..].split(' ').next().unwrap().parse().unwrap();
             assert!(
-                beginning < intake::BEGINNING + intake::READ,
-                "{chunked} {size}: {first}"
+                beginning < gather::BEGINNING + intake::READ,
+                "{chunks:?} {size}: {first}"
             );
             assert!(
                 first.ends_with(&format!(" {size}>")),
-                "{chunked} {size}: {first}"
+                "{chunks:?} {size}: {first}"
             );
-            assert_eq!(second, "<2 2>", "{chunked} {size}");
+            assert_eq!(second, "<2 2>", "{chunks:?} {size}");
         }
     }
 }

@@ -227,7 +227,13 @@ impl Deletion {
             if !removed.is_empty() {
                 // After unlinking, as on a full disk there is no room for a commit before.
                 database::advance(transaction, false)?;
-                forget(transaction, removed)?;
+                match forget(transaction, removed) {
+                    // What is known of blobs that are gone does no harm.
+                    Err(error) if error.is_broken() => {
+                        tracing::warn!(%error, "notes on removed blobs stay")
+                    }
+                    forgotten => forgotten?,
+                }
             }
             Ok(outcome)
         })?;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::layout::{Broken, Place, Unopened};
+use crate::name::heal;
 use crate::open::Inner;
 use crate::sync::lock;
 use crate::{Digest, Error, database};
@@ -229,7 +230,7 @@ pub(crate) fn mark_all(inner: &Inner, broken: Vec<(Digest, Broken)>) {
     if !inner.writable || news.is_empty() {
         return;
     }
-    let written = inner.database.write(|transaction, _| {
+    let written = heal::write(inner, |transaction, _| {
         let mut insert =
             transaction.prepare_cached("INSERT OR REPLACE INTO damage VALUES (?, ?, ?, ?, ?)")?;
         for (digest, Mark { stamp, reason }) in &news {
@@ -284,7 +285,7 @@ pub(crate) fn lift(inner: &Inner, digest: &Digest) {
     if !is_stored || !inner.writable {
         return;
     }
-    let lifted = inner.database.write(|transaction, _| {
+    let lifted = heal::write(inner, |transaction, _| {
         forget(transaction, digest)?;
         database::advance(transaction, false)
     });
@@ -322,9 +323,9 @@ fn refresh(inner: &Inner) {
         if lock(&inner.damage.state).at == Some(head.generation) {
             return Ok(());
         }
-        let (generation, stored) = inner
-            .database
-            .read(|connection, head| Ok((head.generation, load(connection)?)))?;
+        let (generation, stored) = heal::read(inner, |connection, head| {
+            Ok((head.generation, load(connection)?))
+        })?;
         let mut state = lock(&inner.damage.state);
         let any = !stored.is_empty() || !state.own.is_empty();
         state.at = Some(generation);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
+use crate::name::heal;
 use crate::open::Inner;
 pub(crate) use demand::{known, on_demand};
 
@@ -118,7 +119,7 @@ impl Facts {
 
 /// Queues checks; those whose facts are known are made at once.
 pub(crate) fn expect(inner: &Inner, layers: &[(Digest, Digest)]) -> Result<(), Error> {
-    inner.database.write(|transaction, _| {
+    heal::write(inner, |transaction, _| {
         for (digest, diff_id) in layers {
             if diff_id.algorithm() != Algorithm::Sha256 {
                 tracing::debug!(%digest, %diff_id, "not checked: only SHA-256 diff-ids are");
@@ -284,9 +285,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
         }
         match compute::compute(inner, &digest, None, &mut || inner.facts.wait_idle(inner)) {
             Ok(Some(facts)) => {
-                inner
-                    .database
-                    .write(|transaction, _| keep(transaction, &digest, &facts))?;
+                heal::write(inner, |transaction, _| keep(transaction, &digest, &facts))?;
             }
             Ok(None) => return Ok(true),
             // Its turn comes when it is replaced. Where its mark is not kept, that is later.
@@ -298,7 +297,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
                 if !matches!(error, Error::NotFound(_)) {
                     tracing::error!(layer = %digest, %error, "a layer cannot be checked");
                 }
-                inner.database.write(|transaction, _| {
+                heal::write(inner, |transaction, _| {
                     transaction.execute(
                         "DELETE FROM checks WHERE digest = ? AND state = 'pending'",
                         [digest.as_str()],
@@ -316,7 +315,7 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
 fn next_pending(inner: &Inner) -> Result<Option<Digest>, Error> {
     let damaged = damage::all(inner)?;
     let damaged: HashSet<&str> = damaged.iter().map(|(digest, _)| digest.as_str()).collect();
-    inner.database.read(|connection, _| {
+    heal::read(inner, |connection, _| {
         let mut query =
             connection.prepare_cached("SELECT digest FROM checks WHERE state = 'pending'")?;
         let mut rows = query.query([])?;

@@ -122,7 +122,7 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
     }
     if !withdrawn.is_empty() {
         // Now nothing on disk shows them any more. Those withdrawn since are left.
-        inner.database.write(|transaction, _| {
+        name::heal::write(inner, |transaction, _| {
             let mut delete = transaction
                 .prepare_cached("DELETE FROM withdrawn WHERE name = ? AND digest = ?")?;
             for pair in &withdrawn {
@@ -185,7 +185,7 @@ pub(crate) fn names_from_layout(
 /// Names that may still be in the projection, with what they pointed at. A row that cannot be read is
 /// none: at worst another tool's change brings one name back.
 fn withdrawn(inner: &Inner) -> Result<Vec<(String, String)>, Error> {
-    inner.database.read(|connection, _| {
+    name::heal::read(inner, |connection, _| {
         Ok(connection
             .prepare_cached("SELECT name, digest FROM withdrawn")?
             .query_map([], |row| {

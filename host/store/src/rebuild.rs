@@ -8,7 +8,7 @@
 //! The new file is complete before the damaged one is moved, and takes its place last, so a rebuild may
 //! be cut short anywhere: either the damaged file is still in its place, or the new one is complete.
 
-mod salvage;
+pub(crate) mod salvage;
 
 use std::fs::{self, File};
 use std::io;

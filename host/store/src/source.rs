@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::name::heal;
 use crate::open::Inner;
 use crate::{Digest, Error};
 
@@ -26,7 +27,7 @@ pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Resul
         .map_or(0, |since| {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
-    inner.database.write(|transaction, _| {
+    heal::write(inner, |transaction, _| {
         // Later than any before, whatever the clock says.
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO sources VALUES (?1, ?2, max(?3, 1 + coalesce(
@@ -47,7 +48,7 @@ pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Resul
 
 /// Repositories of a blob, latest first.
 pub(crate) fn of(inner: &Inner, digest: &Digest) -> Result<Vec<String>, Error> {
-    inner.database.read(|connection, _| {
+    heal::read(inner, |connection, _| {
         // A store that an older version wrote and that cannot be written has no such table.
         let exists: Option<i64> = connection
             .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'sources'")?

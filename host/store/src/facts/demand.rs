@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Facts, LayerFacts, PATIENCE, compute, keep, look_up};
+use crate::name::heal;
 use crate::open::Inner;
 use crate::sync::{blocking, lock};
 use crate::{Digest, Error};
@@ -63,12 +64,7 @@ pub(crate) async fn known(
     digest: &Digest,
 ) -> Result<Option<LayerFacts>, Error> {
     let (inner, digest) = (inner.clone(), digest.clone());
-    blocking(move || {
-        inner
-            .database
-            .read(|connection, _| look_up(connection, &digest))
-    })
-    .await
+    blocking(move || heal::read(&inner, |connection, _| look_up(connection, &digest))).await
 }
 
 async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
@@ -87,13 +83,11 @@ async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFa
         if !inner.writable {
             return Ok(facts);
         }
-        inner
-            .database
-            .write(|transaction, _| {
-                keep(transaction, &digest, &facts)?;
-                Ok(look_up(transaction, &digest))
-            })??
-            .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
+        heal::write(&inner, |transaction, _| {
+            keep(transaction, &digest, &facts)?;
+            Ok(look_up(transaction, &digest))
+        })??
+        .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
     })
     .await;
     drop(waiting);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::mirror::{self, Resolved};
 use super::row::Row;
@@ -12,6 +12,7 @@ use crate::database::Head;
 use crate::error::Doing as _;
 use crate::layout::{Layout, sync_directory};
 use crate::open::Inner;
+use crate::rebuild::salvage;
 use crate::{Error, aside, database, rebuild};
 
 /// Faults that are logged one by one: a page has some fifteen rows.
@@ -38,11 +39,19 @@ pub(crate) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(),
     if !mirror::exists(transaction)? {
         mirror::create(transaction)?;
     }
-    mirror::rewrite(transaction, rows.values())?;
-    // Where pages are not what they should be, what was freed just now may belong to others.
-    let found: String = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found != "ok" {
-        return Err(database::broken(&found));
+    mirror::rewrite(transaction, rows.values()).map_err(|error| match error {
+        // A page of both tables takes a row twice, or not at all.
+        Error::Database(source) => database::broken(source),
+        error => error,
+    })?;
+    // Where pages are not what they should be, what was freed just now may belong to others; or it is
+    // others that are not.
+    if check(transaction)?.is_some() {
+        salvage::rewrite(transaction)?;
+        if let Some(found) = check(transaction)? {
+            return Err(database::broken(&found));
+        }
+        tracing::warn!("a page of the store's database was damaged, and is written anew");
     }
     let moved = match lost.is_empty() {
         true => None,
@@ -56,23 +65,49 @@ pub(crate) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(),
     Ok(())
 }
 
-/// [`heal`] in a change of its own.
-pub(crate) fn put_right(inner: &Inner) -> Result<(), Error> {
-    inner
-        .database
-        .write(|transaction, _| heal(transaction, &inner.layout))?;
-    rebuild::clear(inner.layout.place());
-    inner.index.mark();
-    Ok(())
+/// What SQLite finds wrong.
+fn check(transaction: &Transaction<'_>) -> Result<Option<String>, Error> {
+    let found: String = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
 }
 
-/// Changes names. Where a page of theirs is such that only a change notices, it is put right first.
+/// [`heal`] in a change of its own, tried once.
+pub(crate) fn put_right(inner: &Inner) -> Result<(), Error> {
+    let head = inner.database.head()?;
+    if !inner.writable || inner.names.has_given_up(head) {
+        return Err(database::broken("it stays as it is"));
+    }
+    let healed = inner
+        .database
+        .write(|transaction, _| heal(transaction, &inner.layout));
+    match healed {
+        Ok(()) => {
+            rebuild::clear(inner.layout.place());
+            inner.index.mark();
+        }
+        Err(_) => inner.names.give_up(head),
+    }
+    healed
+}
+
+/// Changes the database. Where a page is such that only a change notices, it is put right first.
 pub(crate) fn write<T>(
     inner: &Inner,
     work: impl Fn(&Transaction<'_>, Head) -> Result<T, Error>,
 ) -> Result<T, Error> {
     match inner.database.write(&work) {
         Err(Error::Broken(_)) if put_right(inner).is_ok() => inner.database.write(work),
+        result => result,
+    }
+}
+
+/// Reads the database; what cannot be read is put right first.
+pub(crate) fn read<T>(
+    inner: &Inner,
+    work: impl Fn(&Connection, Head) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match inner.database.read(&work) {
+        Err(Error::Broken(_)) if put_right(inner).is_ok() => inner.database.read(work),
         result => result,
     }
 }

@@ -93,6 +93,15 @@ impl Snapshots {
         }
     }
 
+    /// Whether damage at `head` could not be put right.
+    pub(super) fn has_given_up(&self, head: Head) -> bool {
+        *lock(&self.given_up) == Some(head.names)
+    }
+
+    pub(super) fn give_up(&self, head: Head) {
+        *lock(&self.given_up) = Some(head.names);
+    }
+
     /// Puts right what is damaged at `head` and reads again. `None` if that is not possible: then what can
     /// be found out is read each time.
     fn put_right<T>(
@@ -101,24 +110,20 @@ impl Snapshots {
         head: Head,
         read: impl FnOnce(&rusqlite::Connection, Head) -> Result<(Head, Option<T>), Error>,
     ) -> Result<Option<(Head, T)>, Error> {
-        if *lock(&self.given_up) == Some(head.names) {
+        if self.has_given_up(head) {
             return Ok(None);
         }
-        let healed = match inner.writable {
-            true => heal::put_right(inner),
-            false => Err(Error::ReadOnly("it stays as it is".to_owned())),
-        };
-        match healed {
+        match heal::put_right(inner) {
             Ok(()) => {
                 let (head, found) = inner.database.read(read)?;
                 if let Some(found) = found {
                     return Ok(Some((head, found)));
                 }
-                *lock(&self.given_up) = Some(head.names);
+                self.give_up(head);
             }
             Err(error) => {
                 tracing::warn!(%error, "names in the store's database are damaged");
-                *lock(&self.given_up) = Some(head.names);
+                self.give_up(head);
             }
         }
         Ok(None)

@@ -227,20 +227,50 @@ fn check(from: &Connection, table: Option<&str>) -> bool {
     found.is_ok_and(|found| found == "ok")
 }
 
-/// Reads a table from both ends, as far as that goes.
+/// Reads a table into another database, as far as that goes.
 fn read_table(from: &Connection, table: &Table, into: &Transaction<'_>) -> Result<(), Error> {
+    insert(into, table, rows_of(from, table))
+}
+
+/// Writes every table but names anew, in the same database, with what can be read of it.
+pub(crate) fn rewrite(transaction: &Transaction<'_>) -> Result<(), Error> {
+    for table in &TABLES {
+        let rows = rows_of(transaction, table);
+        transaction.execute(&format!("DELETE FROM {}", table.name), [])?;
+        insert(transaction, table, rows)?;
+    }
+    transaction.execute_batch("DELETE FROM facts; DELETE FROM facts_sums;")?;
+    Ok(())
+}
+
+fn insert(into: &Transaction<'_>, table: &Table, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+    let marks = vec!["?"; table.columns].join(", ");
+    let name = table.name;
+    let mut insert = into.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})"))?;
+    for row in rows {
+        match insert.execute(params_from_iter(row)).map_err(Error::from) {
+            Ok(_) => {}
+            Err(error) if error.is_constraint() => {}
+            // A full disk is no reason to lose a row.
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The rows of a table that are right, from both ends, as far as that goes.
+fn rows_of(from: &Connection, table: &Table) -> Vec<Vec<Value>> {
     let &Table {
         name,
         columns,
         key,
         is_right,
     } = table;
-    let marks = vec!["?"; columns].join(", ");
-    let mut insert = into.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})"))?;
+    let mut found = Vec::new();
     for order in ["ASC", "DESC"] {
         let order = key.replace(',', &format!(" {order},")) + " " + order;
         let Ok(mut query) = from.prepare(&format!("SELECT * FROM {name} ORDER BY {order}")) else {
-            return Ok(());
+            return found;
         };
         let Ok(mut rows) = query.query([]) else {
             continue;
@@ -249,26 +279,14 @@ fn read_table(from: &Connection, table: &Table, into: &Transaction<'_>) -> Resul
             let row = match rows.next() {
                 Ok(Some(_)) if number >= MAX_ROWS => break,
                 Ok(Some(row)) => row,
-                Ok(None) => return Ok(()),
+                Ok(None) => return found,
                 Err(_) => break,
             };
             let values: Result<Vec<Value>, _> = (0..columns).map(|at| row.get(at)).collect();
-            if let Ok(values) = values
-                && is_right(&values)
-            {
-                match insert
-                    .execute(params_from_iter(values))
-                    .map_err(Error::from)
-                {
-                    Ok(_) => {}
-                    Err(error) if error.is_constraint() => {}
-                    // A full disk is no reason to lose a row.
-                    Err(error) => return Err(error),
-                }
-            }
+            found.extend(values.ok().filter(|values| is_right(values)));
         }
     }
-    Ok(())
+    found
 }
 
 /// Reads names from every page that has some, by taking each in turn for the table's first: where a

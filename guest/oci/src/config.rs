@@ -65,17 +65,17 @@ pub struct ImageConfig {
     )]
     pub author: Option<String>,
     /// The architecture, as in [`Platform::architecture`]; empty if not stated.
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default, deserialize_with = "nullable::word")]
     pub architecture: String,
     /// The operating system, as in [`Platform::os`]; empty if not stated.
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default, deserialize_with = "nullable::word")]
     pub os: String,
     /// The system's version, as in [`Platform::os_version`].
     #[serde(
         rename = "os.version",
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_word"
     )]
     pub os_version: Option<String>,
     /// Features demanded of the system, as in [`Platform::os_features`].
@@ -83,14 +83,14 @@ pub struct ImageConfig {
         rename = "os.features",
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "limits::features"
+        deserialize_with = "nullable::platform_features"
     )]
     pub os_features: Vec<String>,
     /// The kind of processor, as in [`Platform::variant`].
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_word"
     )]
     pub variant: Option<String>,
     /// How to run a container.

@@ -110,7 +110,7 @@ fn stated(media_type: &str) -> &str {
 struct Head {
     #[serde(default, deserialize_with = "nullable::or_default")]
     schema_version: i64,
-    #[serde(default, deserialize_with = "nullable::non_empty")]
+    #[serde(default, deserialize_with = "nullable::non_empty_media_type")]
     media_type: Option<String>,
     config: Option<IgnoredAny>,
     layers: Option<IgnoredAny>,

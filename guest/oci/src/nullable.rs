@@ -27,6 +27,65 @@ where
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
+/// Reads a media type; `null` as an empty one.
+pub(crate) fn media_type<'de, D>(deserializer: D) -> Result<String, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    limits::media_type(deserializer)
+}
+
+/// Reads a media type; `null` and `""` as `None`.
+pub(crate) fn non_empty_media_type<'de, D>(deserializer: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Some(media_type(deserializer)?).filter(|it| !it.is_empty()))
+}
+
+/// Reads a word of a platform; `null` as an empty one.
+pub(crate) fn word<'de, D>(deserializer: D) -> Result<String, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    limits::platform_word(deserializer)
+}
+
+/// Reads a word of a platform; `null` and `""` as `None`.
+pub(crate) fn non_empty_word<'de, D>(deserializer: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Ok(Some(word(deserializer)?).filter(|word| !word.is_empty()))
+}
+
+/// Reads the features a platform of an index demands.
+pub(crate) fn features<'de, D>(deserializer: D) -> Result<Vec<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let features: Vec<Word> = limits::features(deserializer)?;
+    Ok(features.into_iter().map(|Word(word)| word).collect())
+}
+
+/// Reads the features the platform of an image demands.
+pub(crate) fn platform_features<'de, D>(deserializer: D) -> Result<Vec<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let features: Vec<Word> = limits::platform_features(deserializer)?;
+    Ok(features.into_iter().map(|Word(word)| word).collect())
+}
+
+/// A word of a platform.
+struct Word(String);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        word(deserializer).map(Self)
+    }
+}
+
 /// Reads `Cmd`, which was once written as one string.
 pub(crate) fn cmd<'de, D>(deserializer: D) -> Result<Option<Vec<String>>, D::Error>
 where

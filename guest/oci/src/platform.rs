@@ -6,11 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    json::{self, limits},
-    nullable,
-    quote::quote,
-};
+use crate::{json, nullable, quote::quote};
 
 mod rank;
 mod words;
@@ -21,17 +17,17 @@ use words::{COMPONENT_PATTERN, OS_PATTERN};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Platform {
     /// The architecture in Go's words: `amd64`, `arm64`, …
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default, deserialize_with = "nullable::word")]
     pub architecture: String,
     /// The operating system in Go's words: `linux`, `windows`, …
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default, deserialize_with = "nullable::word")]
     pub os: String,
     /// The system's version, `10.0.17763.1`; counts on Windows only.
     #[serde(
         rename = "os.version",
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_word"
     )]
     pub os_version: Option<String>,
     /// Features the image demands of the system.
@@ -39,14 +35,14 @@ pub struct Platform {
         rename = "os.features",
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "limits::features"
+        deserialize_with = "nullable::features"
     )]
     pub os_features: Vec<String>,
     /// The kind of processor: `v7`, `v8`, …
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_word"
     )]
     pub variant: Option<String>,
 }

@@ -158,10 +158,10 @@ pub(super) async fn write(
     answer: &Answer,
     head: bool,
 ) -> Result<bool> {
-    if let Some(gate) = &answer.stall {
-        if !gate.pass(gone(stream)).await {
-            return Ok(false);
-        }
+    if let Some(gate) = &answer.stall
+        && !gate.pass(gone(stream)).await
+    {
+        return Ok(false);
     }
     if answer.hang_up {
         return Ok(false);

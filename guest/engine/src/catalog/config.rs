@@ -51,8 +51,7 @@ impl Essentials {
     /// What they take in memory.
     pub(super) fn weight(&self) -> usize {
         let labels = self.labels.as_ref().map_or(0, |labels| labels.weight());
-        let platform = self.platform.format().len() + self.platform.os_features.len() * 64;
-        size_of::<Self>() + 128 + platform + labels
+        size_of::<Self>() + 128 + weight::platform(&self.platform) + labels
     }
 }
 

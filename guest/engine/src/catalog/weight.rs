@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use strata_oci::{Descriptor, Document, ImageConfig, config::History};
+use strata_oci::{Descriptor, Document, ImageConfig, Platform, config::History};
 
 /// What an allocation takes besides its bytes.
 const ALLOCATION: usize = 16;
@@ -23,6 +23,25 @@ pub(super) fn map(map: &BTreeMap<String, String>) -> usize {
     map.iter().map(entry).sum()
 }
 
+/// What a platform has beside itself.
+pub(super) fn platform(platform: &Platform) -> usize {
+    let Platform {
+        architecture,
+        os,
+        os_version,
+        os_features,
+        variant,
+    } = platform;
+    let features = os_features.iter();
+    text(architecture)
+        + text(os)
+        + option(os_version.as_deref())
+        + features
+            .map(|feature| text(feature) + size_of::<String>())
+            .sum::<usize>()
+        + option(variant.as_deref())
+}
+
 /// A descriptor, with its digest.
 pub(super) fn descriptor(descriptor: &Descriptor) -> usize {
     let urls = descriptor.urls.iter();
@@ -35,7 +54,7 @@ pub(super) fn descriptor(descriptor: &Descriptor) -> usize {
             .sum::<usize>()
         + map(&descriptor.annotations)
         + option(descriptor.data.as_deref())
-        + platform.map_or(0, |platform| 4 * ALLOCATION + platform.format().len())
+        + platform.map_or(0, self::platform)
         + option(descriptor.artifact_type.as_deref())
 }
 

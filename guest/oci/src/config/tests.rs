@@ -190,7 +190,7 @@ fn what_may_be_many_is_bounded() {
         ("history entries", json::MAX_HISTORY, &|count| {
             format!(r#"{{"history":{}}}"#, list("{}", count))
         }),
-        ("os.features", json::MAX_FEATURES, &|count| {
+        ("os.features", json::MAX_PLATFORM_FEATURES, &|count| {
             format!(r#"{{"os.features":{}}}"#, list("\"\"", count))
         }),
         ("diff-ids", crate::document::MAX_CHILDREN, &|count| {
@@ -234,6 +234,33 @@ fn what_may_be_many_is_bounded() {
             error.to_string(),
             format!("invalid image config: too many {what}, the limit is {most}")
         );
+    }
+}
+
+#[test]
+fn words_of_a_platform_are_short() {
+    let most = json::MAX_PLATFORM_WORD;
+    let word = |length: usize| "\\u0061".repeat(length);
+    for member in ["os", "architecture", "variant", "os.version", "os.features"] {
+        let config = |length| match member {
+            "os.features" => format!(r#"{{"{member}":["{}"]}}"#, word(length)),
+            _ => format!(r#"{{"{member}":"{}"}}"#, word(length)),
+        };
+        assert!(
+            ImageConfig::parse(config(most).as_bytes()).is_ok(),
+            "{member}"
+        );
+        let error = ImageConfig::parse(config(most + 1).as_bytes()).unwrap_err();
+        assert!(error.is_over_limit(), "{member}");
+        assert_eq!(
+            error.to_string(),
+            "invalid image config: too many bytes in a word of a platform, the limit is 256"
+        );
+    }
+    for absent in ["null", "\"\""] {
+        let json = format!(r#"{{"os":{absent},"variant":{absent},"os.version":{absent}}}"#);
+        let platform = ImageConfig::parse(json.as_bytes()).unwrap().platform();
+        assert_eq!(platform, Platform::default(), "{absent}");
     }
 }
 

@@ -17,7 +17,7 @@ pub const ATTESTATION_SUBJECT: &str = "vnd.docker.reference.digest";
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// The content's media type; empty if the document gives none, as old pushers did for configs.
-    #[serde(default, deserialize_with = "nullable::or_default")]
+    #[serde(default, deserialize_with = "nullable::media_type")]
     pub media_type: String,
     /// The content's digest.
     pub digest: Digest,
@@ -48,7 +48,7 @@ pub struct Descriptor {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_media_type"
     )]
     pub artifact_type: Option<String>,
 }

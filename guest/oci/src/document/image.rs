@@ -57,13 +57,13 @@ pub(super) struct IndexJson {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_media_type"
     )]
     media_type: Option<String>,
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_media_type"
     )]
     artifact_type: Option<String>,
     #[serde(default, deserialize_with = "nullable::or_default")]
@@ -86,13 +86,13 @@ pub(super) struct ManifestJson {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_media_type"
     )]
     media_type: Option<String>,
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "nullable::non_empty"
+        deserialize_with = "nullable::non_empty_media_type"
     )]
     artifact_type: Option<String>,
     config: Descriptor,

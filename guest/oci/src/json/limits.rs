@@ -22,6 +22,14 @@ pub const MAX_ANNOTATIONS: usize = 8 * MAX_CHILDREN;
 pub const MAX_URLS: usize = MAX_CHILDREN;
 /// The most features all platforms in a document demand: as many as children. Known is one, `win32k`.
 pub const MAX_FEATURES: usize = MAX_CHILDREN;
+/// The most features the platform of one image demands.
+pub const MAX_PLATFORM_FEATURES: usize = 64;
+/// The most bytes of a word of a platform: its system, its architecture, a feature. The longest known have some twenty.
+/// Listings have them of every image.
+pub const MAX_PLATFORM_WORD: usize = 256;
+/// The most bytes of a media type: its two names have 127 at most (RFC 6838, 4.2), parameters are not used. Names have
+/// that of their target.
+pub const MAX_MEDIA_TYPE: usize = 1024;
 /// The most words of environment, command, entrypoint, shell, triggers and health check of a config, each.
 /// Linux takes 2 MiB of them in all, and no image is known that has a thousand.
 pub const MAX_WORDS: usize = 16_384;
@@ -38,6 +46,8 @@ pub(super) struct Limit {
     pub(super) what: &'static str,
     /// The most of them.
     pub(super) most: usize,
+    /// Whether they are the bytes of a text, each time anew.
+    pub(super) is_of_text: bool,
 }
 
 /// The position among [`LIMITS`] of what a newtype's name names.
@@ -46,17 +56,18 @@ pub(super) fn find(name: &str) -> Option<usize> {
 }
 
 macro_rules! limits {
-    ($($function:ident $what:literal $most:expr;)*) => {
+    ($($function:ident $what:literal $most:expr, $is_of_text:literal;)*) => {
         /// Every limit.
         pub(super) static LIMITS: &[Limit] = &[
             $(Limit {
                 name: concat!("$strata::limits::", stringify!($function)),
                 what: $what,
                 most: $most,
+                is_of_text: $is_of_text,
             },)*
         ];
         $(
-            /// Reads a list or map of bounded size; `null` is an empty one, or none.
+            /// Reads a list, map or text of bounded size; `null` is an empty one, or none.
             pub(crate) fn $function<'de, D, T>(deserializer: D) -> Result<T, D::Error>
             where
                 D: Deserializer<'de>,
@@ -70,20 +81,23 @@ macro_rules! limits {
 }
 
 limits! {
-    history "history entries" MAX_HISTORY;
-    diff_ids "diff-ids" MAX_CHILDREN;
-    labels "labels" MAX_LABELS;
-    annotations "annotations" MAX_ANNOTATIONS;
-    urls "addresses" MAX_URLS;
-    features "os.features" MAX_FEATURES;
-    env "environment variables" MAX_WORDS;
-    cmd "words of the command" MAX_WORDS;
-    entrypoint "words of the entrypoint" MAX_WORDS;
-    shell "words of the shell" MAX_WORDS;
-    on_build "triggers" MAX_WORDS;
-    test "words of the health check" MAX_WORDS;
-    ports "exposed ports" MAX_PORTS;
-    volumes "volumes" MAX_VOLUMES;
+    history "history entries" MAX_HISTORY, false;
+    diff_ids "diff-ids" MAX_CHILDREN, false;
+    labels "labels" MAX_LABELS, false;
+    annotations "annotations" MAX_ANNOTATIONS, false;
+    urls "addresses" MAX_URLS, false;
+    features "os.features" MAX_FEATURES, false;
+    platform_features "os.features" MAX_PLATFORM_FEATURES, false;
+    media_type "bytes in a media type" MAX_MEDIA_TYPE, true;
+    platform_word "bytes in a word of a platform" MAX_PLATFORM_WORD, true;
+    env "environment variables" MAX_WORDS, false;
+    cmd "words of the command" MAX_WORDS, false;
+    entrypoint "words of the entrypoint" MAX_WORDS, false;
+    shell "words of the shell" MAX_WORDS, false;
+    on_build "triggers" MAX_WORDS, false;
+    test "words of the health check" MAX_WORDS, false;
+    ports "exposed ports" MAX_PORTS, false;
+    volumes "volumes" MAX_VOLUMES, false;
 }
 
 struct Limited<T>(PhantomData<T>);
@@ -92,7 +106,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Limited<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list or an object")
+        f.write_str("a list, an object or a string")
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {

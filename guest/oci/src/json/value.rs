@@ -37,13 +37,28 @@ impl<'de> Source<'de> {
     /// Counts one more.
     pub(super) fn count(&self, limit: Option<usize>) -> Result<(), Error> {
         let found = limit.and_then(|limit| Some((LIMITS.get(limit)?, self.counts.get(limit)?)));
-        let Some((Limit { what, most, .. }, count)) = found else {
+        let Some((Limit { what, most, .. }, count)) = found.filter(|(it, _)| !it.is_of_text) else {
             return Ok(());
         };
         count.update(|count| count + 1);
         match count.get() > *most {
             true => Err(Error::TooMany { what, most: *most }),
             false => Ok(()),
+        }
+    }
+
+    /// Measures a text.
+    fn measure(&self, limit: Option<usize>, text: &str) -> Result<(), Error> {
+        let limit = limit.filter(|_| !self.counts.is_empty());
+        let found = limit.and_then(|limit| LIMITS.get(limit));
+        match found {
+            Some(Limit {
+                what,
+                most,
+                is_of_text: true,
+                ..
+            }) if text.len() > *most => Err(Error::TooMany { what, most: *most }),
+            _ => Ok(()),
         }
     }
 
@@ -175,7 +190,9 @@ impl<'de, 's> Value<'de, 's> {
     }
 
     fn string<V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Error> {
-        match self.source.text(self.at) {
+        let text = self.source.text(self.at);
+        self.source.measure(self.limit, &text)?;
+        match text {
             Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
             Cow::Owned(text) => visitor.visit_string(text),
         }

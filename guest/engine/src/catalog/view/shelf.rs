@@ -207,6 +207,7 @@ impl View {
                 + weight::descriptor(&manifest.descriptor)
                 + document
                 + essentials.map_or(0, |it| it.weight())
+                + manifest.platform().map_or(0, weight::platform)
         };
         let digests = self.documents.len() + self.damaged.len() + self.missing.len();
         size_of::<Kept>()

@@ -6,8 +6,8 @@ use strata_engine::{
     ArchiveSink, ChangedPath, CommitOptions, Completed, ContainerDetails, ContainerListOptions,
     ContainerSummary, CopyInOptions, CreateOptions, Created, Filters, HistoryEntry, ImageDetails,
     ImageSummary, ImportOptions, ImportSource, InspectOptions, ListOptions, LoadOptions, Loaded,
-    Mirror, PathStat, Progress, Pruned, PullOptions, PushOptions, Removal, RemoveOptions, Result,
-    SaveOptions,
+    ManifestSummary, Mirror, PathStat, Progress, Pruned, PullOptions, PushOptions, Removal,
+    RemoveOptions, Result, SaveOptions,
 };
 use strata_oci::{Digest, Labels, Platform, Reference};
 
@@ -93,6 +93,7 @@ pub trait Operations {
     -> Result<()>;
     async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>>;
     async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>>;
+    async fn manifests(&self, image: &ImageSummary) -> Result<Vec<ManifestSummary>>;
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails>;
     async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>>;
     async fn tag(&self, source: &str, target: &Reference) -> Result<()>;

@@ -6,8 +6,8 @@ use strata_engine::{
     ArchiveSink, ChangedPath, Clock, CommitOptions, Completed, ContainerDetails,
     ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, Engine, Filters,
     HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
-    ListOptions, LoadOptions, Loaded, PathStat, Progress, Pruned, PullOptions, PushOptions,
-    Removal, RemoveOptions, Result, SaveOptions, Silent, Store, Transport,
+    ListOptions, LoadOptions, Loaded, ManifestSummary, PathStat, Progress, Pruned, PullOptions,
+    PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent, Store, Transport,
 };
 use strata_oci::{Digest, Labels, Platform, Reference};
 
@@ -131,6 +131,10 @@ where
 
     async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>> {
         self.engine.labels(image).await
+    }
+
+    async fn manifests(&self, image: &ImageSummary) -> Result<Vec<ManifestSummary>> {
+        self.engine.manifests(image).await
     }
 
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {

@@ -127,6 +127,9 @@ pub struct ImageSummary {
     pub parent: Option<Digest>,
     /// When asked for: every manifest of the target.
     pub manifests: Vec<ManifestSummary>,
+    /// Those were asked for, but are too many to hold with those of other images: see
+    /// [`Engine::manifests`](crate::Engine::manifests).
+    pub manifests_later: bool,
     /// Why the image cannot be read, or not all of it, for people.
     pub damaged: Option<Rc<str>>,
     /// What a face made of it.

@@ -60,7 +60,9 @@ pub(crate) async fn list<O: Operations>(
         manifests,
     };
     let images = operations.list(&options).await?;
-    let heavy = |image: &Rc<ImageSummary>| matches!(image.labels, Listed::InConfig(_));
+    let heavy = |image: &Rc<ImageSummary>| {
+        matches!(image.labels, Listed::InConfig(_)) || image.manifests_later
+    };
     if images.iter().any(heavy) {
         return Ok(Answer::Stream(Stream::List(Listing { images, version })));
     }
@@ -118,7 +120,18 @@ pub(crate) async fn send_list<O: Operations, W: Output<Body = O::Body>>(
             output.abort().await;
             return Ok(Ok(()));
         };
-        let entry = Entry::new(image, labels.as_deref(), *version);
+        let mut later = Vec::new();
+        if image.manifests_later {
+            match operations.manifests(image).await {
+                Ok(manifests) => later = manifests,
+                Err(_) => {
+                    output.abort().await;
+                    return Ok(Ok(()));
+                }
+            }
+        }
+        let mut entry = Entry::new(image, labels.as_deref(), *version);
+        entry.manifests.extend(later.iter().map(Manifest::new));
         if serde_json::to_writer(&mut part, &entry).is_err() {
             output.abort().await;
             return Ok(Ok(()));

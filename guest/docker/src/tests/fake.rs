@@ -10,8 +10,8 @@ use strata_engine::{
     ArchiveSink, ChangedPath, CommitOptions, Completed, ContainerDetails, ContainerListOptions,
     ContainerSummary, CopyInOptions, CreateOptions, Created, Error, Event, FileKind, Filters,
     HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
-    ListOptions, Listed, LoadOptions, Loaded, Mirror, PathStat, Progress, Pruned, PullOptions,
-    PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent,
+    ListOptions, Listed, LoadOptions, Loaded, ManifestSummary, Mirror, PathStat, Progress, Pruned,
+    PullOptions, PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent,
 };
 use strata_oci::{Descriptor, Digest, Labels, Platform, Reference, media_type::OCI_INDEX};
 
@@ -340,6 +340,10 @@ impl Operations for Fake {
             Listed::Here(labels) => Some(labels.clone()),
             Listed::InConfig(_) => Some(Rc::new(self.labels.clone())),
         })
+    }
+
+    async fn manifests(&self, _: &ImageSummary) -> Result<Vec<ManifestSummary>> {
+        Ok(self.details.manifests.clone())
     }
 
     async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {

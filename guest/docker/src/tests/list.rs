@@ -25,6 +25,7 @@ fn summary() -> ImageSummary {
         containers: Some(2),
         parent: None,
         manifests: Vec::new(),
+        manifests_later: false,
         shown: Shown::default(),
     }
 }
@@ -132,6 +133,27 @@ fn heavy_labels_are_sent_image_by_image() {
     let entry = plain.text().trim_end().trim_matches(['[', ']']).to_owned();
     let other = entry.replace(r#"{"k":"<v>"}"#, &format!(r#"{{"{key}":""}}"#));
     assert_eq!(sent.text(), format!("[{entry},{other},{entry}]\n"));
+}
+
+#[test]
+fn manifests_that_are_not_held_are_sent_image_by_image() {
+    let mut later = summary();
+    later.manifests_later = true;
+    let mut fake = Fake {
+        images: vec![summary(), later],
+        ..Fake::default()
+    };
+    fake.details.manifests = vec![ManifestSummary {
+        descriptor: Descriptor::new(OCI_MANIFEST, digest("later"), 5),
+        available: false,
+        content_size: 0,
+        kind: ManifestKind::Unknown,
+    }];
+    let sent = call(&fake, "GET /images/json?manifests=1");
+    let images: serde_json::Value = serde_json::from_str(sent.text()).unwrap();
+    assert_eq!(images[0].get("Manifests"), None);
+    let id = &images[1]["Manifests"][0]["ID"];
+    assert_eq!(id, digest("later").as_str(), "{images}");
 }
 
 #[test]

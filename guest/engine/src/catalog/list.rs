@@ -5,13 +5,19 @@ use std::{cell::RefCell, cmp::Reverse, collections::HashMap, rc::Rc};
 use strata_oci::{Digest, Labels};
 
 use super::{
-    Image, ImageName, Snapshot, View, documents::descriptor, snapshot::distinct, view::ManifestView,
+    Image, ImageName, Snapshot, View, documents::descriptor, snapshot::distinct,
+    view::ManifestView, weight,
 };
-use crate::{Engine, ImageSummary, ListOptions, Listed, Result, Shown, Store, pace::Pace};
+use crate::{
+    Engine, ImageSummary, ListOptions, Listed, ManifestSummary, Result, Shown, Store, pace::Pace,
+};
 
 /// Bytes of labels that a listing holds at once. Those of the rest are read when they are
 /// asked for, one image at a time.
 const LISTED_LABELS: usize = 16 << 20;
+/// Bytes of manifests that a listing holds at once; those of some hundred images of twenty platforms
+/// are one. The rest are made when they are asked for, one image at a time.
+const LISTED_MANIFESTS: usize = 32 << 20;
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Lists images, the youngest first (those of one age by ID), one entry per
@@ -52,6 +58,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         };
         let mut pace = Pace::default();
         let mut labels = 0;
+        let mut manifests = 0_usize;
         let mut summaries = Vec::with_capacity(snapshot.images.len());
         for images in Self::together(&snapshot.images) {
             let images: Vec<&Image> = images.iter().collect();
@@ -100,6 +107,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 if options.manifests {
                     let containers = snapshot.containers_using(&image.target.digest);
                     summary.manifests = view.summaries(containers);
+                    let weights = summary.manifests.iter().map(weight::summary);
+                    manifests = manifests.saturating_add(weights.sum());
+                    if manifests > LISTED_MANIFESTS {
+                        summary.manifests = Vec::new();
+                        summary.manifests_later = true;
+                    }
                 }
                 summaries.push(light(Rc::new(summary), &mut labels));
             }
@@ -119,6 +132,21 @@ impl<S: Store, T, C> Engine<S, T, C> {
             Listed::Here(labels) => Ok(Some(labels.clone())),
             Listed::InConfig(config) => self.config_labels(config).await.map(Some),
         }
+    }
+
+    /// The manifests of an image in a listing; none if it is not here any more.
+    ///
+    /// # Errors
+    /// As [`Engine::list`].
+    pub async fn manifests(&self, image: &ImageSummary) -> Result<Vec<ManifestSummary>> {
+        let snapshot = self.snapshot().await?;
+        let digest = &image.target.digest;
+        let position = snapshot.position(digest);
+        let Some(image) = position.and_then(|position| snapshot.images.get(position)) else {
+            return Ok(Vec::new());
+        };
+        let containers = snapshot.containers_using(digest);
+        Ok(self.view(image).await?.summaries(containers))
     }
 
     /// How many images hold each blob.
@@ -190,6 +218,7 @@ fn summary(
         // Only the classic builder knows parents, and it records none yet.
         parent: None,
         manifests: Vec::new(),
+        manifests_later: false,
         damaged: view.damage.clone(),
         shown: Shown::default(),
     }

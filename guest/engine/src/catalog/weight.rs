@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use strata_oci::{Descriptor, Document, ImageConfig, Platform, config::History};
 
+use crate::{ManifestKind, ManifestSummary};
+
 /// What an allocation takes besides its bytes.
 const ALLOCATION: usize = 16;
 
@@ -56,6 +58,18 @@ pub(super) fn descriptor(descriptor: &Descriptor) -> usize {
         + option(descriptor.data.as_deref())
         + platform.map_or(0, self::platform)
         + option(descriptor.artifact_type.as_deref())
+}
+
+/// A manifest in a listing.
+pub(super) fn summary(summary: &ManifestSummary) -> usize {
+    let own = match &summary.kind {
+        ManifestKind::Image {
+            platform: it,
+            containers,
+        } => platform(it) + containers.iter().map(|id| text(id)).sum::<usize>(),
+        ManifestKind::Attestation { .. } | ManifestKind::Unknown => 0,
+    };
+    size_of::<ManifestSummary>() + descriptor(&summary.descriptor) + own
 }
 
 /// A manifest or index.

@@ -218,3 +218,35 @@ fn filters_are_bounded_whoever_asks() {
         assert_eq!(list(filters), expected);
     }
 }
+
+#[test]
+fn manifests_of_many_heavy_images_are_not_held_at_once() {
+    let engine = engine();
+    let store = &engine.store;
+    let images = 24;
+    for n in 0..images {
+        // Annotations of an index are kept, as inspect shows them.
+        let mut child = pointer(&store.image(&PLAIN));
+        child["annotations"] = json!({"heavy": "x".repeat(3 << 20)});
+        let index = store.index(&[
+            child,
+            json!(entry(&store.image(&PLAIN), &format!("linux/v{n}"))),
+        ]);
+        store.name("images", &format!("docker.io/library/a:{n}"), &index, &[]);
+    }
+    let listed = list(&engine, Filters::default());
+    assert_eq!(listed.len(), images);
+    let (later, here): (Vec<_>, Vec<_>) = listed.iter().partition(|image| image.manifests_later);
+    assert!(
+        here.len() >= 8 && later.len() >= 8,
+        "{} {}",
+        here.len(),
+        later.len()
+    );
+    assert!(here.iter().all(|image| image.manifests.len() == 2));
+    for image in later {
+        assert_eq!(image.manifests.len(), 0);
+        let manifests = block_on(engine.manifests(image)).unwrap();
+        assert_eq!(manifests.len(), 2);
+    }
+}

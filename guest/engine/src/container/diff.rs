@@ -12,10 +12,12 @@ use super::{
     model::ChangeKind,
     pack::{PROGRESS_BYTES, kind, whiteout},
     place::split,
-    root::Root,
+    root::{Root, gone},
     writer::Writer,
 };
-use crate::{ContentProgress, Engine, Event, Phase, Progress, Result, Store, pace::Pace};
+use crate::{
+    ContentProgress, Engine, Error, Event, Phase, Progress, Result, Store, Verdict, pace::Pace,
+};
 
 /// The largest piece the store takes in one call.
 const MAX_PIECE: u64 = 1 << 20;
@@ -78,11 +80,30 @@ pub(super) async fn deltas(image: &Root, container: &Root, order: Order) -> Vec<
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
+    /// Checks the layers a container has beside its image's: under a digest of its own, what was
+    /// damaged in them would be damaged no more.
+    async fn intact(&self, image: &Root, container: &Root) -> Result<()> {
+        let own = container.layers.get(image.layers.len()..);
+        for layer in own.unwrap_or_default() {
+            match self.store.verify(&layer.digest).await? {
+                Verdict::Intact(_) => {}
+                Verdict::Absent => return Err(gone(&layer.digest)),
+                Verdict::Damaged(reason) => {
+                    return Err(Error::Damaged(format!(
+                        "what was copied into the container is damaged: {reason}; \
+                         remove the container, and copy it into a new one"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what a container has changed as one layer, the same bytes for the same
     /// changes; `None` if there is nothing.
     ///
     /// # Errors
-    /// [`crate::Error::QuotaExceeded`] if holes of files would take too much; as the store's
+    /// [`Error::Damaged`] if what was changed is; [`Error::QuotaExceeded`] if holes of files would take too much; as the store's
     /// reads and writes.
     pub(super) async fn write_diff(
         &self,
@@ -96,6 +117,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         if deltas.is_empty() {
             return Ok(None);
         }
+        self.intact(image, container).await?;
         let tree = &container.tree;
         let mut progress = Reports::new(container, &deltas, progress);
         let mut writer = Writer::new(&self.store, lease).await?;

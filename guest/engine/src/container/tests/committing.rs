@@ -209,3 +209,16 @@ fn what_cannot_be_is_refused_before_anything() {
     let text = "No such container: none".to_owned();
     assert_eq!(none, Err(Error::NotFound(text)));
 }
+
+#[test]
+fn what_is_damaged_gets_no_digest_of_its_own() {
+    let engine = usual();
+    copy_in(&engine, "/", tar(&[file("x", "first")])).unwrap();
+    let saved = block_on(engine.find_saved("box")).unwrap();
+    engine.store.damage(&saved.diffs[0].digest);
+    let images = engine.store.names_of("images");
+    let committed = commit(&engine, &CommitOptions::default());
+    assert!(matches!(committed, Err(Error::Damaged(_))), "{committed:?}");
+    assert_eq!(engine.store.names_of("images"), images);
+    assert_eq!(engine.store.leases(), 0);
+}

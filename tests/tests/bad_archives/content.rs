@@ -304,7 +304,11 @@ async fn what_is_cut_anywhere_or_no_archive_leaves_nothing() -> Result<()> {
         ("bzip2", b"BZh91AY&SY"),
         ("xz", &[0xfd, b'7', b'z', b'X', b'Z', 0]),
     ] {
-        let said = format!("{name} data does not decompress");
+        let said = match name {
+            // Random bytes ask for more memory than there is.
+            "zstd" => "the zstd data asks for a window of".to_owned(),
+            _ => format!("{name} data does not decompress"),
+        };
         check(
             format!("{name} of nonsense"),
             [magic, &garbage].concat(),

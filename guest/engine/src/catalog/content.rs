@@ -8,7 +8,10 @@ use std::{
     rc::Rc,
 };
 
-use strata_oci::{Descriptor, Digest, Document, document::DocumentError};
+use strata_oci::{
+    Descriptor, Digest, Document,
+    document::{ATTESTATION_SUBJECT, ATTESTATION_TYPE, DocumentError},
+};
 
 use super::weight;
 use crate::Error;
@@ -16,6 +19,9 @@ use crate::Error;
 /// Bytes of annotations that a document keeps in memory. Nothing here needs more of them than a number of bytes, but
 /// lists of referrers show them; those of a document may be some MiB.
 const KEPT_ANNOTATIONS: usize = 64 << 10;
+
+/// Bytes of the longest value of an annotation that is kept whatever the others weigh: a digest.
+const LONGEST_KEPT: usize = 256;
 
 /// What a blob that may be a manifest or index is.
 #[derive(Clone)]
@@ -125,6 +131,7 @@ pub(super) fn lean(mut document: Document) -> Document {
                 child.data = None;
             }
             clear_if_heavy(&mut index.annotations);
+            lighten(&mut index.manifests);
         }
         Document::Manifest(manifest) => {
             let children = std::iter::once(&mut manifest.config).chain(&mut manifest.layers);
@@ -142,6 +149,23 @@ fn strip(descriptor: &mut Descriptor) {
     descriptor.annotations = BTreeMap::new();
     descriptor.urls = Vec::new();
     descriptor.data = None;
+}
+
+/// Leaves of what is heavy in the entries of an index what says that they are attestations.
+fn lighten(entries: &mut [Descriptor]) {
+    let weight = |entry: &Descriptor| {
+        weight::map(&entry.annotations) + entry.urls.iter().map(String::len).sum::<usize>()
+    };
+    if entries.iter().map(weight).sum::<usize>() <= KEPT_ANNOTATIONS {
+        return;
+    }
+    for entry in entries {
+        entry.urls = Vec::new();
+        entry.annotations.retain(|key, value| {
+            [ATTESTATION_TYPE, ATTESTATION_SUBJECT].contains(&key.as_str())
+                && value.len() <= LONGEST_KEPT
+        });
+    }
 }
 
 fn clear_if_heavy(annotations: &mut BTreeMap<String, String>) {

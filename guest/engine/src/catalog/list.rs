@@ -62,8 +62,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let mut summaries = Vec::with_capacity(snapshot.images.len());
         for images in Self::together(&snapshot.images) {
             let images: Vec<&Image> = images.iter().collect();
-            let kept = self.kept(&images).await?;
-            for (image, kept) in images.into_iter().zip(kept) {
+            self.each_kept(&images, async |image, kept| {
                 // The usual case, in which nothing of the image need be looked at.
                 let is_usual = selection.admits_every_name()
                     && selection.admits_every_image()
@@ -77,7 +76,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 if let Some(known) = known {
                     pace.steps(1).await;
                     summaries.push(light(known, &mut labels));
-                    continue;
+                    return Ok(());
                 }
                 let dangling = image.is_dangling;
                 let mut names = Vec::with_capacity(image.names.len());
@@ -89,7 +88,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 }
                 let view = &kept.view;
                 if names.is_empty() || !self.admits(&selection, view).await? {
-                    continue;
+                    return Ok(());
                 }
                 let whole = names.len() == image.names.len();
                 if whole && !options.shared_size && !options.manifests {
@@ -100,7 +99,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                         summary
                     });
                     summaries.push(light(summary, &mut labels));
-                    continue;
+                    return Ok(());
                 }
                 let mut summary = summary(snapshot, image, view, &names);
                 summary.shared_size = holders.as_ref().map(|holders| shared(view, holders));
@@ -115,7 +114,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     }
                 }
                 summaries.push(light(Rc::new(summary), &mut labels));
-            }
+                Ok(())
+            })
+            .await?;
         }
         // The images came in digest order, and this sort is stable.
         summaries.sort_by_key(|summary| Reverse(summary.created));
@@ -154,12 +155,14 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let mut holders = HashMap::new();
         for images in Self::together(&snapshot.images) {
             let images: Vec<&Image> = images.iter().collect();
-            for kept in self.kept(&images).await? {
+            self.each_kept(&images, async |_, kept| {
                 for (digest, _) in &kept.view.blobs {
                     let count: &mut u32 = holders.entry(digest.clone()).or_default();
                     *count = count.saturating_add(1);
                 }
-            }
+                Ok(())
+            })
+            .await?;
         }
         Ok(holders)
     }

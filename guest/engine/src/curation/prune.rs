@@ -126,12 +126,16 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let loss = |(names, documents)| Loss { names, documents };
             losses.extend(names.into_iter().zip(documents).map(loss));
         } else {
-            for (names, kept) in names.into_iter().zip(self.kept(&images).await?) {
+            let mut names = names.into_iter();
+            self.each_kept(&images, async |_, kept| {
+                let names = names.next().unwrap_or_default();
                 if self.admits(selection, &kept.view).await? {
                     let documents = kept.view.documents.clone();
                     losses.push(Loss { names, documents });
                 }
-            }
+                Ok(())
+            })
+            .await?;
         }
         Ok(losses)
     }

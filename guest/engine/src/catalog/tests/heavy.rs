@@ -132,11 +132,11 @@ fn an_image_of_too_many_manifests_is_listed_and_removed() {
     let config = store.document(media_type::OCI_CONFIG, &json!({"os": "linux"}));
     let manifest = json!({"schemaVersion": 2, "config": pointer(&config), "layers": []});
     let manifest = store.document(media_type::OCI_MANIFEST, &manifest);
-    let long = "x".repeat(4 << 20);
-    let entries = (0..17).map(|n| {
+    let long = "x".repeat(1000);
+    let entries = (0..20).map(|n| {
         let mut entry = pointer(&manifest);
-        entry["annotations"] = json!({"n": n.to_string(), "long": long});
-        pointer(&store.index(&[entry]))
+        entry["artifactType"] = json!(format!("{n}{long}"));
+        pointer(&store.index(&vec![entry; 3000]))
     });
     let index = store.index(&entries.collect::<Vec<_>>());
     store.name("images", "docker.io/library/a:1", &index, &[]);
@@ -224,14 +224,10 @@ fn manifests_of_many_heavy_images_are_not_held_at_once() {
     let engine = engine();
     let store = &engine.store;
     let images = 24;
+    let image = store.image(&PLAIN);
     for n in 0..images {
-        // Annotations of an index are kept, as inspect shows them.
-        let mut child = pointer(&store.image(&PLAIN));
-        child["annotations"] = json!({"heavy": "x".repeat(3 << 20)});
-        let index = store.index(&[
-            child,
-            json!(entry(&store.image(&PLAIN), &format!("linux/v{n}"))),
-        ]);
+        let child = entry(&image, &format!("linux/v{n}"));
+        let index = store.index(&vec![child; 4000]);
         store.name("images", &format!("docker.io/library/a:{n}"), &index, &[]);
     }
     let listed = list(&engine, Filters::default());
@@ -243,10 +239,36 @@ fn manifests_of_many_heavy_images_are_not_held_at_once() {
         here.len(),
         later.len()
     );
-    assert!(here.iter().all(|image| image.manifests.len() == 2));
+    assert!(here.iter().all(|image| image.manifests.len() == 4000));
     for image in later {
         assert_eq!(image.manifests.len(), 0);
         let manifests = block_on(engine.manifests(image)).unwrap();
-        assert_eq!(manifests.len(), 2);
+        assert_eq!(manifests.len(), 4000);
     }
+}
+
+#[test]
+fn entries_of_an_index_keep_little_but_what_attestations_are_about() {
+    let engine = engine();
+    let store = &engine.store;
+    let image = store.image(&PLAIN);
+    let proof = store.image(&Recipe {
+        layers: &["proof"],
+        ..PLAIN
+    });
+    let mut heavy = entry(&image, "linux/amd64");
+    heavy["annotations"] = json!({"heavy": "x".repeat(3 << 20)});
+    heavy["urls"] = json!(["x".repeat(1000)]);
+    let index = store.index(&[heavy, attestation(&proof, &image)]);
+    store.name("images", "docker.io/library/a:1", &index, &[]);
+    let listed = list(&engine, Filters::default());
+    let [shown, about] = &listed[0].manifests[..] else {
+        panic!("{listed:?}");
+    };
+    assert!(shown.descriptor.annotations.is_empty() && shown.descriptor.urls.is_empty());
+    assert!(
+        matches!(&about.kind, ManifestKind::Attestation { subject } if *subject == image.digest)
+    );
+    let kept = engine.catalog.documents.borrow().weight();
+    assert!(kept < 32 << 10, "{kept} bytes are kept");
 }

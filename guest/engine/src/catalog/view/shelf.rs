@@ -63,10 +63,31 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(kept.map(|kept| kept.view.clone()).unwrap_or_default())
     }
 
-    /// What is here of each of these images, in their order. Whoever looks at every image
-    /// does so in parts of [`Engine::together`], so that not all views need be there at
-    /// once.
-    pub(crate) async fn kept(&self, images: &[&Image]) -> Result<Vec<Rc<Kept>>> {
+    /// Shows `see` what is here of each of these images, in their order. Whoever looks at every
+    /// image does so in parts of [`Engine::together`], so that not all views need be there at once.
+    ///
+    /// # Errors
+    /// As [`Engine::view`] and `see`.
+    pub(crate) async fn each_kept<'i>(
+        &self,
+        images: &[&'i Image],
+        mut see: impl AsyncFnMut(&'i Image, Rc<Kept>) -> Result<()>,
+    ) -> Result<()> {
+        let mut rest = images;
+        while !rest.is_empty() {
+            let kept = self.kept(rest).await?;
+            let (part, later) = rest.split_at(kept.len().clamp(1, rest.len()));
+            for (image, kept) in part.iter().zip(kept) {
+                see(image, kept).await?;
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// What is here of the first of these images, in their order: of as many as can be held at
+    /// once, and of one at least.
+    async fn kept(&self, images: &[&Image]) -> Result<Vec<Rc<Kept>>> {
         let mut kept: Vec<Option<Rc<Kept>>> = Vec::with_capacity(images.len());
         let mut missing = Vec::new();
         let mut owners = Vec::new();
@@ -91,6 +112,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
             .collect();
         let mut rest = &stale[..];
         let mut at_once = AT_ONCE;
+        let mut made = 0_usize;
         while !rest.is_empty() {
             let (part, later) = rest.split_at(at_once.min(rest.len()));
             let wanted = part.iter().filter_map(|it| images.get(*it).copied());
@@ -114,6 +136,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     summary: RefCell::default(),
                 });
                 let weight = new.view.weight() + image.names.len() * NAME + Shown::MOST;
+                made = made.saturating_add(weight);
                 let mut views = image.shelf.views.borrow_mut();
                 views.insert(image.target.digest.clone(), new.clone(), weight);
                 drop(views);
@@ -122,6 +145,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 }
             }
             rest = later;
+            if made > SHELF
+                && let Some(next) = rest.first()
+            {
+                kept.truncate(*next);
+                break;
+            }
         }
         Ok(kept.into_iter().map(Option::unwrap_or_default).collect())
     }

@@ -41,4 +41,4 @@ pub(crate) use root::Roots;
 
 /// Tries to change a container's name that others change too. Each lost try is another's
 /// success, so this is only reached if something is badly wrong.
-const MAX_TRIES: usize = 100;
+const MAX_TRIES: usize = 1000;

@@ -88,7 +88,7 @@ where
             }
         }
         Err(Error::Conflict(
-            "container names keep changing, try again".to_owned(),
+            "names keep changing, try again".to_owned(),
         ))
     }
 }

@@ -25,9 +25,9 @@ use crate::{
 const CREATED: &str = "created";
 /// Records read at the same time: each may have half a megabyte.
 const PARALLEL_READS: usize = 16;
-/// The most bytes of labels, commands and members of host configs that a listing may have.
-/// Ten thousand containers have about ten million.
-const MAX_LISTING_BYTES: usize = 48 << 20;
+/// The most bytes of labels, commands and members of host configs that a listing has: those of
+/// containers beyond are left out. Ten thousand containers have about ten million.
+const LISTED_BYTES: usize = 48 << 20;
 /// Bytes that each text takes beside its own.
 const EACH: usize = 64;
 
@@ -42,7 +42,7 @@ where
     ///
     /// # Errors
     /// [`crate::Error::NotFound`] if a container named by `before` or `since` is not here, or
-    /// content of one got lost; [`Error::QuotaExceeded`] if they say too much.
+    /// content of one got lost.
     pub async fn containers(
         &self,
         options: &ContainerListOptions,
@@ -89,15 +89,16 @@ where
                 },
                 Err(error) => return Err(error),
             };
-            if let Some(listed) = &listed {
-                weight.update(|sum| listed.weight.saturating_add(sum));
-            }
-            match weight.get() > MAX_LISTING_BYTES {
-                true => Err(Error::QuotaExceeded(format!(
-                    "the labels and commands of all containers have more than {MAX_LISTING_BYTES} bytes, list some of them by a filter"
-                ))),
-                false => Ok(listed),
-            }
+            Ok(listed.map(|listed| {
+                let sum = listed.weight.saturating_add(weight.get());
+                match sum > LISTED_BYTES {
+                    true => listed.lightened(),
+                    false => {
+                        weight.set(sum);
+                        listed
+                    }
+                }
+            }))
         });
         let read: Vec<Option<Listed>> = stream::iter(read)
             .buffer_unordered(PARALLEL_READS)
@@ -317,6 +318,14 @@ impl Listed {
             weight,
             is_read: true,
         }
+    }
+
+    /// The same without what may be much.
+    fn lightened(mut self) -> Self {
+        self.summary.command.clear();
+        self.summary.labels.clear();
+        self.summary.host_config = None;
+        self
     }
 
     /// What is known of a container whose record cannot be read.

@@ -1,4 +1,4 @@
-use strata_oci::Platform;
+use strata_oci::{Platform, config::ContainerConfig};
 
 use super::*;
 use crate::{
@@ -325,4 +325,35 @@ fn a_container_whose_layers_are_gone_is_listed_without_its_size() {
     let listed = block_on(engine.containers(&options)).unwrap();
     let sizes: Vec<_> = listed.iter().map(|it| it.size_total).collect();
     assert_eq!(sizes, [None, Some(0), None]);
+}
+
+#[test]
+fn labels_of_many_heavy_containers_do_not_make_the_listing_fail() {
+    let engine = usual();
+    let heavy = "x".repeat(500_000);
+    let count = 110;
+    for n in 0..count {
+        let options = CreateOptions {
+            image: "app".to_owned(),
+            name: Some(format!("heavy{n}")),
+            config: ContainerConfig {
+                labels: Some([("heavy".to_owned(), heavy.clone())].into()),
+                ..ContainerConfig::default()
+            },
+            ..CreateOptions::default()
+        };
+        block_on(engine.create_container(&options)).unwrap();
+    }
+    let mut options = ContainerListOptions {
+        all: true,
+        ..ContainerListOptions::default()
+    };
+    let listed = block_on(engine.containers(&options)).unwrap();
+    assert_eq!(listed.len(), count + 1);
+    let labels = listed.iter().flat_map(|it| it.labels.values());
+    let bytes: usize = labels.map(String::len).sum();
+    assert!((20 << 20..=48 << 20).contains(&bytes), "{bytes}");
+    // Filters see all of them.
+    options.filters.labels = vec!["heavy".to_owned()];
+    assert_eq!(block_on(engine.containers(&options)).unwrap().len(), count);
 }

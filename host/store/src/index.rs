@@ -37,8 +37,9 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const IMAGE_NAME: &str = "io.containerd.image.name";
 const MEDIA_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Largest `index.json` read, in bytes: some 100,000 names. Foreign input is bounded.
-const MAX_INDEX: u64 = 64 * 1024 * 1024;
+/// Largest `index.json` read and written, in bytes: some 400,000 names of the longest. Foreign input is
+/// bounded.
+const MAX_INDEX: u64 = 256 * 1024 * 1024;
 /// The type of what has none: the engine looks at the bytes.
 pub(crate) const UNTYPED: &str = "application/octet-stream";
 /// Length of a digest as text.
@@ -110,7 +111,12 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
     let (_, names) = inner.names.load(inner, IMAGES)?;
     let projection = project(&names)?;
     let hash = Digest::of(&projection).to_string();
-    if current_hash.as_ref() != Some(&hash) {
+    if projection.len() as u64 > MAX_INDEX {
+        // Written, it could not be read again.
+        tracing::warn!(
+            "there are more names than index.json may have, which stays as it is: remove some"
+        );
+    } else if current_hash.as_ref() != Some(&hash) {
         inner.database.write(|transaction, _| {
             transaction.execute(
                 "UPDATE head SET index_before = ?, index_after = ?",

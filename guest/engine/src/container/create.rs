@@ -87,9 +87,7 @@ where
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Conflict(
-            "names keep changing, try again".to_owned(),
-        ))
+        Err(Error::Conflict("names keep changing, try again".to_owned()))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// Tries to change names that others change too. Each lost try is another's success, so
 /// this is only reached if something is badly wrong.
-const MAX_TRIES: usize = 1000;
+const MAX_TRIES: usize = 100;
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Names one image, with the tag `latest` if its reference has none; whether that

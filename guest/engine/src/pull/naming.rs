@@ -9,7 +9,7 @@ use crate::{
 
 /// Tries to change names that others change too. Each lost try is another's
 /// success, so this is only reached if something is badly wrong.
-const MAX_TRIES: usize = 1000;
+const MAX_TRIES: usize = 100;
 
 /// How the names stand before the change.
 pub(super) struct Standing {

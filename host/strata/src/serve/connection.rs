@@ -16,7 +16,7 @@ use super::{
     guard::Door,
     head::Head,
     intake::{self, Intake},
-    slots::{GRACE, Seat},
+    slots::Seat,
     socket::Socket,
     tls::Tls,
 };
@@ -66,11 +66,7 @@ pub(super) async fn serve<F, R>(
     R: Future<Output = Response<WasiBody>>,
 {
     let seat = Arc::new(seat);
-    let settling = async {
-        tokio::time::sleep(GRACE).await;
-        seat.settle();
-        std::future::pending::<Infallible>().await
-    };
+    seat.idle();
     let serving = async {
         let socket = handshake(accepted).await?;
         let door = socket.door();
@@ -106,7 +102,6 @@ pub(super) async fn serve<F, R>(
         ended = serving => if let Err(error) = ended {
             tracing::debug!("connection ended: {error}");
         },
-        never = settling => match never {},
         () = seat.closing() => tracing::debug!("an idle connection was closed for a new one"),
     }
 }

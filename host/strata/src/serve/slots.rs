@@ -8,14 +8,14 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How long a client that has come is waited for even where there is no room: time enough to send
 /// what it came for, and not enough for a crowd to keep others out.
-pub(super) const GRACE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(100);
 
 /// All slots.
 pub(super) struct Slots {
@@ -29,7 +29,19 @@ pub(super) struct Slots {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    seats: BTreeMap<u64, Arc<Notify>>,
+    /// What tells each to go, and until when it is left alone.
+    seats: BTreeMap<u64, (Arc<Notify>, Instant)>,
+}
+
+/// What came of closing a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// One goes.
+    One,
+    /// None is idle.
+    None,
+    /// All that are idle have just come; one may go from then on.
+    NotBefore(Instant),
 }
 
 impl Slots {
@@ -52,23 +64,40 @@ impl Slots {
             tokio::pin!(more);
             more.as_mut().enable();
             let freed = Arc::clone(&self.free).acquire_owned();
-            if self.close_longest_idle() {
-                return Some(Seat::new(self, freed.await.ok()?));
-            }
+            let later = match self.close_longest_idle() {
+                Closed::One => return Some(Seat::new(self, freed.await.ok()?)),
+                Closed::None => None,
+                Closed::NotBefore(later) => Some(later.into()),
+            };
             tokio::select! {
                 slot = freed => return Some(Seat::new(self, slot.ok()?)),
                 () = more => {}
+                () = tokio::time::sleep_until(later.unwrap_or_else(tokio::time::Instant::now)),
+                    if later.is_some() => {}
             }
         }
     }
 
     /// Has the connection closed that has been idle for longest, if there is one.
-    pub(super) fn close_longest_idle(&self) -> bool {
-        let longest = self.waiting().seats.pop_first();
-        if let Some((_, seat)) = &longest {
-            seat.notify_one();
+    pub(super) fn close_longest_idle(&self) -> Closed {
+        let mut waiting = self.waiting();
+        let now = Instant::now();
+        let mut soonest = None;
+        let mut longest = None;
+        for (place, (_, spared)) in &waiting.seats {
+            if *spared <= now {
+                longest = Some(*place);
+                break;
+            }
+            soonest = soonest.min(Some(*spared)).or(Some(*spared));
         }
-        longest.is_some()
+        match longest.and_then(|place| waiting.seats.remove(&place)) {
+            Some((seat, _)) => {
+                seat.notify_one();
+                Closed::One
+            }
+            None => soonest.map_or(Closed::None, Closed::NotBefore),
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -90,6 +119,7 @@ enum Place {
 pub(super) struct Seat {
     slots: Arc<Slots>,
     closing: Arc<Notify>,
+    came: Instant,
     /// Where it stands.
     place: Mutex<Place>,
     _slot: OwnedSemaphorePermit,
@@ -100,32 +130,25 @@ impl Seat {
         Self {
             slots: Arc::clone(slots),
             closing: Arc::default(),
+            came: Instant::now(),
             place: Mutex::new(Place::New),
             _slot: slot,
         }
     }
 
-    /// The time of grace is over.
-    pub(super) fn settle(&self) {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*place, Place::New) {
-            self.wait(place);
-        }
-    }
-
-    /// Nothing is asked: from now on the connection may have to go, unless it is new.
+    /// Nothing is asked: from now on the connection may have to go; one that is new, after a while.
     pub(super) fn idle(&self) {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*place, Place::Busy) {
-            self.wait(place);
-        }
-    }
-
-    fn wait(&self, mut place: MutexGuard<'_, Place>) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let spared = match *place {
+            Place::New => self.came + GRACE,
+            Place::Busy => self.came,
+            Place::Waiting(_) => return,
+        };
         let mut waiting = self.slots.waiting();
         let next = waiting.next;
         waiting.next += 1;
-        waiting.seats.insert(next, Arc::clone(&self.closing));
+        let seat = (Arc::clone(&self.closing), spared);
+        waiting.seats.insert(next, seat);
         *place = Place::Waiting(next);
         drop(waiting);
         self.slots.more.notify_waiters();
@@ -173,9 +196,10 @@ mod tests {
             slots.take().await.unwrap(),
             slots.take().await.unwrap(),
         );
-        first.settle();
-        second.settle();
-        third.settle();
+        for seat in [&first, &second, &third] {
+            seat.busy();
+            seat.idle();
+        }
         // It asked something meanwhile.
         first.busy();
         first.idle();
@@ -196,9 +220,11 @@ mod tests {
         let mut newcomer = Box::pin(slots.take());
         assert!(!is_ready(&mut newcomer));
         assert!(!is_ready(&mut Box::pin(only.closing())));
-        only.settle();
-        assert!(!is_ready(&mut newcomer));
-        assert!(is_ready(&mut Box::pin(only.closing())));
+        // In the end it goes all the same.
+        tokio::select! {
+            () = only.closing() => {}
+            _ = &mut newcomer => panic!("there is no room"),
+        }
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ pub(crate) fn non_empty<'de, D>(deserializer: D) -> Result<Option<String>, D::Er
 where
     D: Deserializer<'de>,
 {
-    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+    Ok(Option::deserialize(deserializer)?.and_then(filled))
 }
 
 /// Reads a media type; `null` as an empty one.
@@ -40,7 +40,7 @@ pub(crate) fn non_empty_media_type<'de, D>(deserializer: D) -> Result<Option<Str
 where
     D: Deserializer<'de>,
 {
-    Ok(Some(media_type(deserializer)?).filter(|it| !it.is_empty()))
+    Ok(filled(media_type(deserializer)?))
 }
 
 /// Reads a word of a platform; `null` as an empty one.
@@ -56,7 +56,7 @@ pub(crate) fn non_empty_word<'de, D>(deserializer: D) -> Result<Option<String>, 
 where
     D: Deserializer<'de>,
 {
-    Ok(Some(word(deserializer)?).filter(|word| !word.is_empty()))
+    Ok(filled(word(deserializer)?))
 }
 
 /// Reads the features a platform of an index demands.
@@ -64,8 +64,7 @@ pub(crate) fn features<'de, D>(deserializer: D) -> Result<Vec<String>, D::Error>
 where
     D: Deserializer<'de>,
 {
-    let features: Vec<Word> = limits::features(deserializer)?;
-    Ok(features.into_iter().map(|Word(word)| word).collect())
+    Ok(words(limits::features(deserializer)?))
 }
 
 /// Reads the features the platform of an image demands.
@@ -73,8 +72,16 @@ pub(crate) fn platform_features<'de, D>(deserializer: D) -> Result<Vec<String>, 
 where
     D: Deserializer<'de>,
 {
-    let features: Vec<Word> = limits::platform_features(deserializer)?;
-    Ok(features.into_iter().map(|Word(word)| word).collect())
+    Ok(words(limits::platform_features(deserializer)?))
+}
+
+/// The text, unless it is empty.
+fn filled(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn words(words: Vec<Word>) -> Vec<String> {
+    words.into_iter().map(|Word(word)| word).collect()
 }
 
 /// A word of a platform.

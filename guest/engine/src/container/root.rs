@@ -190,9 +190,10 @@ impl Root {
     }
 }
 
-/// A layer that is not here.
+/// A layer that is not here, or is known to be damaged.
 pub(super) fn gone(digest: &Digest) -> Error {
     Error::NotFound(format!(
-        "layer {digest} is not in the store, pull the container's image again"
+        "layer {digest} is missing or damaged: pull the container's image again, or remove the \
+         container if the layer is its own"
     ))
 }

@@ -36,7 +36,11 @@ impl<R: BufRead> Streams<R> {
         let mut sizes = SIZES.iter().map(|size| size << 20);
         let size = sizes.find(|size| self.decoder.set_memlimit(*size).is_ok());
         self.needs = size.ok_or_else(|| {
-            invalid("the xz data asks for a dictionary of more than 128 MiB".to_owned())
+            invalid(
+                "the xz data asks for a dictionary of more than 128 MiB: compress it with a smaller one, \
+                 for example by `xz -9`"
+                    .to_owned(),
+            )
         })?;
         Ok(())
     }

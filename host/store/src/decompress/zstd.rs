@@ -68,7 +68,8 @@ impl<R: BufRead> Frames<R> {
         let window = window(&self.head);
         if window > 1 << WINDOW_LOG {
             return Err(invalid(format!(
-                "the zstd data asks for a window of {window} bytes, more than the {} that are given",
+                "the zstd data asks for a window of {window} bytes, more than the {} that are given: \
+                 compress it with a smaller one, for example by `zstd --long=27`",
                 1_u64 << WINDOW_LOG
             )));
         }

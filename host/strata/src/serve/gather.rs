@@ -15,7 +15,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc::{self, error::TrySendError},
+};
 use wasmtime_wasi_http::{Error as WireError, WasiBody};
 
 use super::{
@@ -143,9 +146,12 @@ impl Begun {
 
 /// Listens for a while to a body that nobody wants.
 pub(super) fn unwanted(mut body: Incoming, desk: &Desk) {
-    if !body.is_end_stream() {
+    // What is dropped with its runtime has nobody to listen any more.
+    if let Ok(runtime) = Handle::try_current()
+        && !body.is_end_stream()
+    {
         desk.want(Wanted::Everything);
-        tokio::spawn(async move { tokio::time::timeout(LINGER, drain(&mut body)).await });
+        runtime.spawn(async move { tokio::time::timeout(LINGER, drain(&mut body)).await });
     }
 }
 

@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_millis(100);
 /// All slots.
 pub(super) struct Slots {
     free: Arc<Semaphore>,
+    /// [`GRACE`].
+    grace: Duration,
     waiting: Mutex<Waiting>,
     /// Somebody began to wait for a client.
     more: Notify,
@@ -47,8 +49,13 @@ pub(super) enum Closed {
 impl Slots {
     /// So many slots.
     pub(super) fn new(count: usize) -> Arc<Self> {
+        Self::with_grace(count, GRACE)
+    }
+
+    fn with_grace(count: usize, grace: Duration) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS))),
+            grace,
             waiting: Mutex::default(),
             more: Notify::new(),
         })
@@ -140,7 +147,7 @@ impl Seat {
     pub(super) fn idle(&self) {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let spared = match *place {
-            Place::New => self.came + GRACE,
+            Place::New => self.came + self.slots.grace,
             Place::Busy => self.came,
             Place::Waiting(_) => return,
         };
@@ -214,16 +221,27 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_has_just_come_is_left_alone() {
-        let slots = Slots::new(1);
+        let slots = Slots::with_grace(1, Duration::from_secs(600));
         let only = slots.take().await.unwrap();
         only.idle();
         let mut newcomer = Box::pin(slots.take());
         assert!(!is_ready(&mut newcomer));
         assert!(!is_ready(&mut Box::pin(only.closing())));
-        // In the end it goes all the same.
+        // Once it was answered it is as any other.
+        only.busy();
+        only.idle();
+        assert!(!is_ready(&mut newcomer));
+        assert!(is_ready(&mut Box::pin(only.closing())));
+    }
+
+    #[tokio::test]
+    async fn one_that_has_come_and_asks_nothing_goes_after_a_while() {
+        let slots = Slots::with_grace(1, Duration::from_millis(20));
+        let only = slots.take().await.unwrap();
+        only.idle();
         tokio::select! {
             () = only.closing() => {}
-            _ = &mut newcomer => panic!("there is no room"),
+            _ = slots.take() => panic!("there is no room"),
         }
     }
 

@@ -132,7 +132,7 @@ fn first_missing<'a>(manifest: &'a Manifest, here: &HashSet<&Digest>) -> Option<
 fn missing(found: &Found, lost: &Digest) -> Error {
     match found.familiar() {
         Ok(familiar) => Error::NotFound(format!(
-            "content of image {familiar} is incomplete: {lost} is not in the store, pull it again"
+            "content of image {familiar} is incomplete: {lost} is missing or damaged, pull it again"
         )),
         Err(error) => error,
     }

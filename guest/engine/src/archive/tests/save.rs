@@ -224,7 +224,7 @@ fn what_cannot_be_saved_is_told_before_the_first_byte() {
             &["lost:1"],
             &[],
             format!(
-                "content of image lost:1 is incomplete: {} is not in the store, pull it again",
+                "content of image lost:1 is incomplete: {} is missing or damaged, pull it again",
                 Memory::layer("lost")
             ),
         ),
@@ -232,7 +232,7 @@ fn what_cannot_be_saved_is_told_before_the_first_byte() {
             &["gone:1"],
             &[],
             format!(
-                "content of image gone:1 is incomplete: {gone} is not in the store, pull it again"
+                "content of image gone:1 is incomplete: {gone} is missing or damaged, pull it again"
             ),
         ),
         (
@@ -251,7 +251,7 @@ fn what_cannot_be_saved_is_told_before_the_first_byte() {
             &["multi:1"],
             &["linux/arm64"],
             format!(
-                "content of image multi:1 is incomplete: {} is not in the store, pull it again",
+                "content of image multi:1 is incomplete: {} is missing or damaged, pull it again",
                 Memory::layer("arm")
             ),
         ),
@@ -259,7 +259,7 @@ fn what_cannot_be_saved_is_told_before_the_first_byte() {
             &["multi:1"],
             &["linux/amd64", "linux/arm64"],
             format!(
-                "content of image multi:1 is incomplete: {} is not in the store, pull it again",
+                "content of image multi:1 is incomplete: {} is missing or damaged, pull it again",
                 Memory::layer("arm")
             ),
         ),

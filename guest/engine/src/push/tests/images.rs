@@ -1,13 +1,14 @@
 //! What of an image goes out: indexes, platforms, attestations, what is missing
 //! (docker-engine-images.md §4.6).
 
+use futures::FutureExt as _;
 use serde_json::json;
 use strata_oci::{Digest, media_type};
 
 use super::super::testing::{Bench, layer, options, platform};
 use crate::{
-    Error, PushOptions, Target,
-    catalog::fixture::{attestation, entry, pointer},
+    Error, Filters, PushOptions, Target,
+    catalog::fixture::{TestEngine, attestation, engine, entry, pointer},
 };
 
 /// An index for two platforms, with an attestation of the first, as `app:1`.
@@ -362,4 +363,26 @@ fn a_child_the_registry_lied_about_is_sent_with_its_blobs() {
         bench.registry.borrow().tagged("app", "1"),
         Some(index.digest)
     );
+}
+
+#[test]
+fn who_pushes_while_the_name_moves_pushes_what_is_there_then() {
+    // Before the manifest is looked for, and while it is read.
+    for call in ["stat_all", "get"] {
+        let bench = Bench::new();
+        bench.image("r.example/app:1", "amd64", &[layer(1, 300)]);
+        let next = bench.unnamed("amd64", &[layer(2, 300)]);
+        let other = TestEngine {
+            store: bench.store.clone(),
+            ..engine()
+        };
+        let target = next.clone();
+        bench.store.before(call, move |store| {
+            store.name("images", "r.example/app:1", &target, &[]);
+            let pruned = other.prune(&Filters::default()).now_or_never();
+            pruned.unwrap().unwrap();
+        });
+        let done = bench.push("r.example/app:1").unwrap();
+        assert_eq!(done[0].digest, next.digest, "{call}");
+    }
 }

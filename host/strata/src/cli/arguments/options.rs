@@ -162,7 +162,7 @@ pub(crate) struct Options {
     )]
     pub(crate) memory_limit: Option<ByteCount>,
 
-    /// Memory all instances may use together [default: half of the machine's, at most 4GiB]
+    /// Memory all instances and decoders may use together [default: half of the machine's, at most 4GiB]
     ///
     /// An operation that finds no room waits for it. When that takes long, clients are told to come
     /// again.

@@ -141,11 +141,15 @@ fn try_open(
 ) -> Result<(Arc<Inner>, Background), Error> {
     let (layout, writable) = Layout::open(path, options)?;
     let inner = if writable {
+        // Dropped after the opening lock.
+        let keeper = reserve::KeepOnDrop::new(&layout);
         match register(&layout) {
-            Ok((locked, owner)) => match open_writable(layout, locked, owner, options, is_strict) {
-                Err(Error::NoSpace(why)) => open_full(path, options, why)?,
-                opened => opened?,
-            },
+            Ok((locked, owner)) => {
+                match open_writable(keeper, layout, locked, owner, options, is_strict) {
+                    Err(Error::NoSpace(why)) => open_full(path, options, why)?,
+                    opened => opened?,
+                }
+            }
             Err(Error::NoSpace(why)) => open_full(path, options, why)?,
             Err(error) if is_refused(&error) => open_read_only(layout, options)?,
             Err(error) => return Err(error),
@@ -175,6 +179,7 @@ fn register(layout: &Layout) -> Result<(File, Owner), Error> {
 
 /// Opens what `locked` and `owner` are for. If that fails, the owner goes first.
 fn open_writable(
+    keeper: reserve::KeepOnDrop,
     layout: Layout,
     locked: File,
     owner: Owner,
@@ -197,7 +202,6 @@ fn open_writable(
         layout::sync_directory(&layout.private(""))?;
     }
     drop(locked);
-    let keeper = reserve::KeepOnDrop::new(&layout);
     let inner = Inner {
         layout,
         database,

@@ -41,13 +41,25 @@ impl Private {
     /// Waits for the lock `name` among all processes, though not for ever. It is held as long as the
     /// file is open.
     pub(crate) fn lock(&self, name: &str) -> Result<File, Error> {
+        let (file, path) = self.lockable(name)?;
+        owner::wait_lock(&file, &path, self.lock_timeout)?;
+        Ok(file)
+    }
+
+    /// The lock `name`, or none if somebody has it, be it this process.
+    pub(crate) fn try_lock(&self, name: &str) -> Result<Option<File>, Error> {
+        let (file, path) = self.lockable(name)?;
+        let is_locked = owner::try_lock(&file).doing(|| format!("locking {}", path.display()))?;
+        Ok(is_locked.then_some(file))
+    }
+
+    fn lockable(&self, name: &str) -> Result<(File, PathBuf), Error> {
         let path = self.path(name);
         let file = regular::options()
             .create(true)
             .append(true)
             .open(&path)
             .doing(|| format!("opening {}", path.display()))?;
-        owner::wait_lock(&file, &path, self.lock_timeout)?;
-        Ok(file)
+        Ok((file, path))
     }
 }

@@ -10,8 +10,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
-use crate::layout::Layout;
+use crate::error::Doing as _;
+use crate::layout::{Layout, OPENING};
 use crate::private::Private;
 use crate::sync::lock;
 use crate::{Error, derived, regular};
@@ -28,6 +30,7 @@ const NAME: &str = "reserve";
 const BLOCK: u64 = 4096;
 /// Bytes that are free before a database is opened where blocks are smaller.
 const INDEX_ROOM: u64 = 1 << 16;
+const PROBE_NAME: &str = "probe";
 
 /// Empty files kept for a file system that has no more inodes. Opening a store takes one for its owner and
 /// two for each of the databases, and writing `index.json` another.
@@ -38,12 +41,15 @@ const FILES_NAME: &str = "spare";
 static SPENDING: Mutex<()> = Mutex::new(());
 
 /// Keeps the room if there is any, or as much of it as there is. A store that is too full for it is
-/// used without.
+/// used without. Nothing is taken from whoever opens the store just now, who keeps it when that is done.
 pub(crate) fn keep(layout: &Layout) {
     keep_in(layout.place());
 }
 
 fn keep_in(private: &Private) {
+    let Ok(Some(_locked)) = private.try_lock(OPENING) else {
+        return;
+    };
     keep_room(&private.path(NAME));
     keep_files(&private.path(FILES_NAME));
 }
@@ -106,7 +112,7 @@ pub(crate) fn spend<T>(
 
 /// Gives the room up. False if there was none.
 fn give(layout: &Layout) -> bool {
-    let mut has_given = fs::remove_file(layout.private(NAME)).is_ok();
+    let mut has_given = give_back(&layout.private(NAME));
     let entries = fs::read_dir(layout.private(FILES_NAME));
     for entry in entries.into_iter().flatten().flatten() {
         has_given |= fs::remove_file(entry.path()).is_ok();
@@ -126,16 +132,37 @@ pub(crate) fn has_small_blocks(layout: &Layout) -> Result<bool, Error> {
     let Ok(found) = rustix::fs::statvfs(layout.place().path("")) else {
         return Ok(false);
     };
-    let is_small = (1..BLOCK).contains(&found.f_frsize);
-    // Some of it is kept for root.
-    let free = match rustix::process::geteuid().is_root() {
-        true => found.f_bfree,
-        false => found.f_bavail,
-    };
-    if is_small && free.saturating_mul(found.f_frsize) < INDEX_ROOM {
-        return Err(Error::NoSpace("opening a database in it".into()));
+    if !(1..BLOCK).contains(&found.f_frsize) {
+        return Ok(false);
     }
-    Ok(is_small)
+    probe(&layout.private(PROBE_NAME))?;
+    Ok(true)
+}
+
+/// Whether there is room for a database's index. It is taken for a moment, because what a file system says is
+/// free is not all to be had: some of it is kept for root, and on ext4 some for nobody.
+fn probe(path: &Path) -> Result<(), Error> {
+    let doing = || "making room for a database";
+    let file = regular::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .doing(doing)?;
+    let taken = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, INDEX_ROOM);
+    give_back(path);
+    match taken {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        taken => taken.doing(doing),
+    }
+}
+
+/// Removes a file so that its blocks are free on return: on ext4 they are only once the journal has it. False
+/// if there was none.
+fn give_back(path: &Path) -> bool {
+    if let Ok(file) = regular::options().write(true).open(path) {
+        let _ = file.set_len(0).and_then(|()| file.sync_all());
+    }
+    fs::remove_file(path).is_ok()
 }
 
 /// An error, which SQLite says nothing else of than that it cannot open a file, as that of a full disk where
@@ -201,6 +228,18 @@ mod tests {
         assert_eq!(tries, 1);
         spend(&layout, || if path.exists() { Err(full()) } else { Ok(()) }).unwrap();
         assert!(is_kept());
+    }
+
+    #[test]
+    fn nothing_is_taken_from_whoever_opens_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let (layout, _) = Layout::open(directory.path(), &crate::Options::default()).unwrap();
+        let opening = layout.lock(OPENING).unwrap();
+        keep(&layout);
+        assert!(!layout.private(NAME).exists());
+        drop(opening);
+        keep(&layout);
+        assert!(layout.private(NAME).exists());
     }
 
     #[test]

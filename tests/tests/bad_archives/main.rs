@@ -25,8 +25,9 @@ use strata_tests::server::Server;
 use strata_tests::store;
 use tempfile::TempDir;
 
-/// The most memory a server may ever have had, in KiB, whatever it was sent.
-const MOST_MEMORY: u64 = 96 << 10;
+/// The most memory a server may ever have had, in KiB, whatever it was sent: some 45 MiB it has when idle, the 32 MiB
+/// that names of files may take and what holds them, and a fifth for what differs from machine to machine.
+const MOST_MEMORY: u64 = 112 << 10;
 /// Bytes sent at once.
 const PIECE: usize = 256 << 10;
 

@@ -20,9 +20,9 @@ use crate::{
     instance::State,
 };
 
-/// Linear memory above which an instance is not kept: it was a large operation, and the next one
-/// may be a small one.
-const KEPT: usize = 64 << 20;
+/// Linear memory above which an instance is not kept, as memory never shrinks: most operations take
+/// 2 to 5 MiB.
+const KEPT: usize = 16 << 20;
 /// Linear memory of all that are kept while they have nothing to do.
 const ALL_KEPT: usize = 128 << 20;
 

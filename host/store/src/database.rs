@@ -134,6 +134,20 @@ impl Database {
         }
     }
 
+    /// Moves all changes from the log to the database, and empties it; not while somebody reads or writes.
+    pub(crate) fn empty_log(&self) -> Result<(), Error> {
+        let Some(writer) = &self.writer else {
+            return Ok(());
+        };
+        let writer = lock(writer);
+        let patience: i64 = writer.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
+        writer.busy_timeout(Duration::ZERO)?;
+        let emptied = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let patience = u64::try_from(patience).unwrap_or_default();
+        writer.busy_timeout(Duration::from_millis(patience))?;
+        Ok(emptied?)
+    }
+
     /// Says what to do about an error of a damaged file, and notes it for the next start.
     fn judge<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|error| {

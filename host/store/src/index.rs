@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::layout::Layout;
 use crate::open::Inner;
 use crate::{
-    Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name, rebuild,
+    Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name, reached, rebuild,
 };
 
 pub(crate) use projector::{Signal, run};
@@ -137,6 +137,7 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
             Ok(())
         })?;
     }
+    reached::note(layout.place(), &inner.database)?;
     inner.index.done(layout);
     Ok(())
 }

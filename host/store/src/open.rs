@@ -16,7 +16,7 @@ use crate::ingest::{self, Ingests};
 use crate::layout::{self, Layout, OPENING};
 use crate::lease::Leases;
 use crate::name::Snapshots;
-use crate::owner::Owner;
+use crate::owner::{self, Owner};
 use crate::sync::lock;
 use crate::trash::Trash;
 use crate::{DecoderMemory, Error, content, derived, index, rebuild, reserve, verify};
@@ -85,6 +85,15 @@ impl Inner {
             self.owner_id,
             self.counter.fetch_add(1, Ordering::Relaxed)
         )
+    }
+
+    /// Empties the log of the database if nobody else uses the store: what is in the database survives
+    /// damage better.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        match owner::living(&self.layout.owners(), &self.owner_id)?.is_empty() {
+            true => self.database.empty_log(),
+            false => Ok(()),
+        }
     }
 
     /// Does `work`, and once more if the disk was full, with all room made that costs nothing.

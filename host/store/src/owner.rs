@@ -96,8 +96,8 @@ pub(crate) fn find_dead(directory: &Path, id: &str) -> Option<Dead> {
     }
 }
 
-/// Every other owner that lives.
-pub(crate) fn living(directory: &Path, except: &Owner) -> Result<Vec<String>, Error> {
+/// Every owner that lives, but this one.
+pub(crate) fn living(directory: &Path, except: &str) -> Result<Vec<String>, Error> {
     let doing = || format!("reading {}", directory.display());
     let mut living = Vec::new();
     for entry in fs::read_dir(directory).doing(doing)? {
@@ -106,7 +106,7 @@ pub(crate) fn living(directory: &Path, except: &Owner) -> Result<Vec<String>, Er
         };
         // What has another name is not an owner's.
         let is_id = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if is_id && id != except.id && find_dead(directory, &id).is_none() {
+        if is_id && id != except && find_dead(directory, &id).is_none() {
             living.push(id);
         }
     }

@@ -21,10 +21,11 @@ use crate::aside::{self, BESIDE_DATABASE, beside};
 use crate::database::{self, Database};
 use crate::error::Doing as _;
 use crate::layout::{Layout, sync_directory};
+use crate::log::{self, Found};
 use crate::name::mirror;
 use crate::owner::{self, Owner};
 use crate::private::Private;
-use crate::{Digest, Error};
+use crate::{Digest, Error, reached};
 use salvage::Salvaged;
 
 const FILE: &str = "store.db";
@@ -50,7 +51,7 @@ pub(crate) fn open(
     finish(private)?;
     let is_suspect = private.path(SUSPECT).exists();
     let other = || -> Result<Option<String>, Error> {
-        let living = owner::living(&private.owners(), owner)?;
+        let living = owner::living(&private.owners(), owner.id())?;
         Ok(living.first().map(|id| owner::describe(id)))
     };
     let seen = match fs::symlink_metadata(&path) {
@@ -64,14 +65,23 @@ pub(crate) fn open(
         _ if is_suspect && other()?.is_none() => Some("a page of it could not be read".to_owned()),
         _ => None,
     };
-    let why = match seen {
-        Some(why) => why,
+    let cut = match seen {
+        None if other()?.is_none() => mend_log(&path),
+        _ => None,
+    };
+    let is_cut = cut.is_some();
+    let (why, is_cut) = match seen.or(cut) {
+        Some(why) => (why, is_cut),
         None => match Database::open(&path, busy_timeout) {
+            Ok(database) if reached::is_behind(private, &database)? && other()?.is_none() => {
+                let why = "the last changes of it are not there, which were in its log";
+                (why.to_owned(), true)
+            }
             Ok(database) => {
                 forget_lost(private, &database);
                 return Ok(database);
             }
-            Err(error) if error.is_broken() => error.to_string(),
+            Err(error) if error.is_broken() => (error.to_string(), false),
             Err(error) => return Err(error),
         },
     };
@@ -82,7 +92,7 @@ pub(crate) fn open(
             path.display()
         )));
     }
-    rebuild(layout, &path, &why)?;
+    rebuild(layout, &path, &why, is_cut)?;
     Database::open(&path, busy_timeout)
 }
 
@@ -129,10 +139,28 @@ fn finish(private: &Private) -> Result<(), Error> {
     Ok(())
 }
 
-fn rebuild(layout: &Layout, path: &Path, why: &str) -> Result<(), Error> {
+/// Puts right what is damaged in the log, and says why if changes in it cannot be read.
+fn mend_log(path: &Path) -> Option<String> {
+    match log::mend(path) {
+        Ok(Found::Whole) => None,
+        Ok(Found::PutRight(words)) => {
+            let log = beside(path, "-wal");
+            tracing::warn!(words, "{} was damaged and is put right", log.display());
+            None
+        }
+        Ok(Found::Lost(why)) => Some(why),
+        Err(error) => {
+            tracing::warn!(%error, "the log of {} cannot be looked at", path.display());
+            None
+        }
+    }
+}
+
+/// `is_cut` if the last changes are known to be missing.
+fn rebuild(layout: &Layout, path: &Path, why: &str, is_cut: bool) -> Result<(), Error> {
     let private = layout.place();
     let moved = aside::free_name(private, path)?;
-    let result = write_new(layout, path, &moved);
+    let result = write_new(layout, path, &moved, is_cut);
     let removed = remove_database(&private.path(COPY));
     let salvaged = result?;
     removed?;
@@ -167,13 +195,14 @@ fn rebuild(layout: &Layout, path: &Path, why: &str) -> Result<(), Error> {
 
 /// Writes the new database, complete and durable, with all that can be read of the damaged one, which
 /// will be at `moved`.
-fn write_new(layout: &Layout, path: &Path, moved: &Path) -> Result<Salvaged, Error> {
+fn write_new(layout: &Layout, path: &Path, moved: &Path, is_cut: bool) -> Result<Salvaged, Error> {
     let private = layout.place();
     let new = private.path(NEW);
     remove_database(&new)?;
     let mut connection = database::create_alone(&new)?;
     let transaction = connection.transaction()?;
-    let salvaged = salvage::salvage(layout, path, &private.path(COPY), &new, &transaction)?;
+    let copy = private.path(COPY);
+    let salvaged = salvage::salvage(layout, path, &copy, &new, is_cut, &transaction)?;
     if !salvaged.is_complete {
         add_lost(&transaction, moved, "application/vnd.sqlite3")?;
     }
@@ -204,6 +233,8 @@ pub(crate) fn add_lost(
 
 fn put_in_place(private: &Private) -> Result<(), Error> {
     let (new, path) = (private.path(NEW), private.path(FILE));
+    // Where the new one begins has nothing to do with that.
+    reached::forget(private);
     fs::rename(&new, &path).doing(|| format!("moving {}", new.display()))?;
     clear(private);
     sync_directory(&private.path(""))

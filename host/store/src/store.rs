@@ -412,8 +412,9 @@ impl Store {
         blocking(move || Lease::acquire(&inner)).await
     }
 
-    /// Brings `index.json` up to date. Also happens shortly after each change, and when the last
-    /// clone of the store is dropped.
+    /// Brings `index.json` up to date, and unless somebody else uses the store all changes into the
+    /// database's own file. Also happens when the last clone of the store is dropped, and the first shortly
+    /// after each change.
     ///
     /// # Errors
     ///
@@ -423,6 +424,13 @@ impl Store {
             return Ok(());
         }
         let inner = self.inner.clone();
-        blocking(move || index::synchronize(&inner)).await
+        blocking(move || {
+            index::synchronize(&inner)?;
+            if let Err(error) = inner.settle() {
+                tracing::debug!(%error, "the log of the database is not emptied");
+            }
+            Ok(())
+        })
+        .await
     }
 }

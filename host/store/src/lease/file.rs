@@ -72,7 +72,7 @@ impl Opened {
                 Err(error) if error.is_broken() => error.to_string(),
                 // Perhaps a newer version's. If nobody uses it, nothing in it is worth keeping.
                 Err(error @ Error::Unsupported(_))
-                    if owner::living(&private.owners(), owner)?.is_empty() =>
+                    if owner::living(&private.owners(), owner.id())?.is_empty() =>
                 {
                     error.to_string()
                 }
@@ -98,7 +98,7 @@ impl Opened {
         let path = private.path(FILE);
         let mut connection = Connection::open(&path)?;
         database::configure(&connection, busy_timeout, "NORMAL")?;
-        let schema = schema(&owner::living(&private.owners(), owner)?);
+        let schema = schema(&owner::living(&private.owners(), owner.id())?);
         database::create(&mut connection, &schema, 1)?;
         connection.execute_batch(ADDITIONS)?;
         if thorough {

@@ -80,12 +80,13 @@ const TABLES: [Table; 4] = [
 ];
 
 /// Reads what can be read of the database at `path`, by way of a `copy`, into a new one; `new` is an
-/// empty one's file.
+/// empty one's file. It is not complete in any case if it `is_cut`.
 pub(super) fn salvage(
     layout: &Layout,
     path: &Path,
     copy: &Path,
     new: &Path,
+    is_cut: bool,
     into: &Transaction<'_>,
 ) -> Result<Salvaged, Error> {
     // Without the log it is an older state, but better than none.
@@ -97,7 +98,7 @@ pub(super) fn salvage(
         put_right(copy, is_grafted.then_some(new))?;
         match Connection::open(copy) {
             Ok(from) if is_readable(&from) => {
-                return read(layout, &from, is_grafted, with_log, into);
+                return read(layout, &from, is_grafted, with_log && !is_cut, into);
             }
             _ => {}
         }
@@ -189,7 +190,7 @@ fn read(
     layout: &Layout,
     from: &Connection,
     is_grafted: bool,
-    with_log: bool,
+    with_all: bool,
     into: &Transaction<'_>,
 ) -> Result<Salvaged, Error> {
     let resolved = mirror::resolve(from, layout)?;
@@ -203,7 +204,7 @@ fn read(
     let is_sound = (names || mirrored) && check(from, None)
         || !is_grafted
             && (names && check(from, Some("names")) || mirrored && check(from, Some("mirror")));
-    let is_complete = with_log && is_sound && resolved.lost.is_empty();
+    let is_complete = with_all && is_sound && resolved.lost.is_empty();
     for table in &TABLES {
         read_table(from, table, into)?;
     }

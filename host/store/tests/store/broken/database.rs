@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use strata_store::{Change, Digest, Error, Expectation, Options, Store};
+use tempfile::TempDir;
 
-use super::super::{Fixture, descriptor};
+use super::super::{Fixture, descriptor, open, remove};
 use super::{ALL, Harm};
 
 const FILE: &str = ".strata/store.db";
@@ -236,4 +238,96 @@ async fn a_read_only_store_shows_what_the_index_has() {
             Err(error) => assert!(matches!(error, Error::Broken(_)), "{harm:?}: {error:?}"),
         }
     }
+}
+
+/// A store as somebody left it who was killed: with changes that are in the log of its database alone.
+struct Killed(TempDir);
+
+impl Killed {
+    async fn new() -> Killed {
+        let f = stored().await;
+        let other = open(&f.directory);
+        // With another user the log is not emptied.
+        let later = Change::Set {
+            namespace: "containers".into(),
+            name: "later".into(),
+            target: descriptor(b"a"),
+            labels: Vec::new(),
+            expected: Expectation::Any,
+        };
+        f.store.apply(vec![later], None).await.unwrap();
+        f.store.flush().await.unwrap();
+        let killed = Killed(tempfile::tempdir().unwrap());
+        killed.copy(f.directory.path());
+        drop(other);
+        killed
+    }
+
+    fn copy(&self, from: &Path) {
+        let mut copying = Command::new("cp");
+        copying.arg("-r").arg(from.join(".")).arg(self.0.path());
+        assert!(copying.status().unwrap().success());
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.path().join(".strata/store.db-wal")
+    }
+
+    /// Opens a copy of it with this log. Whether nothing is lost; if something is, it is known to be.
+    async fn has_all(&self, log: &[u8]) -> bool {
+        let copy = Killed(tempfile::tempdir().unwrap());
+        copy.copy(self.0.path());
+        fs::write(copy.log(), log).unwrap();
+        let store = open(&copy.0);
+        assert_eq!(count(&store, "images").await, COUNT);
+        let has_all = count(&store, "containers").await == COUNT + 1;
+        let (_, lost) = store.names("lost").await.unwrap();
+        assert!(has_all || !lost.is_empty());
+        drop(store);
+        // It is said once, not again.
+        let (_, still) = open(&copy.0).names("lost").await.unwrap();
+        assert_eq!(lost, still);
+        has_all && lost.is_empty()
+    }
+}
+
+#[tokio::test]
+async fn a_byte_of_the_log_that_is_wrong_loses_nothing_or_is_known_to() {
+    let killed = Killed::new().await;
+    let log = fs::read(killed.log()).unwrap();
+    assert!(killed.has_all(&log).await);
+    let (mut whole, mut all) = (0, 0);
+    for at in (0..log.len()).step_by(log.len() / 60) {
+        let mut damaged = log.clone();
+        damaged[at] ^= 1 << (at % 8);
+        whole += u32::from(killed.has_all(&damaged).await);
+        all += 1;
+    }
+    assert!(whole * 10 >= all * 8, "{whole} of {all}");
+}
+
+#[tokio::test]
+async fn changes_that_are_gone_with_the_log_are_known_to_be() {
+    let killed = Killed::new().await;
+    let log = fs::read(killed.log()).unwrap();
+    let half = &log[..log.len() / 2];
+    for cut in [&[], &log[..32], half] {
+        assert!(!killed.has_all(cut).await, "{} bytes", cut.len());
+    }
+}
+
+#[tokio::test]
+async fn who_uses_a_store_alone_leaves_no_log() {
+    let f = stored().await;
+    let log = f.private("store.db-wal");
+    let length = || fs::metadata(&log).unwrap().len();
+    assert_eq!(length(), 0);
+    let other = open(&f.directory);
+    f.store
+        .apply(vec![remove("images-000")], None)
+        .await
+        .unwrap();
+    f.store.flush().await.unwrap();
+    assert!(length() > 0);
+    drop(other);
 }

@@ -51,12 +51,19 @@ pub const SHARED: [Shape; 6] = [
     get("/info"),
 ];
 
+/// Requests that wait for as long as it takes.
+pub const WAITING: [Shape; 1] = [Shape {
+    method: "POST",
+    path: "/containers/*/wait",
+    unless: &[],
+}];
+
 #[cfg(test)]
 mod tests {
     use http::Method;
 
     use super::*;
-    use crate::route::{self, ContainerRoute, Route};
+    use crate::route::{self, ContainerRoute, Process, Route};
 
     #[test]
     fn what_is_shared_is_a_small_read() {
@@ -71,6 +78,14 @@ mod tests {
                 matches!(route, Some(Route::Ping | Route::Version)),
                 "{shape:?}: {route:?}"
             );
+        }
+        for shape in &WAITING {
+            let route = resolve(shape);
+            let is_wait = matches!(
+                route,
+                Some(Route::Container(_, ContainerRoute::Process(Process::Wait)))
+            );
+            assert!(is_wait, "{shape:?}: {route:?}");
         }
         for shape in &SHARED {
             let route = resolve(shape);

@@ -35,7 +35,7 @@ mod stream;
 mod system;
 mod version;
 
-pub use isolation::{INSTANT, SHARED, Shape};
+pub use isolation::{INSTANT, SHARED, Shape, WAITING};
 pub use operations::{HostFacts, Operations};
 pub use output::{Gone, Output, Request, RequestBody};
 pub use route::{reads_body, streams_body};

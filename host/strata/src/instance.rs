@@ -49,7 +49,7 @@ pub(crate) struct State {
     said: MemoryOutputPipe,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outgoing: Outgoing,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl State {

@@ -6,6 +6,7 @@
 //! digest covers the bytes as they are stored.
 
 mod pace;
+mod peers;
 mod zone;
 
 use std::{
@@ -24,6 +25,7 @@ use wasmtime_wasi_http::{Error as WireError, RequestOptions, WasiBody, WasiHttpH
 
 use crate::{Capabilities, Error};
 use pace::Paced;
+pub(crate) use peers::Peers;
 use zone::{OutOfReach, Zone, ZoneResolver};
 
 /// Idle connections kept per registry: enough for the largest `parallel_layers`.
@@ -61,6 +63,8 @@ pub(crate) struct Outgoing {
     proxies: Arc<Matcher>,
     certificates: Arc<[reqwest::Certificate]>,
     allowed: Option<Arc<[String]>>,
+    /// Whom the present operation asks.
+    pub(crate) peers: Peers,
 }
 
 /// A client that is made when it is first needed, since that reads the platform's certificates:
@@ -82,6 +86,7 @@ impl Outgoing {
             proxies: Arc::new(Matcher::from_system()),
             certificates: certificates(capabilities)?.into(),
             allowed: capabilities.allowed_registries.clone().map(Into::into),
+            peers: Peers::default(),
         })
     }
 
@@ -234,7 +239,11 @@ impl WasiHttpHooks for Outgoing {
             }
             let url = reqwest::Url::parse(&request.uri().to_string())
                 .map_err(|_| WireError::HttpRequestUriInvalid)?;
+            let peers = this.peers.clone();
+            let asked = peers.wait();
             let response = this.deliver(url, from, request, options).await?;
+            drop(asked);
+            let response = response.map(|body| peers.watch(body).boxed_unsync());
             let done: Io = Box::new(std::future::ready(Ok(())));
             Ok((response, done))
         })

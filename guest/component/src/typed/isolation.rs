@@ -1,6 +1,6 @@
 //! `isolation`: what the Docker face says of its requests, with and without a version of the API.
 
-use strata_docker::{INSTANT, SHARED, Shape};
+use strata_docker::{INSTANT, SHARED, Shape, WAITING};
 
 use super::Typed;
 use crate::bindings::exports::strata::image::isolation as wit;
@@ -9,7 +9,12 @@ impl wit::Guest for Typed {
     fn shapes() -> Vec<wit::Shape> {
         let instant = INSTANT.iter().map(|shape| (shape, wit::Company::Instant));
         let shared = SHARED.iter().map(|shape| (shape, wit::Company::Shared));
-        instant.chain(shared).flat_map(both).collect()
+        let waiting = WAITING.iter().map(|shape| (shape, wit::Company::Waiting));
+        instant
+            .chain(shared)
+            .chain(waiting)
+            .flat_map(both)
+            .collect()
     }
 }
 

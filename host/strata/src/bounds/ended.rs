@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::io::Errno;
 use wasmtime::Trap;
 
 /// Seconds after which a client may ask again that was turned away.
@@ -37,6 +38,11 @@ pub(crate) enum Ended {
     /// Its client neither sent nor read while others waited for its place.
     #[error("the client neither sent nor read while others waited, and was cut off; try again")]
     Yielded,
+    /// Whom it asked did not answer while others waited for its place.
+    #[error(
+        "the registry did not answer while others waited, and the operation was ended; try again"
+    )]
+    Silent,
     /// Its body is larger than the operation takes.
     #[error("the request's body is larger than the {0} bytes this operation takes")]
     TooLarge(u64),
@@ -57,7 +63,12 @@ impl Ended {
         if let Some(trap) = error.downcast_ref::<Trap>() {
             return Self::Failed(trap.to_string());
         }
-        Self::Failed(error.root_cause().to_string())
+        let cause = error.root_cause();
+        let io = cause.downcast_ref().and_then(Errno::from_io_error);
+        if io.or(cause.downcast_ref().copied()) == Some(Errno::NOMEM) {
+            return Self::Busy;
+        }
+        Self::Failed(cause.to_string())
     }
 
     /// Whether the one who asked is told that strata is at fault.

@@ -10,5 +10,5 @@ mod ticker;
 pub(crate) use admission::{Admission, Place};
 pub(crate) use ended::{Ended, RETRY_AFTER};
 pub(crate) use memory::{Budget, Memory};
-pub(crate) use processor::{Meter, Metered, moved};
+pub(crate) use processor::{Meter, Metered, Patience, moved};
 pub(crate) use ticker::Ticker;

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -25,7 +25,8 @@ use crate::rounds::Rounds;
 /// some 200 MB/s.
 const NANOS_PER_BYTE: u64 = 40;
 /// How long those in a shared instance wait for one of them that computes. It begins again alone
-/// then, as the others do.
+/// then, as the others do. Where one of them has begun to answer, the instance takes no more requests
+/// instead, and ends those it has.
 pub(crate) const STREAK: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -42,9 +43,13 @@ pub(crate) fn moved(bytes: usize) {
 pub(crate) struct Meter {
     /// What atomics count from.
     begun: Instant,
-    /// Most time of one operation; of a shared instance, without a pause.
+    /// Most time of one operation; of a shared instance that ends what it has, without a pause.
     limit: Duration,
     shared: bool,
+    /// Answers of a shared instance that cannot begin again.
+    answering: AtomicUsize,
+    /// Whether it ends what it has.
+    tired: AtomicBool,
     /// Nanoseconds of ended polls, less those that were granted.
     busy: AtomicU64,
     /// When the present poll began, in nanoseconds, and 0 outside of polls.
@@ -60,8 +65,8 @@ impl Meter {
     }
 
     /// For an instance that operations share.
-    pub(crate) fn shared() -> Arc<Self> {
-        Self::new(STREAK, true)
+    pub(crate) fn shared(limit: Duration) -> Arc<Self> {
+        Self::new(limit, true)
     }
 
     fn new(limit: Duration, shared: bool) -> Arc<Self> {
@@ -69,20 +74,34 @@ impl Meter {
             begun: Instant::now(),
             limit,
             shared,
+            answering: AtomicUsize::new(0),
+            tired: AtomicBool::new(false),
             busy: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             yielding: AtomicBool::new(false),
         })
     }
 
-    /// Begins with the next operation.
+    /// Begins with the next operation, or the next shared instance.
     pub(crate) fn reset(&self) {
         self.busy.store(0, Relaxed);
+        self.tired.store(false, Relaxed);
     }
 
-    /// Whether the instance computes right now.
+    /// Whether the instance takes no more requests.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.tired.load(Relaxed)
+    }
+
+    /// An answer is sent that cannot begin again: until this is dropped the instance is left to end it.
+    pub(crate) fn begins(self: Arc<Self>) -> Patience {
+        self.answering.fetch_add(1, Relaxed);
+        Patience(self)
+    }
+
+    /// Whether the instance computes, right now or once it has its turn again.
     pub(crate) fn is_running(&self) -> bool {
-        self.entered.load(Relaxed) != 0
+        self.entered.load(Relaxed) != 0 || self.yielding.load(Relaxed)
     }
 
     fn now(&self) -> u64 {
@@ -96,7 +115,14 @@ impl Meter {
     pub(crate) fn tick(&self) -> wasmtime::Result<UpdateDeadline> {
         let running = self.now().saturating_sub(self.entered.load(Relaxed));
         let busy = self.busy.load(Relaxed).saturating_add(running);
-        if u128::from(busy) > self.limit.as_nanos() {
+        let mut limit = self.limit;
+        if self.shared && u128::from(busy) > STREAK.as_nanos() {
+            match self.answering.load(Relaxed) {
+                0 => limit = STREAK,
+                _ => self.tired.store(true, Relaxed),
+            }
+        }
+        if u128::from(busy) > limit.as_nanos() {
             return Err(wasmtime::Error::new(match self.shared {
                 true => Ended::Hogged,
                 false => Ended::Compute(self.limit),
@@ -121,6 +147,15 @@ impl Meter {
         let granted = MOVED.get().saturating_mul(NANOS_PER_BYTE);
         let busy = self.busy.load(Relaxed).saturating_add(took);
         self.busy.store(busy.saturating_sub(granted), Relaxed);
+    }
+}
+
+/// See [`Meter::begins`].
+pub(crate) struct Patience(Arc<Meter>);
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Relaxed);
     }
 }
 
@@ -202,7 +237,8 @@ mod tests {
 
     #[test]
     fn a_shared_instance_may_only_not_be_held_up() {
-        let meter = Meter::shared();
+        let limit = Duration::from_secs(10);
+        let meter = Meter::shared(limit);
         for _ in 0..100 {
             poll(&meter, STREAK / 2, 0).unwrap();
             // A poll that ends by itself.
@@ -212,5 +248,22 @@ mod tests {
         poll(&meter, STREAK / 2, 0).unwrap();
         let error = poll(&meter, STREAK, 0).err().unwrap();
         assert_eq!(Ended::of(&error), Ended::Hogged);
+    }
+
+    #[test]
+    fn a_shared_instance_that_answers_ends_that() {
+        let limit = Duration::from_secs(10);
+        let meter = Meter::shared(limit);
+        let begun = Arc::clone(&meter).begins();
+        poll(&meter, STREAK / 2, 0).unwrap();
+        assert!(!meter.is_tired());
+        poll(&meter, STREAK, 0).unwrap();
+        assert!(meter.is_tired());
+        let error = poll(&meter, limit, 0).err().unwrap();
+        assert_eq!(Ended::of(&error), Ended::Hogged);
+        meter.reset();
+        assert!(!meter.is_tired());
+        drop(begun);
+        assert!(poll(&meter, 2 * STREAK, 0).is_err());
     }
 }

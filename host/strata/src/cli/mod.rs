@@ -114,6 +114,10 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// Tasks after which a thread looks for what came from outside: where as many compute as there are threads, each
+/// of them runs for some 5 ms at a time, and a ping would wait for tokio's own 61.
+const EVENT_INTERVAL: u32 = 4;
+
 /// Runs the command the process was started with.
 pub(crate) fn run() -> ExitCode {
     let terminal = Terminal::standard();
@@ -122,7 +126,11 @@ pub(crate) fn run() -> ExitCode {
         .and_then(|settings| start_log(&settings.log).map(|()| settings))
         .map_err(|error| Usage(error).into());
     let outcome = started.and_then(|settings| {
-        let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .event_interval(EVENT_INTERVAL)
+            .build()
+            .context("cannot start the runtime")?;
         let outcome = runtime.block_on(dispatch(arguments, settings, &terminal));
         // A thread that waits for an answer on stdin must not keep the process alive.
         runtime.shutdown_background();

@@ -1,4 +1,4 @@
-//! The two signals that ask a program to end.
+//! The two signals that ask a program to end, and one that must not end it.
 
 use std::io;
 
@@ -23,10 +23,12 @@ impl Signal {
     }
 }
 
-/// Both signals. From its installation on they no longer end the process by themselves.
+/// The signals. From its installation on they no longer end the process by themselves.
 pub(crate) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
+    /// Watched so that it does not end the process: a write beyond the largest file that is allowed fails then.
+    _too_large: unix::Signal,
 }
 
 impl Signals {
@@ -35,6 +37,7 @@ impl Signals {
         Ok(Signals {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
+            _too_large: unix::signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

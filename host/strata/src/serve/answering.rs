@@ -12,22 +12,34 @@ use wasmtime_wasi_http::{Error as WireError, WasiBody, p3::bindings::ServicePre}
 use super::{
     bulk::Bulk,
     clients::{Clients, Waiting},
-    company::Company,
+    company::{Company, Size},
     gather,
     instances::Outcome,
     lanes::{Lane, Lanes},
     operation::Operation,
-    outcome::{failure, whole},
+    outcome::{Begun, failure, whole},
     own::OwnInstances,
     switch,
 };
 use crate::{
     Engine, Result,
-    bounds::{Ended, Place},
+    bounds::{Ended, Meter, Place},
 };
 
-/// Requests answered with what needs no time run in one instance.
-const INSTANT_INSTANCES: usize = 1;
+/// For requests answered with what needs no time.
+const INSTANT: Size = Size {
+    instances: 1,
+    concurrent: 64,
+    large: false,
+};
+/// For those that wait: as many as there may be connections, of some kilobytes each.
+const WAITING: Size = Size {
+    instances: 1,
+    concurrent: 10_000,
+    large: false,
+};
+/// Small reads one instance answers at the same time.
+const CONCURRENT: usize = 64;
 /// Bytes of responses of shared instances that are kept here whole until clients have read them: an
 /// instance has done with a request then, and can fail without harm to it.
 const WHOLE: usize = 32 << 20;
@@ -40,6 +52,7 @@ pub(super) struct Answering {
     lanes: Lanes,
     instant: Company,
     shared: Company,
+    waiting: Company,
     alone: OwnInstances,
     clients: Clients,
     /// Bytes there is room for.
@@ -58,12 +71,18 @@ impl Answering {
         engine.shared.admission.open();
         let service = ServicePre::new(engine.pre.clone())?;
         let bulk = Bulk::new()?;
+        let shared = Size {
+            instances: engine.shared_instances,
+            concurrent: CONCURRENT,
+            large: true,
+        };
         let alone = OwnInstances::new(engine, &service, bulk.handle());
         Ok(Arc::new(Self {
             engine: engine.clone(),
             lanes,
-            instant: Company::new(engine, &service, INSTANT_INSTANCES, false),
-            shared: Company::new(engine, &service, engine.shared_instances, true),
+            instant: Company::new(engine, &service, INSTANT),
+            shared: Company::new(engine, &service, shared),
+            waiting: Company::new(engine, &service, WAITING),
             alone,
             clients: Clients::default(),
             whole: Arc::new(Semaphore::new(WHOLE)),
@@ -101,6 +120,7 @@ impl Answering {
                 self.clients.watch(&operation);
                 self.in_company(&self.shared, request, &operation).await
             }
+            Lane::Waiting => self.waits(request, &operation).await,
             Lane::Own => {
                 self.clients.watch(&operation);
                 self.with_body(request, &operation).await
@@ -132,13 +152,24 @@ impl Answering {
         self.alone(without_body(&again), operation).await
     }
 
+    /// In an instance with others that wait: they take no place of those who do something.
+    async fn waits(&self, request: Request<Incoming>, operation: &Arc<Operation>) -> Outcome {
+        let (head, _) = request.into_parts();
+        let first = self.waiting.answer(without_body(&head), operation).await;
+        match first {
+            Some(Err(Ended::Failed(_))) | None => self.alone(without_body(&head), operation).await,
+            Some(outcome) => outcome,
+        }
+    }
+
     /// The response, whole if there is room for it; `None` if it broke off.
     async fn kept(
         &self,
-        response: Response<WasiBody>,
+        mut response: Response<WasiBody>,
         operation: &Arc<Operation>,
     ) -> Option<Response<WasiBody>> {
         use http_body::Body as _;
+        let meter: Option<Arc<Meter>> = response.extensions_mut().remove();
         let size = response.body().size_hint().exact().unwrap_or(u64::MAX);
         let room = u32::try_from(size)
             .ok()
@@ -148,7 +179,8 @@ impl Answering {
             Some(room) => whole(response, operation, room).await.ok(),
             None => {
                 operation.is_placed();
-                Some(response)
+                let begun = meter.map(Meter::begins);
+                Some(response.map(|body| Begun::new(body, operation, begun).boxed_unsync()))
             }
         }
     }

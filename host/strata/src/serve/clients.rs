@@ -1,4 +1,5 @@
-//! Looks after clients: those who stand still are cut off, sooner when others wait.
+//! Looks after clients: those who stand still are cut off, sooner when others wait. And after what they asked for
+//! from somebody who does not answer.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -15,6 +16,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long a client may stand still while others wait for its place. One on a slow line moves some
 /// bytes in this time; what it is sent waits in the kernel's buffers.
 const PRESSED: Duration = Duration::from_secs(2);
+
+/// How long an operation may wait for a registry, or whom else it asks, while others wait for its place.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// How many wait for what others have.
 #[derive(Clone, Copy, Default)]
@@ -80,6 +84,7 @@ impl Clients {
     fn look(&self, limit: Duration, mut waiting: Waiting) -> usize {
         let mut getting_on = 0;
         let mut still = Vec::new();
+        let mut silent = Vec::new();
         self.operations().retain(|operation| {
             let Some(operation) = operation.upgrade() else {
                 return false;
@@ -88,6 +93,11 @@ impl Clients {
             let stood = operation.stood();
             if stood >= limit.min(PRESSED) {
                 still.push((stood, operation));
+                return true;
+            }
+            let stood = operation.peers().stood();
+            if stood >= SILENT {
+                silent.push((stood, operation));
             }
             true
         });
@@ -97,6 +107,12 @@ impl Clients {
                 operation.cut(Ended::Stalled(limit));
             } else if waiting.takes(&operation) {
                 operation.cut(Ended::Yielded);
+            }
+        }
+        silent.sort_by_key(|(stood, _)| std::cmp::Reverse(*stood));
+        for (_, operation) in silent {
+            if waiting.takes(&operation) {
+                operation.give_way();
             }
         }
         getting_on

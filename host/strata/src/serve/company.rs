@@ -21,14 +21,26 @@ use crate::{
     instance::State,
 };
 
-/// Requests one shared instance answers at the same time. They share its caches; more instances
-/// would only warm them again.
-const CONCURRENT: usize = 64;
 /// Requests after which a shared instance is replaced: linear memory never shrinks.
 const REQUESTS: usize = 1_000_000;
 
 /// Instances that requests share: as few as suffice, so that their caches are warm.
-pub(super) struct Company(Vec<Member>);
+pub(super) struct Company {
+    members: Vec<Member>,
+    size: Size,
+}
+
+/// How many instances there are, and what they are for.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// Most instances.
+    pub(super) instances: usize,
+    /// Requests one of them answers at the same time. They share its caches; more instances would only
+    /// warm them again.
+    pub(super) concurrent: usize,
+    /// Whether answers are large: then the first one has all the memory it may get.
+    pub(super) large: bool,
+}
 
 struct Member {
     jobs: mpsc::UnboundedSender<Job>,
@@ -37,20 +49,14 @@ struct Member {
 }
 
 impl Company {
-    /// Up to `count` instances, made when they are needed. They run on this runtime. The first one has
-    /// all the memory it may get if they are for `large` answers.
-    pub(super) fn new(
-        engine: &Engine,
-        service: &ServicePre<State>,
-        count: usize,
-        large: bool,
-    ) -> Self {
+    /// Instances that are made when they are needed. They run on this runtime.
+    pub(super) fn new(engine: &Engine, service: &ServicePre<State>, size: Size) -> Self {
         let member = |index| {
             let (jobs, receiver) = mpsc::unbounded_channel();
             let member = Member {
                 jobs,
                 load: Arc::default(),
-                meter: Meter::shared(),
+                meter: Meter::shared(engine.compute),
             };
             let instance = Sharing {
                 engine: engine.clone(),
@@ -59,25 +65,31 @@ impl Company {
                 load: Arc::clone(&member.load),
                 // The first one keeps the caches.
                 stays: index == 0,
-                large: large && index == 0,
+                large: size.large && index == 0,
+                concurrent: size.concurrent,
             };
             tokio::spawn(instance.run(receiver));
             member
         };
-        Self((0..count).map(member).collect())
+        let members = (0..size.instances).map(member).collect();
+        Self { members, size }
     }
 
     /// Gives a request to the first instance that is not computing, else to the one with the least
-    /// to do. `None` if the instance failed, whoever was to blame.
+    /// to do. `None` if the instance failed, whoever was to blame. The response has the instance's meter
+    /// with it.
     pub(super) async fn answer(
         &self,
         request: Request<WasiBody>,
         operation: &Arc<Operation>,
     ) -> Option<Outcome> {
-        let is_free =
-            |member: &&Member| !member.meter.is_running() && member.load.load(Relaxed) < CONCURRENT;
-        let least = || self.0.iter().min_by_key(|member| member.load.load(Relaxed));
-        let member = self.0.iter().find(is_free).or_else(least)?;
+        let is_free = |member: &&Member| {
+            let Member { meter, load, .. } = member;
+            !meter.is_running() && !meter.is_tired() && load.load(Relaxed) < self.size.concurrent
+        };
+        let ease = |member: &&Member| (member.meter.is_tired(), member.load.load(Relaxed));
+        let least = || self.members.iter().min_by_key(ease);
+        let member = self.members.iter().find(is_free).or_else(least)?;
         let (reply, outcome) = Reply::new();
         let job = Job {
             request,
@@ -86,13 +98,18 @@ impl Company {
         };
         member.load.fetch_add(1, Relaxed);
         member.jobs.send(job).ok()?;
-        outcome.await.ok()
+        let mut outcome = outcome.await.ok()?;
+        if let Ok(response) = &mut outcome {
+            response.extensions_mut().insert(Arc::clone(&member.meter));
+        }
+        Some(outcome)
     }
 
     /// Requests that no instance has taken up yet.
     pub(super) fn waiting(&self) -> usize {
-        let over = |member: &Member| member.load.load(Relaxed).saturating_sub(CONCURRENT);
-        self.0.iter().map(over).sum()
+        let most = self.size.concurrent;
+        let over = |member: &Member| member.load.load(Relaxed).saturating_sub(most);
+        self.members.iter().map(over).sum()
     }
 }
 
@@ -104,6 +121,7 @@ struct Sharing {
     load: Arc<AtomicUsize>,
     stays: bool,
     large: bool,
+    concurrent: usize,
 }
 
 impl Sharing {
@@ -146,18 +164,23 @@ impl Sharing {
             wasmtime::error::Ok((store, service))
         };
         let (mut store, service) = self.engine.measured(&self.meter, made).await?;
+        self.meter.reset();
         let work = store.run_concurrent(async |accessor| {
             let mut running = FuturesUnordered::new();
             running.push(answer(accessor, &service, fate, first));
             let mut total = 1;
             loop {
                 let idle = running.is_empty();
+                let goes = total >= REQUESTS || self.meter.is_tired();
+                if idle && goes {
+                    return Ok(());
+                }
                 tokio::select! {
                     Some(ended) = running.next(), if !idle => {
                         taken.gives_back();
                         ended?;
                     }
-                    job = jobs.recv(), if running.len() < CONCURRENT && total < REQUESTS => {
+                    job = jobs.recv(), if running.len() < self.concurrent && !goes => {
                         let Some(job) = job else { return Ok(()) };
                         taken.takes();
                         total += 1;

@@ -19,6 +19,8 @@ pub(super) enum Lane {
     Instant,
     /// With other small reads.
     Shared,
+    /// With others that wait.
+    Waiting,
     /// In an instance of its own.
     Own,
 }
@@ -45,6 +47,7 @@ impl Lanes {
                 lane: match shape.company {
                     Company::Instant => Lane::Instant,
                     Company::Shared => Lane::Shared,
+                    Company::Waiting => Lane::Waiting,
                 },
             })
         };
@@ -124,6 +127,7 @@ mod tests {
             shape("GET", "/v*/_ping", Company::Instant, &[]),
             shape("GET", "/images/**/json", Company::Shared, &["manifests"]),
             shape("GET", "/images/json", Company::Shared, &["manifests"]),
+            shape("POST", "/containers/*/wait", Company::Waiting, &[]),
         ]);
         let long = format!("/images/json?filters={}", "a".repeat(LONGEST_SHARED));
         for (method, uri, expected) in [
@@ -142,6 +146,11 @@ mod tests {
             ("GET", "/images/a%2Fjson", Lane::Own),
             ("GET", &long, Lane::Own),
             ("GET", "/", Lane::Own),
+            (
+                "POST",
+                "/containers/a/wait?condition=removed",
+                Lane::Waiting,
+            ),
         ] {
             let uri: Uri = uri.parse().unwrap();
             let method = Method::from_bytes(method.as_bytes()).unwrap();

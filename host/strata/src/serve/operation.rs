@@ -13,7 +13,7 @@ use http::{Method, Request};
 use strata_store::Holder;
 use tokio::sync::{Notify, watch};
 
-use crate::bounds::Ended;
+use crate::{bounds::Ended, outgoing::Peers};
 
 /// How long an operation runs before it is said to get on, and how long its client may have stood
 /// still then.
@@ -39,6 +39,8 @@ pub(super) struct Operation {
     cut: watch::Sender<Option<(Ended, Side)>>,
     /// Memory of its decoders.
     decoders: Holder,
+    /// Whom it asks.
+    peers: Peers,
     /// Of whoever reads the request's body.
     body: AtomicWaker,
     /// Closes the connection.
@@ -67,6 +69,8 @@ pub(super) enum Side {
     Sending,
     /// Room for more of the response.
     Reading,
+    /// Nothing: somebody else is, whom the operation asks.
+    Neither,
 }
 
 impl Operation {
@@ -82,6 +86,7 @@ impl Operation {
             placed: AtomicU64::new(0),
             cut: watch::channel(None).0,
             decoders: Holder::default(),
+            peers: Peers::default(),
             body: AtomicWaker::new(),
             connection: request.extensions().get().cloned().unwrap_or_default(),
         })
@@ -101,10 +106,11 @@ impl Operation {
         operation
     }
 
-    fn side(&self, side: Side) -> &AtomicU64 {
+    fn side(&self, side: Side) -> Option<&AtomicU64> {
         match side {
-            Side::Sending => &self.sending,
-            Side::Reading => &self.reading,
+            Side::Sending => Some(&self.sending),
+            Side::Reading => Some(&self.reading),
+            Side::Neither => None,
         }
     }
 
@@ -116,14 +122,16 @@ impl Operation {
 
     /// The client is waited for, from now on if it was not before.
     pub(super) fn waits(&self, side: Side) {
-        let _ = self
-            .side(side)
-            .compare_exchange(0, self.now(), Relaxed, Relaxed);
+        if let Some(since) = self.side(side) {
+            let _ = since.compare_exchange(0, self.now(), Relaxed, Relaxed);
+        }
     }
 
     /// The client moved.
     pub(super) fn moves(&self, side: Side) {
-        self.side(side).store(0, Relaxed);
+        if let Some(since) = self.side(side) {
+            since.store(0, Relaxed);
+        }
     }
 
     /// It has a place.
@@ -146,6 +154,11 @@ impl Operation {
         &self.decoders
     }
 
+    /// Whom it asks.
+    pub(super) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
     pub(super) fn has_place(&self) -> bool {
         self.placed.load(Relaxed) != 0
     }
@@ -159,14 +172,23 @@ impl Operation {
 
     /// Gives the client up.
     pub(super) fn cut(&self, ended: Ended) {
-        if self.cut.borrow().is_some() {
-            return;
-        }
-        tracing::info!("{self}: {ended}");
         let side = match self.sending.load(Relaxed) {
             0 => Side::Reading,
             _ => Side::Sending,
         };
+        self.cut_for(ended, side);
+    }
+
+    /// Gives up whom it asks.
+    pub(super) fn give_way(&self) {
+        self.cut_for(Ended::Silent, Side::Neither);
+    }
+
+    fn cut_for(&self, ended: Ended, side: Side) {
+        if self.cut.borrow().is_some() {
+            return;
+        }
+        tracing::info!("{self}: {ended}");
         self.cut.send_replace(Some((ended, side)));
         self.body.wake();
         if side == Side::Reading {

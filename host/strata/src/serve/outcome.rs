@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime_wasi_http::{Error as WireError, WasiBody};
 
 use super::operation::{Operation, Side};
-use crate::bounds::{Ended, RETRY_AFTER};
+use crate::bounds::{Ended, Patience, RETRY_AFTER};
 
 /// Why an instance ended before its time; all it answers refer to it.
 pub(super) type Fate = OnceLock<Ended>;
@@ -58,6 +58,52 @@ impl Body for Answered {
 
     fn is_end_stream(&self) -> bool {
         self.fate.get().is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body of which the client has the beginning, so that it cannot begin again.
+pub(super) struct Begun {
+    body: WasiBody,
+    operation: Arc<Operation>,
+    _patience: Option<Patience>,
+}
+
+impl Begun {
+    /// `patience` is what lets the instance end it.
+    pub(super) fn new(
+        body: WasiBody,
+        operation: &Arc<Operation>,
+        patience: Option<Patience>,
+    ) -> Self {
+        Self {
+            body,
+            operation: Arc::clone(operation),
+            _patience: patience,
+        }
+    }
+}
+
+impl Body for Begun {
+    type Data = Bytes;
+    type Error = WireError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            tracing::warn!("{}: the answer is cut off: {error}", self.operation);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -134,7 +180,9 @@ pub(super) fn failure(ended: &Ended) -> Response<WasiBody> {
     let status = match ended {
         // As the component answers what is over a bound of its own.
         Ended::Memory(_) | Ended::Compute(_) | Ended::BrokenOff(_) => StatusCode::BAD_REQUEST,
-        Ended::Busy | Ended::Yielded | Ended::Hogged => StatusCode::SERVICE_UNAVAILABLE,
+        Ended::Busy | Ended::Yielded | Ended::Silent | Ended::Hogged => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Ended::Stalled(_) => StatusCode::REQUEST_TIMEOUT,
         Ended::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Ended::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,

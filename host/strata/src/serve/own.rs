@@ -140,6 +140,7 @@ impl OwnInstance {
             let fate = Arc::new(Fate::new());
             meter.reset();
             store.data_mut().decoders = operation.decoders().clone();
+            store.data_mut().outgoing.peers = operation.peers().clone();
             let work = store.run_concurrent(async |accessor| {
                 answer(accessor, &service, &fate, job).await?;
                 // What it does after its response.

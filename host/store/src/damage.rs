@@ -224,7 +224,7 @@ pub(crate) fn mark_all(inner: &Inner, broken: Vec<(Digest, Broken)>) {
     for (digest, Mark { reason, .. }) in &news {
         tracing::warn!(
             %digest, reason,
-            "a blob is damaged; a pull or load of its image replaces it"
+            "a blob is damaged; `strata check` says what of, and a pull or load of that image replaces it"
         );
     }
     if !inner.writable || news.is_empty() {

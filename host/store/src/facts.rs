@@ -266,21 +266,9 @@ fn check_pending(inner: &Inner) -> Result<bool, Error> {
             return Ok(true);
         };
         if locked.is_none() {
-            let path = inner.layout.private("facts.lock");
-            let file = crate::regular::options()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
-            match crate::owner::try_lock(&file) {
-                Ok(true) => locked = Some(file),
-                Ok(false) => return Ok(false),
-                Err(error) => {
-                    return Err(Error::io(
-                        format!("locking {}", path.display()),
-                        error.into(),
-                    ));
-                }
+            match inner.layout.place().try_lock("facts.lock")? {
+                Some(file) => locked = Some(file),
+                None => return Ok(false),
             }
         }
         match compute::compute(inner, &digest, None, &mut || inner.facts.wait_idle(inner)) {

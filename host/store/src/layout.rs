@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 use crate::error::Doing as _;
 use crate::private::Private;
-use crate::{Algorithm, Error, Options, aside};
+use crate::{Algorithm, Error, Options, aside, regular};
 use marker::Marker;
 
 pub(crate) use change::{Removed, room_for};
@@ -176,6 +176,7 @@ impl Layout {
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let doing = || format!("writing {name}");
         let temporary = self.private(&format!("{name}.new"));
+        regular::clear_other(&temporary, false);
         let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// How such files are opened: they make nobody wait, and no terminal becomes this process's own.
 pub(crate) fn options() -> OpenOptions {
@@ -25,6 +26,22 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
         return Err(io::Error::other("it is no regular file"));
     }
     Ok((file, metadata))
+}
+
+/// Opens a file, and no link to one, to lock it or to append to it, and creates it if nothing is there. `None` if
+/// something else is.
+pub(crate) fn open_or_create(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW));
+    match options.create(true).append(true).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
+        Ok(_) => Ok(None),
+        // A folder, a link, a pipe or socket, a device.
+        Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::ISDIR | Errno::LOOP | Errno::NXIO | Errno::NODEV) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Removes whatever is there, with all that is in it. For places in which only this crate keeps anything.

@@ -126,6 +126,24 @@ async fn a_broken_promise_is_found_and_remembered() {
 }
 
 #[tokio::test]
+async fn promises_are_checked_whatever_is_in_the_place_of_the_queues_lock() {
+    let f = Fixture::new();
+    let lock = f.directory.path().join(".strata/facts.lock");
+    std::fs::create_dir_all(lock.join("x")).unwrap();
+    let digest = f.blob(&gzip(b"really this")).await;
+    let promised = [(digest.clone(), Digest::of(b"something else"))];
+    f.store.expect_diff_ids(&promised).await.unwrap();
+    for _ in 0..200 {
+        if std::fs::symlink_metadata(&lock).is_ok_and(|found| found.is_file()) {
+            wait_for_mismatch(&f, &digest).await;
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the queue was not worked off");
+}
+
+#[tokio::test]
 async fn queued_promises_survive_a_restart_and_wait_for_ingests() {
     let directory = tempfile::tempdir().unwrap();
     let quiet = strata_store::Options {

@@ -480,6 +480,41 @@ async fn partial_downloads_are_files_or_begun_anew() {
 }
 
 #[tokio::test]
+async fn what_is_no_file_in_a_locks_place_is_made_anew() {
+    let f = Fixture::new();
+    let [layer, other] = [f.blob(b"layer").await, f.blob(b"other").await];
+    let mut f = f.reopen();
+    let private = f.directory.path().join(".strata");
+    let names = ["open.lock", "index.lock", "facts.lock", "index.json.new"];
+    // A file is somebody's, even if it cannot be opened.
+    let things = Thing::ALL.into_iter().filter(|it| *it != Thing::Forbidden);
+    for (round, thing) in things.enumerate() {
+        for name in names {
+            thing.replace(&private.join(name));
+        }
+        let digest = if round % 2 == 0 { &layer } else { &other };
+        let named = set("x", if round % 2 == 0 { b"layer" } else { b"other" });
+        f.store.apply(vec![named], None).await.unwrap();
+        f.store.flush().await.unwrap();
+        let index = fs::read_to_string(f.directory.path().join("index.json")).unwrap();
+        assert!(index.contains(digest.as_str()), "{thing:?}");
+        thing.replace(&private.join("open.lock"));
+        f = f.reopen();
+        // Nothing that a link led to was made.
+        assert!(!private.join("nothing").exists(), "{thing:?}");
+        assert_eq!(
+            f.images().await,
+            [("x".to_owned(), digest.clone())],
+            "{thing:?}"
+        );
+        for name in &names[..2] {
+            let found = fs::symlink_metadata(private.join(name)).unwrap();
+            assert!(found.is_file(), "{thing:?} {name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn derived_data_that_is_no_file_is_absent_and_replaced() {
     let f = Fixture::new();
     for thing in Thing::ALL {

@@ -15,6 +15,7 @@ mod copy_out;
 mod create;
 mod diff;
 mod find;
+mod inspect;
 mod list;
 mod model;
 mod name;

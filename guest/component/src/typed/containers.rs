@@ -1,8 +1,8 @@
 //! `containers`: created, never run.
 
 use strata_engine::{
-    ChangeKind, ChangedPath, ContainerDetails, ContainerListOptions, CopyInOptions, CreateOptions,
-    FileKind, PathStat, Silent,
+    ChangeKind, ChangedPath, ContainerDetails, CopyInOptions, CreateOptions, FileKind, PathStat,
+    Silent,
 };
 use wit_bindgen::{FutureReader, StreamReader};
 
@@ -31,21 +31,9 @@ impl containers::Guest for Typed {
     }
 
     async fn list() -> Result<Vec<containers::Container>, types::Error> {
-        let options = ContainerListOptions {
-            all: true,
-            ..ContainerListOptions::default()
-        };
-        let listed = engine().containers(&options).await;
-        let mut containers = Vec::new();
-        for summary in listed.map_err(convert::error_to_wit)? {
-            match engine().container(&summary.id, false).await {
-                Ok(details) => containers.push(container_to_wit(details)?),
-                // Removed since it was listed.
-                Err(strata_engine::Error::NotFound(_)) => {}
-                Err(error) => return Err(convert::error_to_wit(error)),
-            }
-        }
-        Ok(containers)
+        let listed = engine().containers_in_full().await;
+        let listed = listed.map_err(convert::error_to_wit)?;
+        listed.into_iter().map(container_to_wit).collect()
     }
 
     async fn inspect(name: String) -> Result<containers::Container, types::Error> {
@@ -117,8 +105,12 @@ fn container_to_wit(details: ContainerDetails) -> Result<containers::Container, 
         image_id: details.image_id.to_string(),
         platform: convert::platform_to_wit(&details.platform),
         created: details.created.0,
-        config: convert::config_to_wit(&details.config)?,
+        config: match details.damaged {
+            None => convert::config_to_wit(&details.config)?,
+            Some(_) => Vec::new(),
+        },
         changed_size: details.size_changed,
+        damaged: details.damaged,
     })
 }
 

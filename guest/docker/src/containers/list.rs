@@ -77,6 +77,9 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     size_root_fs: Option<u64>,
     labels: &'a BTreeMap<String, String>,
+    /// Not Docker's: why the container cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<&'a str>,
     state: &'static str,
     status: &'static str,
     host_config: Host,
@@ -128,6 +131,7 @@ impl<'a> Entry<'a> {
             size_rw: container.size_changed,
             size_root_fs: container.size_total,
             labels: &container.labels,
+            damaged: container.damaged.as_deref(),
             state: CREATED,
             status: "Created",
             host_config: Host {

@@ -46,7 +46,9 @@ pub(crate) async fn prune<O: Operations>(operations: &O, query: &Query) -> Resul
     let mut pruned = Pruned::default();
     for container in operations.containers(&options).await? {
         let is_newer = until.is_some_and(|until| container.created > until);
-        if is_newer || !matches(&filters, &container.labels) {
+        // Of one that cannot be read nobody knows whether it has the label that spares it.
+        let is_unknown = container.damaged.is_some() && filters.contains("label!");
+        if is_newer || is_unknown || !matches(&filters, &container.labels) {
             continue;
         }
         match remove_one(operations, &container.id).await {

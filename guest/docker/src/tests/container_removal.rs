@@ -99,6 +99,23 @@ fn a_prune_removes_what_cannot_be_read() {
 }
 
 #[test]
+fn a_prune_spares_what_may_have_the_label_that_spares_it() {
+    for (filters, count) in [(r#"{"label!":["x"]}"#, None), ("{}", Some(1))] {
+        let fake = Fake {
+            containers: vec![ContainerSummary {
+                damaged: Some("blob x has changed".into()),
+                labels: BTreeMap::new(),
+                ..summary()
+            }],
+            ..with_container()
+        };
+        let pruned = json(&fake, &format!("POST /containers/prune?filters={filters}"));
+        let deleted = pruned["ContainersDeleted"].as_array().map(Vec::len);
+        assert_eq!(deleted, count, "{filters}");
+    }
+}
+
+#[test]
 fn bad_prune_filters_are_refused() {
     for (filters, message) in [
         (r#"{"name":["x"]}"#, "invalid filter 'name'"),

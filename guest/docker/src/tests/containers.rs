@@ -32,6 +32,7 @@ pub(super) fn summary() -> ContainerSummary {
         host_config: None,
         size_changed: None,
         size_total: None,
+        damaged: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn details() -> ContainerDetails {
         networking_config: raw(r#"{"EndpointsConfig":{"mine":{"Aliases":["x"]}}}"#),
         size_changed: 3,
         size_total: Some(9),
+        damaged: None,
     }
 }
 
@@ -94,6 +96,16 @@ fn a_list_entry_has_the_shape_of_its_version() {
         assert_eq!(before, expected, "{version}");
         assert!(after.starts_with(r#""bridge":{"#) && after.ends_with("}},\"Mounts\":[]}]\n"));
     }
+}
+
+#[test]
+fn what_is_damaged_says_so() {
+    let mut fake = with_container();
+    let list = json(&fake, "GET /containers/json?all=1");
+    assert!(list[0].get("Damaged").is_none());
+    fake.containers[0].damaged = Some("blob x has changed".to_owned());
+    let list = json(&fake, "GET /containers/json?all=1");
+    assert_eq!(list[0]["Damaged"], "blob x has changed");
 }
 
 #[test]

@@ -72,7 +72,22 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// for a document without children. [`Error::QuotaExceeded`] if they take more
     /// than 64 MiB of memory.
     pub(crate) async fn documents(&self, roots: &[Target]) -> Result<Documents> {
+        match self.readable_documents(roots).await? {
+            (documents, None) => Ok(documents),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// The same without those that cannot be read, and why the first of them cannot.
+    ///
+    /// # Errors
+    /// As the store's `stat_all`; [`Error::QuotaExceeded`] if they take more than 64 MiB of memory.
+    pub(crate) async fn readable_documents(
+        &self,
+        roots: &[Target],
+    ) -> Result<(Documents, Option<Error>)> {
         let mut documents = Documents::new();
+        let mut unread = None;
         let mut weight = 0_usize;
         let mut walk = Walk::new(None, roots);
         while let Some(visited) = self.advance(&mut walk).await? {
@@ -84,7 +99,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     }
                     Content::Unparsable(_) | Content::Other => None,
                     Content::Absent => continue,
-                    Content::Damaged(error) => return Err(error),
+                    Content::Damaged(error) => {
+                        unread.get_or_insert(error);
+                        continue;
+                    }
                 };
                 if weight > DOCUMENTS_WEIGHT {
                     return Err(too_heavy(roots));
@@ -92,7 +110,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 documents.insert(it.digest, Stored { document });
             }
         }
-        Ok(documents)
+        Ok((documents, unread))
     }
 
     /// The digests of the documents of each of these images, parents first: those that are here, and the root. Only

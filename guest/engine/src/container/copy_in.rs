@@ -12,7 +12,7 @@ use strata_oci::{Descriptor, Digest, media_type};
 
 use super::{
     MAX_TRIES,
-    list::size_from,
+    inspect::size_from,
     model::CopyInOptions,
     owner::owner,
     place::Place,

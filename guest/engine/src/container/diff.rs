@@ -79,6 +79,14 @@ pub(super) async fn deltas(image: &Root, container: &Root, order: Order) -> Vec<
     deltas
 }
 
+/// What to say of damage in what was copied into a container.
+pub(super) fn copies_damaged(reason: &str) -> Error {
+    Error::Damaged(format!(
+        "what was copied into the container is damaged: {reason}; \
+         remove the container, and copy it into a new one"
+    ))
+}
+
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Checks the layers a container has beside its image's: under a digest of its own, what was
     /// damaged in them would be damaged no more.
@@ -88,12 +96,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
             match self.store.verify(&layer.digest).await? {
                 Verdict::Intact(_) => {}
                 Verdict::Absent => return Err(gone(&layer.digest)),
-                Verdict::Damaged(reason) => {
-                    return Err(Error::Damaged(format!(
-                        "what was copied into the container is damaged: {reason}; \
-                         remove the container, and copy it into a new one"
-                    )));
-                }
+                Verdict::Damaged(reason) => return Err(copies_damaged(&reason)),
             }
         }
         Ok(())

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{MAX_TRIES, record::Saved, root::Root};
+use strata_oci::Digest;
+
+use super::{MAX_TRIES, diff::copies_damaged, record::Saved, root::Root};
 use crate::{
     Engine, Error, Result, Store,
     catalog::{Container, Snapshot},
@@ -58,8 +60,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ) -> Result<R> {
         for _ in 0..MAX_TRIES {
             let container = self.snapshot().await?.find_container(text)?.clone();
+            let mut own = Vec::new();
             let done = match self.saved(&container).await {
-                Ok(saved) => read(saved).await,
+                Ok(saved) => {
+                    own.extend(saved.diffs.iter().map(|layer| layer.digest.clone()));
+                    read(saved).await
+                }
                 Err(error) => Err(error),
             };
             let Err(error @ (Error::NotFound(_) | Error::Damaged(_))) = done else {
@@ -68,12 +74,27 @@ impl<S: Store, T, C> Engine<S, T, C> {
             let now = self.snapshot().await?;
             let now = now.find_container(&container.id);
             if now.is_ok_and(|now| now.target == container.target) {
-                return Err(error);
+                return Err(match error {
+                    Error::Damaged(_) => self.about_copies(&own, error).await?,
+                    error => error,
+                });
             }
         }
         Err(Error::Conflict(format!(
             "container {text} keeps being changed, try again"
         )))
+    }
+
+    /// What to say of damage, if that is in what was copied into a container: no image has it.
+    async fn about_copies(&self, own: &[Digest], error: Error) -> Result<Error> {
+        if own.is_empty() {
+            return Ok(error);
+        }
+        let mut damaged = self.store.damaged().await?.into_iter();
+        Ok(match damaged.find(|(digest, _)| own.contains(digest)) {
+            Some((digest, why)) => copies_damaged(&format!("blob {digest} is damaged: {why}")),
+            None => error,
+        })
     }
 
     /// The file system of a container, protected as long as the lease is held.

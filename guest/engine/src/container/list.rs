@@ -1,4 +1,4 @@
-//! Listing containers, and one in full.
+//! Listing containers.
 
 use std::{
     cell::Cell,
@@ -11,14 +11,12 @@ use serde_json::value::RawValue;
 use strata_oci::{Descriptor, Digest, filter::LabelFilter, json::Members};
 
 use super::{
-    model::{ContainerDetails, ContainerListOptions, ContainerSummary},
-    record::{Record, Saved},
-    root::Root,
+    model::{ContainerListOptions, ContainerSummary},
+    record::Saved,
 };
 use crate::{
     Clock, Engine, Error, Result, Store, Transport,
     catalog::{Container, Snapshot},
-    pace::Pace,
 };
 
 /// The one state a container here is ever in.
@@ -41,8 +39,7 @@ where
     /// status the list is empty.
     ///
     /// # Errors
-    /// [`crate::Error::NotFound`] if a container named by `before` or `since` is not here, or
-    /// content of one got lost.
+    /// [`crate::Error::NotFound`] if a container named by `before` or `since` is not here.
     pub async fn containers(
         &self,
         options: &ContainerListOptions,
@@ -76,18 +73,14 @@ where
         let admits_unread = |age: &Age| wanted.admits(std::iter::empty()) && is_of_age(age);
         let weight = Cell::new(0);
         let read = admitted.into_iter().map(|container| async {
-            let listed = match self.saved(container).await {
-                Ok(saved) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
-                // It may have been changed just now; else its names say what is needed to remove it.
-                Err(error) if is_about_one(&error) => match self.find_saved(&container.id).await {
-                    Ok(saved) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
-                    Err(error) if is_about_one(&error) => {
-                        let listed = Listed::unreadable(container);
-                        admits_unread(&listed.age).then_some(listed)
-                    }
-                    Err(error) => return Err(error),
-                },
-                Err(error) => return Err(error),
+            let listed = match self.saved_now(container).await? {
+                Some(Ok(saved)) => admits(&saved).then(|| Listed::new(&snapshot, saved, options)),
+                // Its names say what is needed to remove it.
+                Some(Err(reason)) => {
+                    let listed = Listed::unreadable(container, reason);
+                    admits_unread(&listed.age).then_some(listed)
+                }
+                None => None,
             };
             Ok(listed.map(|listed| {
                 let sum = listed.weight.saturating_add(weight.get());
@@ -111,7 +104,7 @@ where
         for mut listed in listed {
             if options.size {
                 let (_, _, id) = &listed.age;
-                if listed.is_read {
+                if listed.summary.damaged.is_none() {
                     listed.summary.size_total = match self.size_of(id).await {
                         Ok(size) => Some(size),
                         // Its layers may be gone: content of a platform can be removed.
@@ -125,73 +118,48 @@ where
         Ok(summaries)
     }
 
-    /// One container in full. `size` adds that of all files, for which every layer is
-    /// read.
-    ///
-    /// # Errors
-    /// [`crate::Error::NotFound`] if there is none, or its content got lost;
-    /// [`crate::Error::InvalidArgument`] if an ID prefix has several.
-    pub async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
-        let read = self.reading(name, async |saved| {
-            let size_total = match size {
-                true => Some(self.total_size(&saved).await?),
-                false => None,
-            };
-            Ok((saved, size_total))
-        });
-        let (saved, size_total) = read.await?;
-        let size_changed = saved.changed_size;
-        let Record {
-            id,
-            name,
-            created,
-            image,
-            image_id,
-            manifest,
-            platform,
-            config,
-            host_config,
-            networking_config,
-        } = saved.record;
-        Ok(ContainerDetails {
-            id,
-            name,
-            image,
-            image_id,
-            manifest,
-            platform,
-            created,
-            config,
-            host_config,
-            networking_config,
-            size_changed,
-            size_total,
-        })
-    }
-
     /// When containers were created.
     async fn bound(&self, snapshot: &Snapshot, names: &[String]) -> Result<Vec<Age>> {
         let mut bounds = Vec::with_capacity(names.len());
         for name in names {
             let container = snapshot.find_container(name)?;
-            bounds.push(age(&self.find_saved(&container.id).await?));
+            let found = self.saved_now(container).await?;
+            bounds.push(match found {
+                Some(Ok(saved)) => age(&saved),
+                _ => age_by_name(container),
+            });
         }
         Ok(bounds)
+    }
+
+    /// A container as it is now, or what is wrong with it; `None` if it was removed meanwhile.
+    async fn saved_now(
+        &self,
+        container: &Container,
+    ) -> Result<Option<std::result::Result<Saved, String>>> {
+        let reason = match self.try_saved(container).await {
+            Ok(Ok(saved)) => return Ok(Some(Ok(saved))),
+            Ok(Err(reason)) => reason,
+            Err(error) if is_about_one(&error) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        // It may have been changed just now.
+        match self.find_saved(&container.id).await {
+            Ok(saved) => Ok(Some(Ok(saved))),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) if is_about_one(&error) => Ok(Some(Err(reason))),
+            Err(error) => Err(error),
+        }
     }
 
     async fn size_of(&self, id: &str) -> Result<u64> {
         self.reading(id, async |saved| self.total_size(&saved).await)
             .await
     }
-
-    async fn total_size(&self, saved: &Saved) -> Result<u64> {
-        let root = self.root(saved).await?;
-        Ok(size_from(&root, 0).await)
-    }
 }
 
 /// Whether an error says something of one container only: a listing never fails because of one.
-fn is_about_one(error: &Error) -> bool {
+pub(super) fn is_about_one(error: &Error) -> bool {
     matches!(
         error,
         Error::Damaged(_)
@@ -215,21 +183,10 @@ fn age(saved: &Saved) -> Age {
     )
 }
 
-/// Bytes of the files whose content lies in this layer or above, each file once.
-pub(super) async fn size_from(root: &Root, layer: u32) -> u64 {
-    let mut seen = HashSet::new();
-    let mut size: u64 = 0;
-    let mut pace = Pace::default();
-    for node in root.tree.walk(b"") {
-        pace.steps(1).await;
-        if let Some((content, link)) = root.tree.content(node)
-            && content.layer >= layer
-            && link.is_none_or(|link| seen.insert(link))
-        {
-            size = size.saturating_add(content.size);
-        }
-    }
-    size
+/// The same of a container whose record cannot be read.
+fn age_by_name(container: &Container) -> Age {
+    let created = container.created.div_euclid(1000);
+    ((created, 0), container.created, container.id.clone())
 }
 
 fn part_of(parts: &[String], text: &str) -> bool {
@@ -277,8 +234,6 @@ struct Listed {
     age: Age,
     /// Bytes of what may be much in it.
     weight: usize,
-    /// Its record could be read.
-    is_read: bool,
 }
 
 impl Listed {
@@ -311,12 +266,12 @@ impl Listed {
             host_config,
             size_changed: options.size.then_some(saved.changed_size),
             size_total: None,
+            damaged: None,
         };
         Self {
             summary,
             age,
             weight,
-            is_read: true,
         }
     }
 
@@ -329,8 +284,8 @@ impl Listed {
     }
 
     /// What is known of a container whose record cannot be read.
-    fn unreadable(container: &Container) -> Self {
-        let created = container.created.div_euclid(1000);
+    fn unreadable(container: &Container, reason: String) -> Self {
+        let ((created, _), ..) = age_by_name(container);
         let summary = ContainerSummary {
             id: container.id.clone(),
             name: container.own_name.clone(),
@@ -343,12 +298,12 @@ impl Listed {
             host_config: None,
             size_changed: None,
             size_total: None,
+            damaged: Some(reason),
         };
         Self {
             summary,
-            age: ((created, 0), container.created, container.id.clone()),
+            age: age_by_name(container),
             weight: 0,
-            is_read: false,
         }
     }
 }

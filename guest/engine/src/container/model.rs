@@ -92,6 +92,8 @@ pub struct ContainerSummary {
     pub size_changed: Option<u64>,
     /// Bytes of all its files, when asked for.
     pub size_total: Option<u64>,
+    /// Why it cannot be read, for people. Its names and when it was named are all there is then.
+    pub damaged: Option<String>,
 }
 
 /// One container in full.
@@ -121,6 +123,9 @@ pub struct ContainerDetails {
     pub size_changed: u64,
     /// Bytes of all its files, when asked for.
     pub size_total: Option<u64>,
+    /// Why it cannot be read, for people; only among others. Its names and when it was named are
+    /// all there is then.
+    pub damaged: Option<String>,
 }
 
 /// What a path is.

@@ -31,6 +31,9 @@ const CHANGED_SIZE: &str = "vnd.strata.container.changed-size";
 /// all records.
 const MAX_RECORD_BYTES: usize = 512 << 10;
 
+/// What is wrong with a name whose target is something else.
+const NO_CONTAINER: &str = "what is kept of it is no container";
+
 /// What was said when the container was created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,7 +69,7 @@ pub(super) struct Saved {
     /// Its record.
     pub(super) record: Record,
     /// Where the record is.
-    config: Descriptor,
+    pub(super) config: Descriptor,
     /// What was changed, oldest first.
     pub(super) diffs: Vec<Descriptor>,
     /// Bytes of the files changed.
@@ -79,12 +82,12 @@ impl Saved {
     /// The image's manifest for the platform.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it got lost.
+    /// [`Error::NotFound`] if it got lost, or is damaged.
     pub(super) fn image_manifest(&self) -> Result<&Manifest> {
         let digest = &self.record.manifest.digest;
         manifest(&self.documents, digest).ok_or_else(|| {
             Error::NotFound(format!(
-                "manifest {digest} of container {}'s image is not in the store, pull {} again",
+                "manifest {digest} of container {}'s image is missing or damaged, pull {} again",
                 self.record.name, self.record.image
             ))
         })
@@ -95,45 +98,80 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// Reads a container.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if its content got lost; [`Error::ManifestInvalid`] if it is
-    /// no container's.
+    /// [`Error::Damaged`] if what is kept of it got lost, is damaged, or is no container's.
     pub(super) async fn saved(&self, container: &Container) -> Result<Saved> {
+        let saved = self.try_saved(container).await?;
+        saved.map_err(|reason| damaged(container, &reason))
+    }
+
+    /// Reads a container, or tells what is wrong with what is kept of it alone. Of what is damaged
+    /// of its image nothing is said: that is no reason to remove it.
+    ///
+    /// # Errors
+    /// As the store's reads, unless they are about one blob.
+    pub(super) async fn try_saved(
+        &self,
+        container: &Container,
+    ) -> Result<std::result::Result<Saved, String>> {
         let target = &container.target;
-        let documents = self.documents(std::slice::from_ref(target)).await?;
-        let stored = documents.get(&target.digest);
-        let document: Option<Rc<Document>> = stored.and_then(|stored| stored.document.clone());
-        let lost = || {
-            Error::NotFound(format!(
-                "content of container {} is not in the store, remove it",
-                container.id
-            ))
+        let (documents, _) = self
+            .readable_documents(std::slice::from_ref(target))
+            .await?;
+        let Some(root) = documents.get(&target.digest) else {
+            return Ok(Err(self.reason(&target.digest).await?));
         };
-        let document = document.ok_or_else(lost)?;
-        let Document::Index(index) = &*document else {
-            return Err(no_container(container));
+        let document: Option<Rc<Document>> = root.document.clone();
+        let Some(Document::Index(index)) = document.as_deref() else {
+            return Ok(Err(NO_CONTAINER.to_owned()));
         };
         let own = index.manifests.iter().find(|manifest| {
             let kind = manifest.artifact_type.as_deref();
             kind == Some(ARTIFACT_TYPE)
         });
-        let own = own.ok_or_else(|| no_container(container))?;
-        let own = manifest(&documents, &own.digest).ok_or_else(lost)?;
+        let Some(own) = own else {
+            return Ok(Err(NO_CONTAINER.to_owned()));
+        };
+        let own = match (
+            documents.get(&own.digest),
+            manifest(&documents, &own.digest),
+        ) {
+            (_, Some(manifest)) => manifest,
+            (Some(_), None) => return Ok(Err(NO_CONTAINER.to_owned())),
+            (None, None) => return Ok(Err(self.reason(&own.digest).await?)),
+        };
         let config = own.config.clone();
         let bytes = self.store.get(&config.digest, MAX_CONFIG_BYTES as u64);
-        let record: Record = read(&bytes.await?).ok_or_else(|| no_container(container))?;
+        let bytes = match bytes.await {
+            Err(Error::Damaged(_) | Error::NotFound(_)) => {
+                return Ok(Err(self.reason(&config.digest).await?));
+            }
+            bytes => bytes?,
+        };
+        let Some(record) = read::<Record>(&bytes) else {
+            return Ok(Err(NO_CONTAINER.to_owned()));
+        };
         let changed_size = own.annotations.get(CHANGED_SIZE);
         let changed_size = changed_size.and_then(|size| size.parse().ok());
         let diffs = own.layers.clone();
         let mut container = container.clone();
         // What its name says may be damaged.
         container.image = record.image_id.clone();
-        Ok(Saved {
+        Ok(Ok(Saved {
             container,
             record,
             config,
             diffs,
             changed_size: changed_size.unwrap_or_default(),
             documents,
+        }))
+    }
+
+    /// Why a blob that should be here cannot be had.
+    async fn reason(&self, digest: &Digest) -> Result<String> {
+        let mut damaged = self.store.damaged().await?.into_iter();
+        Ok(match damaged.find(|(it, _)| it == digest) {
+            Some((_, why)) => format!("blob {digest} is damaged: {why}"),
+            None => format!("blob {digest} is missing"),
         })
     }
 
@@ -228,10 +266,14 @@ fn manifest<'a>(documents: &'a Documents, digest: &Digest) -> Option<&'a Manifes
     }
 }
 
-fn no_container(container: &Container) -> Error {
-    Error::ManifestInvalid(format!(
-        "what container {} points at is no container, remove it",
-        container.id
+/// What to say of a container that cannot be read. There is nothing to pull.
+fn damaged(container: &Container, reason: &str) -> Error {
+    let name = match container.own_name.as_str() {
+        "" => container.short_id(),
+        name => name,
+    };
+    Error::Damaged(format!(
+        "container {name} is damaged: {reason}; remove it with `docker rm {name}` or `strata rm {name}`"
     ))
 }
 

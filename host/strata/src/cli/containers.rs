@@ -31,8 +31,26 @@ pub(crate) async fn run(
         terminal.line(format_args!("{:#}", Value::from(containers)))?;
     } else {
         terminal.text(&text(&containers, full, age::now()))?;
+        for line in damaged(&containers) {
+            terminal.notice(line);
+        }
     }
     Ok(Outcome::Done)
+}
+
+/// What the table has no column for.
+fn damaged(containers: &[Container]) -> Vec<String> {
+    let damaged = containers.iter().filter_map(|container| {
+        let reason = printable(container.damaged.as_ref()?);
+        let name = match container.name.as_str() {
+            "" => id(container, false).to_owned(),
+            name => printable(name),
+        };
+        Some(format!(
+            "strata: container {name} is damaged: {reason}; remove it with `strata rm {name}`"
+        ))
+    });
+    damaged.collect()
 }
 
 fn text(containers: &[Container], full: bool, now: i64) -> String {
@@ -103,7 +121,34 @@ mod tests {
             created: NOW - 21 * 86_400,
             config: config.into(),
             changed_size: 12_830_000,
+            damaged: None,
         }
+    }
+
+    #[test]
+    fn damaged_containers_are_told_apart_from_the_table() {
+        let mut containers = [container("{}"), container(""), container("")];
+        assert_eq!(damaged(&containers), [""; 0]);
+        containers[1].damaged = Some("blob x has changed\u{1b}[2J".to_owned());
+        containers[2].damaged = Some("blob y is missing".to_owned());
+        containers[2].name = String::new();
+        let [named, unnamed] = &damaged(&containers)[..] else {
+            panic!("two are damaged");
+        };
+        assert!(
+            named.starts_with("strata: container box is damaged: blob x has changed")
+                && named.ends_with("; remove it with `strata rm box`")
+                && !named.contains('\u{1b}'),
+            "{named}"
+        );
+        assert_eq!(
+            unnamed,
+            "strata: container 4bcff63911fc is damaged: blob y is missing; remove it with `strata rm 4bcff63911fc`"
+        );
+        assert_eq!(text(&containers, false, NOW).lines().count(), 4);
+        let object = machine::container(&containers[1]);
+        assert_eq!(object["platform"], Value::Null);
+        assert_eq!(object["config"], Value::Null);
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub(crate) async fn run(
             .await?;
         if status == 404 && platform.is_none() {
             let container = engine.request("GET", &container_path(name)).await?;
-            // Where there is neither, it is the image that is missing.
-            if container.0 == 200 {
+            // Where there is neither, it is the image that is missing. One that cannot be read is there.
+            if container.0 != 404 {
                 (status, body) = container;
             }
         }

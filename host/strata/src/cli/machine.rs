@@ -180,10 +180,11 @@ pub(crate) fn container(container: &Container) -> Value {
         "name": container.name,
         "image": container.image,
         "image-id": container.image_id,
-        "platform": super::platform::text(&container.platform),
+        "platform": container.damaged.is_none().then(|| super::platform::text(&container.platform)),
         "created": container.created,
         "config": config,
         "changed-size": container.changed_size,
+        "damaged": container.damaged,
     })
 }
 

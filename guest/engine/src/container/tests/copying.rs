@@ -1,7 +1,7 @@
 use strata_oci::archive::Compression;
 
 use super::*;
-use crate::{Error, FileKind, PathStat};
+use crate::{Error, FileKind, PathStat, Store as _};
 
 #[test]
 fn a_subtree_is_named_as_it_was_asked_for() {
@@ -168,4 +168,35 @@ fn a_path_is_told_as_it_is_found() {
     }
     assert!(matches!(stat("/loop/"), Err(Error::InvalidArgument(_))));
     assert!(matches!(stat("/loop"), Ok(found) if found.kind == FileKind::Symlink));
+}
+
+#[test]
+fn what_is_said_of_damaged_copies_asks_for_no_pull() {
+    let engine = usual();
+    copy_in(&engine, "/", tar(&[file("x", "first")])).unwrap();
+    let saved = block_on(engine.find_saved("box")).unwrap();
+    let layer = saved.diffs[0].digest.clone();
+    let reading = engine.reading("box", async |_| {
+        engine.store.mark_damaged(&layer, "it has changed").await?;
+        Err::<(), _>(Error::Damaged("pull the image again".to_owned()))
+    });
+    let text = format!(
+        "what was copied into the container is damaged: blob {layer} is damaged: it has changed; \
+         remove the container, and copy it into a new one"
+    );
+    assert_eq!(block_on(reading), Err(Error::Damaged(text)));
+    // Of an image's layers that is not said.
+    let other = engine.reading("box", async |_| {
+        engine
+            .store
+            .put(
+                &layer,
+                tar(&[file("x", "first")]),
+                &engine.store.acquire_lease().await?,
+            )
+            .await?;
+        Err::<(), _>(Error::Damaged("pull the image again".to_owned()))
+    });
+    let text = "pull the image again".to_owned();
+    assert_eq!(block_on(other), Err(Error::Damaged(text)));
 }

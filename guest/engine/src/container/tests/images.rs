@@ -95,7 +95,7 @@ fn a_container_whose_content_got_lost_can_be_removed() {
     let target = block_on(engine.find_saved("box")).unwrap().container.target;
     engine.store.lose(&target.digest);
     let lost = block_on(engine.container("box", false)).map(|it| it.id);
-    assert!(matches!(lost, Err(Error::NotFound(_))), "{lost:?}");
+    assert!(matches!(lost, Err(Error::Damaged(_))), "{lost:?}");
     block_on(engine.remove_container("box")).unwrap();
     assert_eq!(block_on(engine.container_count()), Ok(0));
 }

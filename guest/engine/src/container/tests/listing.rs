@@ -1,8 +1,8 @@
-use strata_oci::{Platform, config::ContainerConfig};
+use strata_oci::{Digest, Platform, config::ContainerConfig};
 
 use super::*;
 use crate::{
-    ContainerFilters, ContainerListOptions, Error, Store as _,
+    ContainerFilters, ContainerListOptions, Error,
     catalog::fixture::{PLAIN, Recipe, platform},
 };
 
@@ -290,25 +290,132 @@ fn an_image_for_another_machine_gives_a_warning() {
     assert_eq!(created.warnings, [""; 0]);
 }
 
+/// What is kept of a container alone: its index, its manifest, its record.
+fn own_documents(engine: &TestEngine, name: &str) -> [Digest; 3] {
+    let saved = block_on(engine.find_saved(name)).unwrap();
+    let index = &saved.container.target.digest;
+    let image = &saved.record.manifest.digest;
+    let mut own = saved.documents.keys();
+    let own = own.find(|it| *it != index && *it != image).unwrap();
+    [index.clone(), own.clone(), saved.config.digest]
+}
+
+/// An engine over the same store that has read nothing.
+fn anew(engine: &TestEngine) -> TestEngine {
+    let mut anew = super::engine();
+    anew.store = engine.store.clone();
+    anew
+}
+
+/// Three containers, of the second of which one document is harmed in one of three ways.
+fn harmed() -> impl Iterator<Item = (TestEngine, String)> {
+    (0..9).map(|case| {
+        let engine = three();
+        let (part, how) = (case / 3, case % 3);
+        let digest = &own_documents(&engine, "second")[part];
+        match how {
+            0 => engine.store.damage(digest),
+            1 => engine.store.hide(digest),
+            _ => engine.store.lose(digest),
+        }
+        let engine = anew(&engine);
+        let what = if how == 2 { "missing" } else { "damaged: " };
+        (engine, format!("blob {digest} is {what}"))
+    })
+}
+
 #[test]
 fn one_container_that_cannot_be_read_is_listed_and_hides_no_other() {
+    for (engine, reason) in harmed() {
+        let options = ContainerListOptions {
+            all: true,
+            size: true,
+            ..ContainerListOptions::default()
+        };
+        // Once it comes to light, and once it is known.
+        for _ in 0..2 {
+            let listed = block_on(engine.containers(&options)).unwrap();
+            let listed = listed
+                .iter()
+                .map(|it| (it.name.as_str(), it.damaged.as_deref()));
+            let full = block_on(engine.containers_in_full()).unwrap();
+            let full = full
+                .iter()
+                .map(|it| (it.name.as_str(), it.damaged.as_deref()));
+            for mut listed in [listed.collect::<Vec<_>>(), full.collect()] {
+                listed.sort_unstable();
+                let [first, second, third] = listed[..] else {
+                    panic!("{listed:?}");
+                };
+                assert_eq!([first, third], [("first", None), ("third", None)]);
+                assert_eq!(second.0, "second");
+                let said = second.1.unwrap();
+                assert!(said.starts_with(&reason), "{said}: {reason}");
+            }
+        }
+        // Nor does it keep others from being compared with it.
+        let mut options = options;
+        options.filters.since = vec!["second".to_owned()];
+        block_on(engine.containers(&options)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_said_of_a_damaged_container_fits_one() {
+    for (engine, reason) in harmed() {
+        for _ in 0..2 {
+            let error = block_on(engine.container("second", false)).unwrap_err();
+            let Error::Damaged(text) = error else {
+                panic!("{error:?}");
+            };
+            let start = format!("container second is damaged: {reason}");
+            assert!(text.starts_with(&start), "{text}");
+            assert!(
+                text.ends_with("; remove it with `docker rm second` or `strata rm second`"),
+                "{text}"
+            );
+            assert!(!text.contains("pull"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_container_can_be_removed_by_each_of_its_names() {
+    for by_id in [false, true] {
+        for (engine, reason) in harmed() {
+            let all = ContainerListOptions {
+                all: true,
+                ..ContainerListOptions::default()
+            };
+            let listed = block_on(engine.containers(&all)).unwrap();
+            let second = listed.into_iter().find(|it| it.name == "second").unwrap();
+            let name = if by_id { second.id } else { second.name };
+            block_on(engine.remove_container(&name)).unwrap();
+            let mut left = names(&engine, &all);
+            left.sort();
+            assert_eq!(left, ["first", "third"], "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_container_of_a_damaged_image_is_whole_and_says_what_to_pull() {
     let engine = three();
-    let (_, records) = block_on(engine.store.names("containers")).unwrap();
-    let second = records.iter().find(|it| {
-        let own = it.labels.iter().find(|(key, _)| key == "container-name");
-        own.is_some_and(|(_, name)| name == "second")
-    });
-    engine.store.damage(&second.unwrap().target.digest);
-    let options = ContainerListOptions {
-        all: true,
-        size: true,
-        ..ContainerListOptions::default()
-    };
-    let mut listed = names(&engine, &options);
-    listed.sort();
-    assert_eq!(listed, ["first", "second", "third"]);
-    block_on(engine.remove_container("second")).unwrap();
-    assert_eq!(names(&engine, &options).len(), 2);
+    let saved = block_on(engine.find_saved("second")).unwrap();
+    engine.store.damage(&saved.record.manifest.digest);
+    let engine = anew(&engine);
+    for _ in 0..2 {
+        let listed = block_on(engine.containers_in_full()).unwrap();
+        assert!(listed.iter().all(|it| it.damaged.is_none()), "{listed:?}");
+        let error = block_on(engine.container("second", true)).unwrap_err();
+        let Error::NotFound(text) = error else {
+            panic!("{error:?}");
+        };
+        assert!(
+            text.ends_with("is missing or damaged, pull other:1 again"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

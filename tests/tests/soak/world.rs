@@ -243,6 +243,8 @@ impl Seat {
             Err(error) => return Err(error.context(format!("{what} {path}"))),
         };
         if answer.status == 503 {
+            let after = answer.header("retry-after").parse::<u32>();
+            after.with_context(|| format!("{what} {path}: 503 without Retry-After"))?;
             return Ok(self.cut("turned away"));
         }
         if answer.status >= 400 || answer.header("content-type") == "application/json" {

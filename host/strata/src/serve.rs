@@ -19,11 +19,15 @@ mod operation;
 mod outcome;
 mod own;
 mod patience;
+#[cfg(test)]
+mod served;
 mod slots;
 mod socket;
 mod switch;
 mod target;
 mod tls;
+#[cfg(test)]
+mod turned_away;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +37,9 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::{WasiBody, p3::bindings::ServicePre};
+
+#[cfg(test)]
+pub(crate) use served::served;
 
 pub use listener::{Access, Bound, Listener, bind};
 pub use tls::{Tls, TlsFiles};

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use hyper::Method;
 use strata_store::{DecoderMemory, Kind};
 use strata_tests::{
     debian::{Content, Entry},
@@ -14,7 +15,7 @@ use strata_tests::{
 };
 
 use super::PATIENCE;
-use crate::{Capabilities, Engine, Error, types};
+use crate::{Capabilities, Engine, Error, bounds::RETRY_AFTER, serve::served, types};
 
 /// A frame of zstd whose window is 128 MiB, with bytes as they are.
 fn long(bytes: &[u8]) -> Vec<u8> {
@@ -83,6 +84,25 @@ async fn who_waits_in_vain_for_a_long_window_is_told_that_others_have_it() {
     assert_eq!(load(&engine, archive.clone()).await.unwrap(), 1);
     drop(held);
     assert_eq!(load(&engine, long(&archive)).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_in_vain_is_told_when_to_ask_again() {
+    let (engine, archive, _folder) = engine(Duration::ZERO).await;
+    let held = hold(&engine.shared.decoders);
+    served(&engine, async |http| {
+        let load = async || {
+            let body = long(&archive);
+            http.send(Method::POST, "/images/load", &[], body).await
+        };
+        let answer = load().await.unwrap();
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), RETRY_AFTER.to_string());
+        assert!(answer.text().contains("no room"), "{}", answer.text());
+        drop(held);
+        assert_eq!(load().await.unwrap().status, 200);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

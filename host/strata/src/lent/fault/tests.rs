@@ -5,6 +5,8 @@
 //! and without a new engine, nothing may be locked, leased or half-written.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod integrity;
+mod removal;
 mod sharing;
 
 use std::{
@@ -109,6 +111,17 @@ impl World {
         self.engine.import(tar, options, |_| ()).await.map(drop)
     }
 
+    async fn pull(&self, reference: &str) -> Result<()> {
+        let options = types::PullOptions {
+            reference: reference.to_owned(),
+            all_tags: false,
+            platforms: Vec::new(),
+            all_platforms: false,
+            auth: types::RegistryAuth::Anonymous,
+        };
+        self.engine.pull(options, |_| ()).await.map(drop)
+    }
+
     async fn create(&self, name: &str) -> Result<()> {
         let options = types::CreateOptions {
             image: "base:1".to_owned(),
@@ -133,6 +146,14 @@ impl World {
     async fn remove(&self, name: &str) {
         match self.engine.remove(name, false, Vec::new()).await {
             Ok(_) | Err(crate::Error::Image(types::Error::NotFound(_))) => {}
+            Err(error) => panic!("{name} cannot be removed: {error}"),
+        }
+    }
+
+    /// Removes a container that may be here.
+    async fn remove_container(&self, name: &str) {
+        match self.engine.remove_container(name).await {
+            Ok(()) | Err(crate::Error::Image(types::Error::NotFound(_))) => {}
             Err(error) => panic!("{name} cannot be removed: {error}"),
         }
     }
@@ -195,12 +216,16 @@ fn no_filters() -> types::Filters {
 
 /// Interrupts an operation at each of its calls.
 async fn interrupt(operation: impl Operation) {
-    let world = World::new().await;
+    interrupt_in(&World::new().await, operation).await;
+}
+
+/// The same in a world that was made for it.
+async fn interrupt_in(world: &World, operation: impl Operation) {
     let mut calls = 0;
     loop {
-        operation.prepare(&world).await;
+        operation.prepare(world).await;
         world.faults().trap_after(calls);
-        let result = operation.run(&world).await;
+        let result = operation.run(world).await;
         if !world.faults().disarm() {
             result.unwrap();
             break;
@@ -211,12 +236,12 @@ async fn interrupt(operation: impl Operation) {
         assert!(calls < MOST_CALLS, "it never comes through");
     }
     assert!(calls > 0, "it asked nothing of the store");
-    operation.undo(&world).await;
+    operation.undo(world).await;
     for calls in 0..MOST_CALLS {
-        operation.prepare(&world).await;
+        operation.prepare(world).await;
         let told = world.faults().tell_after(calls);
         let came_through = {
-            let mut run = pin!(operation.run(&world));
+            let mut run = pin!(operation.run(world));
             tokio::select! {
                 biased;
                 result = &mut run => {
@@ -240,14 +265,7 @@ struct Pull;
 
 impl Operation for Pull {
     async fn run(&self, world: &World) -> Result<()> {
-        let options = types::PullOptions {
-            reference: world.reference.clone(),
-            all_tags: false,
-            platforms: Vec::new(),
-            all_platforms: false,
-            auth: types::RegistryAuth::Anonymous,
-        };
-        world.engine.pull(options, |_| ()).await.map(drop)
+        world.pull(&world.reference).await
     }
 
     async fn undo(&self, world: &World) {
@@ -383,10 +401,7 @@ impl Operation for Create {
     }
 
     async fn undo(&self, world: &World) {
-        match world.engine.remove_container("other").await {
-            Ok(()) | Err(crate::Error::Image(types::Error::NotFound(_))) => {}
-            Err(error) => panic!("{error}"),
-        }
+        world.remove_container("other").await;
     }
 }
 
@@ -442,6 +457,28 @@ impl Operation for Export {
 #[tokio::test(flavor = "multi_thread")]
 async fn export() {
     interrupt(Export).await;
+}
+
+struct Diff;
+
+impl Operation for Diff {
+    async fn prepare(&self, world: &World) {
+        world.copy_in("other").await.unwrap();
+    }
+
+    async fn run(&self, world: &World) -> Result<()> {
+        world.engine.changes("box").await.map(drop)
+    }
+
+    async fn undo(&self, world: &World) {
+        world.remove_container("box").await;
+        world.fill_box().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn diff() {
+    interrupt(Diff).await;
 }
 
 struct Prune;

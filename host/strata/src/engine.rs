@@ -31,7 +31,9 @@ const MAX_INSTANCES: u32 = 128;
 const MEMORY: RangeInclusive<u64> = 4 << 20..=4 << 30;
 /// Most memory of all instances where no setting says it. Half of the machine's, if that is less.
 const TOTAL_MEMORY: u64 = 4 << 30;
-/// Instances that requests share, at most: one for each processor, but no more than this.
+/// Instances that small reads share: one more than there are processors, so that one is free while as many
+/// compute as can, but between these.
+const LEAST_SHARED: usize = 3;
 const MOST_SHARED: usize = 8;
 
 /// The engine: compiled once, instantiated per call or per group of requests.
@@ -74,17 +76,28 @@ impl Engine {
                 ),
             });
         }
-        let shared_instances = processors().clamp(1, MOST_SHARED);
+        let shared_instances = (processors() + 1).clamp(LEAST_SHARED, MOST_SHARED);
         let half = match machine_memory() / 2 {
             0 => TOTAL_MEMORY,
             half => half.min(TOTAL_MEMORY),
         };
-        // And one that answers pings.
+        // And one that answers pings, and one for those who wait.
         let budget = Budget::new(
             limits.total_memory.unwrap_or(half),
             limits.memory,
-            shared_instances + 1,
+            shared_instances + 2,
         );
+        if let Some(asked) = limits.total_memory
+            && budget.total() >> 20 > asked >> 20
+        {
+            tracing::warn!(
+                "--total-memory-limit {} MiB is too little for two operations of --memory-limit {} MiB: {} MiB \
+                 is taken instead; lower --memory-limit too",
+                asked >> 20,
+                limits.memory >> 20,
+                budget.total() >> 20
+            );
+        }
         let memory = budget.limit();
         let compiled = tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
         let store = capabilities.store.clone();

@@ -44,9 +44,16 @@ pub(crate) struct Budget {
     /// Told when somebody waits, so that what is only kept warm goes.
     wanted: Notify,
     wait: Duration,
+    /// Bytes of all, those of decoders included.
+    total: u64,
 }
 
 impl Budget {
+    /// Bytes that are taken at most: more than was asked for where that was too little.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
     /// `total` bytes, of which one instance gets at most `limit`. `serving` instances are always there,
     /// and one more that has all it may get. A total in which nothing would fit beside them is taken
     /// as one in which two do.
@@ -72,6 +79,7 @@ impl Budget {
             decoders: DecoderMemory::new(ordinary, long),
             wanted: Notify::new(),
             wait: WAIT,
+            total: total * PAGE + for_decoders,
         }
     }
 

@@ -10,8 +10,8 @@
 use std::net::IpAddr;
 
 use http::{
-    HeaderMap, StatusCode, Version,
-    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HOST, ORIGIN, USER_AGENT},
+    HeaderMap, HeaderName, StatusCode, Version,
+    header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, COOKIE, HOST, ORIGIN, REFERER, USER_AGENT},
 };
 
 use super::answer::Refusal;
@@ -82,9 +82,16 @@ fn is_word(authority: &str) -> bool {
 /// Whether no browser can have sent this: each says at least who it is and what it takes, and no
 /// page can leave out all of that.
 fn is_by_hand(headers: &HeaderMap) -> bool {
-    [USER_AGENT, ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE]
-        .iter()
-        .all(|name| !headers.contains_key(name))
+    const SAID: [HeaderName; 6] = [
+        USER_AGENT,
+        ACCEPT,
+        ACCEPT_ENCODING,
+        ACCEPT_LANGUAGE,
+        COOKIE,
+        REFERER,
+    ];
+    let is_said = |name: &HeaderName| SAID.contains(name) || name.as_str().starts_with("sec-");
+    !headers.keys().any(is_said)
 }
 
 fn judge_browser(headers: &HeaderMap) -> Result<(), Refusal> {

@@ -203,7 +203,16 @@ impl<F: Future> Future for Metered<F> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use wasmtime::{Config, Instance, Module, Store};
+
     use super::*;
+
+    /// `(module (func (export "run") (loop (br 0))))`: computes for ever.
+    const COMPUTES: [u8; 38] = *b"\0asm\x01\0\0\0\
+        \x01\x04\x01\x60\0\0\
+        \x03\x02\x01\0\
+        \x07\x07\x01\x03run\0\0\
+        \x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
 
     fn poll(meter: &Meter, took: Duration, bytes: usize) -> wasmtime::Result<UpdateDeadline> {
         meter.enter();
@@ -265,5 +274,32 @@ mod tests {
         assert!(!meter.is_tired());
         drop(begun);
         assert!(poll(&meter, 2 * STREAK, 0).is_err());
+    }
+
+    /// On one thread, where nobody else has a turn unless the guest lets them.
+    #[tokio::test]
+    async fn who_computes_lets_others_have_their_turn() {
+        let engine = wasmtime::Engine::new(Config::new().epoch_interruption(true)).unwrap();
+        let module = Module::new(&engine, COMPUTES).unwrap();
+        let ticker = Ticker::new(&engine).unwrap();
+        // Reached by one that never yields, which fails then instead of going on for ever.
+        let meter = Meter::alone(Duration::from_secs(10));
+        let mut store = Store::new(&engine, ());
+        // As instances have it.
+        let ticked = Arc::clone(&meter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| ticked.tick());
+        let instance = Instance::new_async(&mut store, &module, &[]).await;
+        let run = instance
+            .unwrap()
+            .get_typed_func::<(), ()>(&mut store, "run");
+        let run = run.unwrap();
+        let computation = Metered::new(run.call_async(&mut store, ()), meter, ticker);
+        let other = tokio::spawn(async {});
+        tokio::select! {
+            biased;
+            ended = computation => panic!("nobody else had a turn before: {ended:?}"),
+            turn = other => turn.unwrap(),
+        }
     }
 }

@@ -28,8 +28,10 @@ const LONGEST_MAGIC: usize = 6;
 
 /// Tells whether all of a stream came.
 enum Verdict {
-    /// A body of HTTP: its trailers, or why it was cut.
-    Http(FutureReader<Result<Option<Trailers>, ErrorCode>>),
+    /// The body of an answer: its trailers, or why it was cut.
+    Answer(FutureReader<Result<Option<Trailers>, ErrorCode>>),
+    /// The body of a request, likewise.
+    Request(FutureReader<Result<Option<Trailers>, ErrorCode>>),
     /// Bytes from the host.
     Host(FutureReader<Result<(), types::Error>>),
     /// Bytes from the component's caller, who vouches for them.
@@ -39,7 +41,17 @@ enum Verdict {
 impl Verdict {
     async fn wait(self) -> Result<()> {
         match self {
-            Self::Http(trailers) => match trailers.await {
+            Self::Request(trailers) => match trailers.await {
+                Ok(_) => Ok(()),
+                // Whoever cut it says more.
+                Err(ErrorCode::ConnectionReadTimeout) => Err(Error::InvalidArgument(
+                    "the client sent nothing for too long".into(),
+                )),
+                Err(_) => Err(Error::InvalidArgument(
+                    "the request's body broke off before its end; send the request again".into(),
+                )),
+            },
+            Self::Answer(trailers) => match trailers.await {
                 Ok(_) => Ok(()),
                 // Before a body this means something else.
                 Err(ErrorCode::HttpResponseTimeout) => Err(Error::QuotaExceeded(
@@ -70,12 +82,20 @@ impl WasiBody {
         }
     }
 
-    /// The body of a request or response.
-    pub(crate) fn of_http(
+    /// The body of an answer.
+    pub(crate) fn of_answer(
         stream: StreamReader<u8>,
         trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
     ) -> Self {
-        Self::new(stream, Verdict::Http(trailers))
+        Self::new(stream, Verdict::Answer(trailers))
+    }
+
+    /// The body of a request.
+    pub(crate) fn of_request(
+        stream: StreamReader<u8>,
+        trailers: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+    ) -> Self {
+        Self::new(stream, Verdict::Request(trailers))
     }
 
     /// A blob from the store, or what the host made of another body.

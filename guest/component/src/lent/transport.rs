@@ -98,7 +98,7 @@ impl Transport for HostTransport {
         Ok(Response {
             status,
             headers,
-            body: WasiBody::of_http(stream, trailers),
+            body: WasiBody::of_answer(stream, trailers),
             zone: zone.map(|zone| zone_of(&zone)).unwrap_or_default(),
         })
     }

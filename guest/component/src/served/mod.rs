@@ -85,7 +85,7 @@ async fn read(request: Request) -> Result<strata_docker::Request<WasiBody>, Erro
         drop(done);
         let (stream, trailers) = Request::consume_body(request, done_reader);
         if streams_body(&method, &path_and_query) {
-            RequestBody::Stream(WasiBody::of_http(stream, trailers))
+            RequestBody::Stream(WasiBody::of_request(stream, trailers))
         } else {
             RequestBody::Bytes(read_whole(stream).await?)
         }

@@ -18,9 +18,10 @@ mod tests;
 
 use crate::{Change, Engine, Error, Expectation, Result, Store, catalog};
 use catalog::{DANGLING_PREFIX, ImageName, NAMESPACE};
+pub(crate) use mark::Marking;
 pub(crate) use sweep::Candidates;
 
-/// How often a change of names or a sweep is tried again after others changed
+/// How often a change of names is tried again after others changed
 /// names meanwhile. Each failure means that someone else succeeded; only a storm
 /// of writers gets this far.
 const ATTEMPTS: usize = 32;

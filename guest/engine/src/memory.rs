@@ -130,13 +130,17 @@ impl Memory {
         self.0.calls.take()
     }
 
-    /// Acts once, just before the next `call`.
+    /// Acts once, just before the next `call`, or before `delete` takes the next blob (`batch`).
     pub fn before(&self, call: &'static str, hook: impl FnOnce(&Self) + 'static) {
         self.0.hooks.borrow_mut().push((call, Box::new(hook)));
     }
 
     fn enter(&self, call: &'static str) {
         self.0.calls.borrow_mut().push(call);
+        self.act(call);
+    }
+
+    fn act(&self, call: &'static str) {
         let mut hooks = self.0.hooks.borrow_mut();
         let position = hooks.iter().position(|(name, _)| *name == call);
         let hook = position.map(|position| hooks.remove(position));
@@ -346,9 +350,17 @@ impl Store for Memory {
         if self.0.names_changed.get() > generation {
             return Err(Error::Conflict("a name changed".to_owned()));
         }
-        let leases = self.0.leases.borrow();
         let mut gone = Vec::new();
         for digest in digests {
+            // Each is a batch of its own, as if the host were slow.
+            self.act("batch");
+            if self.0.names_changed.get() > generation {
+                if gone.is_empty() {
+                    return Err(Error::Conflict("a name changed".to_owned()));
+                }
+                break;
+            }
+            let leases = self.0.leases.borrow();
             if leases.values().any(|leased| leased.contains(digest)) {
                 continue;
             }

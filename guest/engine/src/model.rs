@@ -248,7 +248,7 @@ pub struct Pruned {
     pub removals: Vec<Removal>,
     /// Bytes of blobs really gone.
     pub reclaimed: u64,
-    /// Why content that nothing is known to need was kept, for people.
+    /// Why content that nothing is known to need was kept, all of it or what is left, for people.
     pub kept: Option<String>,
 }
 

@@ -23,13 +23,15 @@ impl<S: Store, T, C> Engine<S, T, C> {
         target: &Target,
     ) -> Result<bool> {
         let name = reference.map(|it| it.clone().with_default_tag().to_string());
-        let changed = self.set_names(&[(name.as_deref(), target)], &[]).await?;
+        let images = [(name.as_deref(), target)];
+        let changed = self.set_names(&images, &[], false).await?;
         Ok(changed.contains(&true))
     }
 
     /// Sets names of images and keeps companions, all or none; for each image, whether
     /// that changed its name. What has no name gets a dangling one, and so does what
-    /// loses its last name.
+    /// loses its last name. With `again` names are set that point there already: they reach
+    /// more now than they did, which a prune beside this must get to know.
     ///
     /// # Errors
     /// [`Error::NotFound`] if a target is not in the store, and whatever the store
@@ -38,6 +40,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         images: &[(Option<&str>, &Target)],
         companions: &[Companion],
+        again: bool,
     ) -> Result<Vec<bool>> {
         for _ in 0..MAX_TRIES {
             let (generation, names) = self.store.names(NAMESPACE).await?;
@@ -55,7 +58,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
             // Content that got lost cannot be named.
             let orphans = orphans.into_values().zip(here);
             let orphans = orphans.filter_map(|(orphan, size)| size.map(|_| orphan));
-            let mut changes = naming.changes(orphans);
+            let mut changes = naming.changes(orphans, again);
             if !companions.is_empty() {
                 let snapshot = self.snapshot().await?;
                 let known: HashSet<&Companion> = snapshot.companions.iter().collect();
@@ -150,7 +153,7 @@ impl<'a> Naming<'a> {
     }
 
     /// Everything that changes together.
-    fn changes(&self, orphans: impl Iterator<Item = Orphan>) -> Vec<Change> {
+    fn changes(&self, orphans: impl Iterator<Item = Orphan>, again: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut stale = BTreeMap::new();
         for (name, target) in &self.set {
@@ -159,9 +162,13 @@ impl<'a> Naming<'a> {
                 stale.insert(dangling, ());
             }
             let before = self.before.get(name);
-            if before.is_none_or(|before| before.target.digest != target.digest) {
-                changes.push(set((*name).to_owned(), (*target).clone(), Vec::new()));
-            }
+            let same = before.filter(|before| before.target.digest == target.digest);
+            let labels = match same {
+                Some(_) if !again => continue,
+                Some(same) => same.labels.clone(),
+                None => Vec::new(),
+            };
+            changes.push(set((*name).to_owned(), (*target).clone(), labels));
         }
         for (target, labels) in orphans {
             changes.push(set(dangling(&target.digest), target, labels));

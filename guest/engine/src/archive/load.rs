@@ -110,7 +110,8 @@ where
             .iter()
             .map(|(image, target)| (image.name.as_deref(), *target));
         let names: Vec<_> = names.collect();
-        let changed = self.set_names(&names, &companions).await?;
+        let brings = !arrived.new.is_empty();
+        let changed = self.set_names(&names, &companions, brings).await?;
         if !self.settings.verify_diff_ids_first && !promised.is_empty() {
             self.store.expect_diff_ids(&promised).await?;
         }

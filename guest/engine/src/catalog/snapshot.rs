@@ -255,6 +255,12 @@ impl Snapshot {
         self.find(name).map(|(_, name)| name)
     }
 
+    /// Whether this name is as it was.
+    pub(crate) fn has(&self, name: &Rc<ImageName>) -> bool {
+        let known = self.name(&name.record.name);
+        known.is_some_and(|known| Rc::ptr_eq(known, name) || known.record == name.record)
+    }
+
     /// The position of the image with this target.
     pub(crate) fn position(&self, target: &Digest) -> Option<usize> {
         let by_digest = |image: &Image| image.target.digest.cmp(target);

@@ -1,4 +1,6 @@
 //! What names reach: the content that must stay.
+//!
+//! Names that come while garbage is being removed are added to what is known: see [`Marking`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,35 +11,33 @@ use strata_oci::Digest;
 
 use crate::{
     Engine, Result, Store, Target,
-    catalog::{Companion, Foreign, Snapshot, Visit, Visited, Walk},
+    catalog::{Companion, Foreign, Image, Snapshot, Visit, Visited, Walk},
     pace::Pace,
 };
 
-/// What of the candidates may go, and what keeps nothing any more.
-#[derive(Default)]
-pub(crate) struct Marks {
+/// What names reach, as far as it was looked at: those of one snapshot, then those that are new in a later one, and
+/// so on. What was reached once stays so.
+pub(crate) struct Marking<'a> {
     /// The candidates that no name reaches.
     pub(crate) unmarked: HashSet<Digest>,
-    /// Companions whose subject is not reached.
-    pub(crate) forsaken: Vec<Companion>,
-    /// Something names point at cannot be read, and nobody knows what it refers to. So
-    /// everything might be needed: then there is nothing above. Says what, for people.
-    pub(crate) unknown: Option<String>,
-}
-
-/// What is being marked.
-struct Marking<'a> {
-    unmarked: HashSet<Digest>,
-    /// Companions not reached yet, by subject.
-    companions: HashMap<&'a Digest, Vec<&'a Companion>>,
+    /// Companions whose subject is not reached, by that.
+    companions: HashMap<Digest, Vec<Companion>>,
+    /// Manifests through which nothing is reached.
     except: &'a HashSet<Digest>,
+    /// What is to be looked at of the names of `seen`.
     walk: Walk,
+    /// The names that were looked at last.
+    seen: Option<Rc<Snapshot>>,
+    /// What the names point at that were looked at.
+    roots: HashSet<Digest>,
+    /// The same of name spaces that mean nothing here.
+    foreign: HashSet<Digest>,
     unknown: Option<String>,
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
-    /// Takes from `candidates` what the names reach, except through the manifests in
-    /// `except`.
+    /// Takes from the candidates what the names reach, except through some manifests. Of
+    /// a later snapshot only names are looked at that the last one did not have.
     ///
     /// An index reaches its entries, a manifest its config and layers; not so its
     /// `subject`. A companion is reached by its subject, and by nothing else: other
@@ -49,44 +49,20 @@ impl<S: Store, T, C> Engine<S, T, C> {
     /// As the store's reads.
     pub(crate) async fn mark(
         &self,
-        snapshot: &Snapshot,
-        except: &HashSet<Digest>,
-        candidates: HashSet<Digest>,
-    ) -> Result<Marks> {
-        self.mark_with(snapshot, &[], except, candidates).await
+        marking: &mut Marking<'_>,
+        snapshot: &Rc<Snapshot>,
+    ) -> Result<()> {
+        self.mark_with(marking, snapshot, &[]).await
     }
 
     /// As [`Engine::mark`], with more roots than names have.
     pub(crate) async fn mark_with(
         &self,
-        snapshot: &Snapshot,
+        marking: &mut Marking<'_>,
+        snapshot: &Rc<Snapshot>,
         more: &[&Target],
-        except: &HashSet<Digest>,
-        candidates: HashSet<Digest>,
-    ) -> Result<Marks> {
-        let mut companions: HashMap<&Digest, Vec<&Companion>> = HashMap::new();
-        for companion in &snapshot.companions {
-            let about = companions.entry(&companion.subject).or_default();
-            about.push(companion);
-        }
-        let mut marking = Marking {
-            unmarked: candidates,
-            companions,
-            except,
-            walk: Walk::new(Some(snapshot.damage.clone()), &snapshot.roots),
-            unknown: None,
-        };
-        for root in &snapshot.foreign {
-            marking.walk.add_foreign(&root.target);
-        }
-        for root in more {
-            marking.walk.add_root(root);
-        }
-        let foreign = snapshot.foreign.iter().map(|name| &name.target);
-        let roots = snapshot.roots.iter().chain(foreign);
-        for root in roots.chain(more.iter().copied()) {
-            marking.reach(&root.digest);
-        }
+    ) -> Result<()> {
+        marking.look_at(snapshot, more);
         let mut pace = Pace::default();
         while let Some(visited) = self.advance(&mut marking.walk).await? {
             for it in &visited {
@@ -103,18 +79,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 }
             }
         }
-        if marking.unknown.is_some() {
-            return Ok(Marks {
-                unknown: marking.unknown,
-                ..Marks::default()
-            });
-        }
-        let forsaken = marking.companions.into_values().flatten().cloned();
-        Ok(Marks {
-            forsaken: forsaken.collect(),
-            unmarked: marking.unmarked,
-            unknown: None,
-        })
+        Ok(())
     }
 }
 
@@ -126,7 +91,95 @@ enum Reach {
     Unknown,
 }
 
-impl Marking<'_> {
+impl<'a> Marking<'a> {
+    /// Nothing is reached yet.
+    pub(crate) fn new(except: &'a HashSet<Digest>, candidates: HashSet<Digest>) -> Self {
+        Self {
+            unmarked: candidates,
+            companions: HashMap::new(),
+            except,
+            walk: Walk::new(None, []),
+            seen: None,
+            roots: HashSet::new(),
+            foreign: HashSet::new(),
+            unknown: None,
+        }
+    }
+
+    /// Why everything might be needed, for people: something that names point at cannot
+    /// be read, and nobody knows what it refers to.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+
+    /// Companions whose subject is not reached.
+    pub(crate) fn forsaken(&self) -> Vec<Companion> {
+        self.companions.values().flatten().cloned().collect()
+    }
+
+    /// Begins to look at what is new among these names, and at `more`.
+    fn look_at(&mut self, snapshot: &Rc<Snapshot>, more: &[&Target]) {
+        // From the beginning: what a name reaches may not have been here when another was looked at.
+        self.walk = Walk::new(Some(snapshot.damage.clone()), []);
+        let before = self.seen.replace(snapshot.clone());
+        let late = self.look_at_companions(snapshot, before.as_deref());
+        // A name that was set again may have got content with it, another platform for example.
+        let is_known = |before: &Snapshot, image: &Image| {
+            let mut names = image.names.iter();
+            names.all(|name| before.has(name))
+        };
+        let images = snapshot.images.iter().filter(|image| {
+            let before = before.as_deref();
+            !before.is_some_and(|before| is_known(before, image))
+        });
+        let again: HashSet<&Digest> = images.map(|image| &image.target.digest).collect();
+        let mut new = Vec::new();
+        for root in &snapshot.roots {
+            if self.roots.insert(root.digest.clone()) || again.contains(&root.digest) {
+                self.walk.add_root(root);
+                new.push(root);
+            }
+        }
+        for root in snapshot.foreign.iter().map(|name| &name.target) {
+            if self.foreign.insert(root.digest.clone()) {
+                self.walk.add_foreign(root);
+                new.push(root);
+            }
+        }
+        for root in late.into_iter().chain(more.iter().copied()) {
+            self.walk.add_root(root);
+            new.push(root);
+        }
+        for root in new {
+            self.reach(&root.digest);
+        }
+    }
+
+    /// Takes up the companions. Of those that came since `before` nobody remembers whether
+    /// their subject is reached, so they are kept: their targets.
+    fn look_at_companions<'s>(
+        &mut self,
+        snapshot: &'s Snapshot,
+        before: Option<&Snapshot>,
+    ) -> Vec<&'s Target> {
+        let mut late = Vec::new();
+        let Some(before) = before else {
+            for companion in &snapshot.companions {
+                let about = self.companions.entry(companion.subject.clone());
+                about.or_default().push(companion.clone());
+            }
+            return late;
+        };
+        let known: HashSet<&Companion> = before.companions.iter().collect();
+        let new = snapshot.companions.iter();
+        late.extend(new.filter(|it| !known.contains(it)).map(|it| &it.target));
+        let here: HashSet<&Companion> = snapshot.companions.iter().collect();
+        for companions in self.companions.values_mut() {
+            companions.retain(|companion| here.contains(companion));
+        }
+        late
+    }
+
     /// Marks a blob, and what is about it, and what is about that, and so on.
     fn reach(&mut self, digest: &Digest) {
         let mut reached = vec![digest.clone()];

@@ -32,7 +32,8 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a filter prune does not have;
-    /// [`Error::Conflict`] if another prune is running, or names keep changing.
+    /// [`Error::Conflict`] if another prune is running, or names keep changing so fast that
+    /// nothing at all was removed.
     pub async fn prune(&self, filters: &Filters) -> Result<Pruned> {
         for (key, values) in [
             ("reference", &filters.references),
@@ -54,6 +55,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let losses = self.remove_unneeded(filters).await?;
         let swept = self.sweep(&Candidates::All, &HashSet::new()).await?;
         let gone = swept.gone;
+        if swept.is_raced && gone.is_empty() && losses.is_empty() && partial == 0 {
+            return Err(too_busy());
+        }
         let content = gone.iter().map(|(_, size)| size).sum::<u64>();
         let mut gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
         let mut removals = Vec::new();

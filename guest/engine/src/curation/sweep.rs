@@ -1,14 +1,26 @@
 //! Removing content that no name reaches.
+//!
+//! Others change names meanwhile, and `delete` stops when they do. What names reach is not found out again then: only
+//! what is new among them is looked at, and the rest of the garbage goes on with the generation they were read at. So
+//! whoever changes names all the time slows a sweep down, but does not stop it.
 
 use std::collections::HashSet;
 
 use strata_oci::Digest;
 
-use super::{ATTEMPTS, Applied};
+use super::{Applied, mark::Marking};
 use crate::{
     Engine, Error, Result, Store, Target,
     catalog::{Companion, Snapshot, Walk},
 };
+
+/// Rounds in a row that may remove nothing because names changed before anything went. A round takes as long as
+/// reading the names: only somebody who changes them faster than that, all the time, gets this far.
+pub(super) const IDLE_ROUNDS: usize = 64;
+
+/// Blobs handed over at once: some three batches of the host's. With more, whoever changes names would be faster than
+/// they are handed over.
+const AT_ONCE: usize = 4096;
 
 /// What a sweep may take.
 pub(crate) enum Candidates {
@@ -23,16 +35,26 @@ pub(crate) enum Candidates {
 pub(crate) struct Swept {
     /// What is really gone, with sizes: leased blobs stay.
     pub(crate) gone: Vec<(Digest, u64)>,
-    /// Why nothing went although nothing is known to need it, for people.
+    /// Why garbage stays, or what may be garbage, for people.
     pub(crate) kept: Option<String>,
+    /// Whether it stays because names kept changing.
+    pub(crate) is_raced: bool,
+}
+
+/// How far the removal of garbage got.
+enum Round {
+    /// Through all of it.
+    Done,
+    /// Until a name changed.
+    Raced,
 }
 
 impl<S: Store, T, C> Engine<S, T, C> {
     /// Removes the candidates that no name reaches, other than through `except`, and
     /// referrers that came with what is not kept any more.
     ///
-    /// When names change meanwhile it marks again. If they never stop changing,
-    /// nothing is removed and the next prune finds it.
+    /// When names change meanwhile it goes on with what the new ones do not reach either. If they change so fast that
+    /// nothing goes for [`IDLE_ROUNDS`], what is left is left to the next prune.
     ///
     /// # Errors
     /// As the store's reads and `delete`, except `Conflict`.
@@ -41,49 +63,111 @@ impl<S: Store, T, C> Engine<S, T, C> {
         candidates: &Candidates,
         except: &HashSet<Digest>,
     ) -> Result<Swept> {
+        let mut swept = Swept::default();
         let mut forsaken = HashSet::new();
-        for _ in 0..ATTEMPTS {
+        let mut known = None;
+        let mut idle = 0;
+        while idle < IDLE_ROUNDS {
+            // Names first: what they reach must be known before anything goes at their generation.
             let snapshot = self.snapshot().await?;
-            let candidates: HashSet<Digest> = match candidates {
-                Candidates::Of(blobs) => blobs.iter().chain(&forsaken).cloned().collect(),
-                Candidates::All => {
-                    let blobs = self.store.blobs().await?.into_iter();
-                    blobs.map(|(blob, _)| blob).collect()
+            let marking = match &mut known {
+                Some(marking) => marking,
+                none => {
+                    let candidates: HashSet<Digest> = match candidates {
+                        Candidates::Of(blobs) => blobs.iter().chain(&forsaken).cloned().collect(),
+                        Candidates::All => {
+                            let blobs = self.store.blobs().await?.into_iter();
+                            blobs.map(|(blob, _)| blob).collect()
+                        }
+                    };
+                    none.insert(Marking::new(except, candidates))
                 }
             };
-            let marks = self.mark(&snapshot, except, candidates).await?;
-            if marks.unknown.is_some() {
-                return Ok(Swept {
-                    kept: marks.unknown,
-                    ..Swept::default()
-                });
+            self.mark(marking, &snapshot).await?;
+            if let Some(unknown) = marking.unknown() {
+                swept.kept = Some(unknown.to_owned());
+                return Ok(swept);
             }
-            if !marks.forsaken.is_empty() {
-                forsaken.extend(self.forsake(&snapshot, &marks.forsaken).await?);
+            let companions = marking.forsaken();
+            if !companions.is_empty() {
+                match self.forsake(&snapshot, &companions).await? {
+                    // What they consisted of may be garbage now, if nothing else reaches it.
+                    Some(content) => {
+                        forsaken.extend(content);
+                        known = None;
+                        idle = 0;
+                    }
+                    None => idle += 1,
+                }
                 continue;
             }
-            if marks.unmarked.is_empty() {
-                return Ok(Swept::default());
-            }
-            let unmarked: Vec<Digest> = marks.unmarked.into_iter().collect();
-            match self.store.delete(&unmarked, snapshot.generation).await {
-                Err(Error::Conflict(_)) => {}
-                Err(error) => return Err(error),
-                Ok(gone) => return Ok(Swept { gone, kept: None }),
+            let before = swept.gone.len();
+            let garbage = &mut marking.unmarked;
+            let round = self
+                .discard(garbage, snapshot.generation, &mut swept.gone)
+                .await?;
+            let is_idle = swept.gone.len() == before;
+            match round {
+                _ if garbage.is_empty() => return Ok(swept),
+                // Nothing of it can go: it is leased.
+                Round::Done if is_idle => return Ok(swept),
+                Round::Raced if is_idle => idle += 1,
+                // The last removal may have been cut short.
+                Round::Done | Round::Raced => idle = 0,
             }
         }
-        Ok(Swept::default())
+        let left = known.map_or(0, |marking| marking.unmarked.len());
+        swept.kept = Some(format!(
+            "names kept changing, so {left} blobs that may not be needed stay; prune again when fewer change"
+        ));
+        swept.is_raced = true;
+        Ok(swept)
     }
 
-    /// Removes the names of companions; what they consisted of. Nothing if other names
+    /// Removes of `garbage` what can go at this generation, and adds it to `gone`.
+    ///
+    /// # Errors
+    /// As the store's `delete`, except `Conflict`.
+    async fn discard(
+        &self,
+        garbage: &mut HashSet<Digest>,
+        generation: u64,
+        gone: &mut Vec<(Digest, u64)>,
+    ) -> Result<Round> {
+        let mut stays = Vec::new();
+        let round = loop {
+            let part: Vec<Digest> = garbage.iter().take(AT_ONCE).cloned().collect();
+            if part.is_empty() {
+                break Round::Done;
+            }
+            let removed = match self.store.delete(&part, generation).await {
+                Err(Error::Conflict(_)) => break Round::Raced,
+                removed => removed?,
+            };
+            for (digest, _) in &removed {
+                garbage.remove(digest);
+            }
+            stays.extend(part.into_iter().filter(|digest| garbage.remove(digest)));
+            gone.extend(removed);
+        };
+        // Leased, or left when a name changed: that may reach it.
+        garbage.extend(stays);
+        Ok(round)
+    }
+
+    /// Removes the names of companions; what they consisted of. `None` if other names
     /// changed meanwhile.
-    async fn forsake(&self, snapshot: &Snapshot, companions: &[Companion]) -> Result<Vec<Digest>> {
+    async fn forsake(
+        &self,
+        snapshot: &Snapshot,
+        companions: &[Companion],
+    ) -> Result<Option<Vec<Digest>>> {
         let targets = companions.iter().map(|it| &it.target);
         let content = self.content_of(snapshot, targets).await?;
         let changes = companions.iter().map(Companion::remove).collect();
         match self.apply(changes, snapshot.generation).await? {
-            Applied::Done => Ok(content),
-            Applied::Raced => Ok(Vec::new()),
+            Applied::Done => Ok(Some(content)),
+            Applied::Raced => Ok(None),
         }
     }
 

@@ -19,6 +19,7 @@ mod prune;
 mod race;
 mod referrers;
 mod remove;
+mod storm;
 mod tag;
 
 fn untagged(name: &str) -> Removal {

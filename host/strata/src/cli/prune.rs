@@ -32,7 +32,7 @@ pub(crate) async fn run(
         Format::Text => terminal.text(&text(&pruned))?,
     }
     if let Some(reason) = &pruned.kept {
-        terminal.notice(format_args!("strata: no content was removed: {reason}"));
+        terminal.notice(format_args!("strata: content was kept: {reason}"));
     }
     Ok(Outcome::Done)
 }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::examine::Examined;
-use crate::{Engine, Error, Result, Store, Target};
+use crate::{Engine, Error, Result, Store, Target, curation::Marking};
 
 /// How often to mark again after names changed meanwhile.
 const ATTEMPTS: usize = 8;
@@ -46,11 +46,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
         for root in snapshot.roots.iter().chain(companions.iter().copied()) {
             except.remove(&root.digest);
         }
-        let candidates = candidates.clone();
-        let marks = self.mark_with(&snapshot, &companions, &except, candidates);
-        let marks = marks.await?;
-        let rest: Vec<Digest> = marks.unmarked.into_iter().collect();
-        if !rest.is_empty() {
+        let mut marking = Marking::new(&except, candidates.clone());
+        self.mark_with(&mut marking, &snapshot, &companions).await?;
+        let rest: Vec<Digest> = marking.unmarked.iter().cloned().collect();
+        if !rest.is_empty() && marking.unknown().is_none() {
             self.store.delete(&rest, snapshot.generation).await?;
         }
         Ok(())

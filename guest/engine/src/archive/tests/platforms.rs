@@ -1,5 +1,6 @@
 //! Loading some platforms only (docker §4.12).
 
+use futures::executor::block_on;
 use serde_json::json;
 use strata_oci::{Digest, archive::layout::blob_path, media_type};
 
@@ -7,7 +8,7 @@ use super::{
     Made, archive, docker::docker_entries, entry, index_entry, layout_entry, load_for, named,
 };
 use crate::{
-    Error, Target,
+    Error, Store as _, Target,
     catalog::fixture::{engine, entry as on},
 };
 
@@ -58,6 +59,27 @@ fn only_the_content_asked_for_stays() {
     load_for(&engine, &bytes, &["linux/arm64"]).unwrap();
     assert_eq!(here(&amd), [true; 4], "was here before");
     assert_eq!(here(&arm), [true; 4]);
+}
+
+#[test]
+fn a_name_is_set_again_when_it_reaches_more() {
+    let (_, _, bytes) = multi(None);
+    let engine = engine();
+    let store = &engine.store;
+    let set = || {
+        let (_, names) = block_on(store.names("images")).unwrap();
+        (names[0].created, names[0].updated, names[0].labels.len())
+    };
+    for (now, words, expected) in [
+        (1, "linux/amd64", (1, 1, 0)),
+        // A prune beside this does not know the other platform.
+        (2, "linux/arm64", (1, 2, 0)),
+        (3, "linux/arm64", (1, 2, 0)),
+    ] {
+        store.at(now);
+        load_for(&engine, &bytes, &[words]).unwrap();
+        assert_eq!(set(), expected, "{now}");
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 }
                 for digest in &found {
                     if let Some(fault) = faults.get_mut(digest) {
-                        fault.may_come_from(names.iter().flat_map(repositories));
+                        fault.may_come_from(names.iter().flat_map(noted));
                     }
                 }
                 if namespace == LOST
@@ -133,9 +133,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
         }
         for (digest, fault) in &mut faults {
-            let noted = self.store.sources(digest).await?;
-            let guessed = std::mem::take(&mut fault.sources);
-            fault.may_come_from(noted.into_iter().chain(guessed));
+            let own = self.store.sources(digest).await?;
+            let of_images = std::mem::take(&mut fault.sources);
+            fault.may_come_from(own.into_iter().chain(of_images));
         }
         report.faults = faults.into_values().collect();
         Ok(report)
@@ -178,15 +178,15 @@ fn shown(namespace: &str, name: &Name) -> String {
     }
 }
 
-/// The repositories a name and its labels speak of, `domain/path`.
-fn repositories(name: &Name) -> Vec<String> {
+/// The repositories that pulls and pushes noted with a name, `domain/path`. What the name itself says is none: an
+/// image that was made here has a name as well, and no registry should be asked for it.
+fn noted(name: &Name) -> Vec<String> {
     let mut repositories = Vec::new();
     for (label, paths) in &name.labels {
         if let Some(domain) = label.strip_prefix(SOURCE_LABEL) {
-            repositories.extend(paths.split(',').map(|path| format!("{domain}/{path}")));
+            let paths = paths.split(',').filter(|path| !path.is_empty());
+            repositories.extend(paths.map(|path| format!("{domain}/{path}")));
         }
     }
-    let reference = Reference::parse(&name.name).ok();
-    repositories.extend(reference.map(|reference| reference.repository()));
     repositories
 }

@@ -8,7 +8,7 @@ use strata_oci::{Digest, media_type};
 
 use super::{CheckReport, Fault, FaultKind, Outcome};
 use crate::{
-    Silent, Target,
+    Silent, Store as _, Target,
     catalog::fixture::{PLAIN, Recipe, TestEngine, engine, entry, pointer},
 };
 
@@ -82,8 +82,32 @@ fn damage_is_found_named_and_traced_to_its_images() {
         assert_eq!(report.affected[0].names, ["one:1"]);
         assert_eq!(report.affected[0].target, target.digest);
         assert_eq!(report.affected[0].faults, [blob]);
-        assert_eq!(report.faults[0].sources, ["docker.io/library/one"]);
+        // Nobody noted where it came from, and its name says nothing about that.
+        assert_eq!(report.faults[0].sources, [""; 0]);
     }
+}
+
+#[test]
+fn only_repositories_that_were_noted_are_asked() {
+    let engine = engine();
+    let (target, config, layer) = image(&engine);
+    let store = &engine.store;
+    let label = ("source.quay.io", "a/b,c/d");
+    store.name("images", "localhost/copy:1", &target, &[label]);
+    block_on(store.note_source(std::slice::from_ref(&layer), "ghcr.io/e/f")).unwrap();
+    for digest in [&layer, &config] {
+        store.damage(digest);
+    }
+    let report = check(&engine, false);
+    for fault in &report.faults {
+        let all = ["ghcr.io/e/f", "quay.io/a/b", "quay.io/c/d"];
+        let expected = match fault.blob.digest == layer {
+            true => &all[..],
+            false => &all[1..],
+        };
+        assert_eq!(fault.sources, expected);
+    }
+    assert_eq!(report.faults.len(), 2);
 }
 
 #[test]

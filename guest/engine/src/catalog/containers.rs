@@ -138,11 +138,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
             None => view.best(),
         };
         let incomplete = || match (&view.damage, found.familiar()) {
-            (Some(reason), _) => found.damaged(reason),
-            (None, Ok(familiar)) => Error::NotFound(format!(
+            (Some(reason), _) if !view.is_incomplete => found.damaged(reason),
+            // Then clients pull it.
+            (_, Ok(familiar)) => Error::NotFound(format!(
                 "content of image {familiar} is not complete here, pull it again"
             )),
-            (None, Err(error)) => error,
+            (_, Err(error)) => error,
         };
         let chosen = chosen.filter(|it| it.available).ok_or_else(incomplete)?;
         let manifest = chosen.manifest().ok_or_else(incomplete)?;

@@ -33,7 +33,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         let view = self.view(image).await?;
         let chosen = match &options.platform {
             Some(platform) => Some(found.for_platform(&view, platform)?),
-            None => view.best(),
+            None => view.shown(),
         };
         let mut damaged = view.damage.as_deref().map(str::to_owned);
         let config = match chosen.and_then(ManifestView::manifest) {

@@ -194,15 +194,15 @@ fn summary(
     let repository_digest = names.clone().find_map(|name| name.repository_digest());
     let tags = distinct(names.map(|name| name.familiar.clone()));
     let digest = &image.target.digest;
-    let best = view.best();
-    let essentials = best.and_then(|best| best.essentials.as_deref());
+    let shown = view.shown();
+    let essentials = shown.and_then(|shown| shown.essentials.as_deref());
     let digests = match essentials {
         Some(_) => repository_digest,
         None => Some(digest.to_string()),
     };
     let created = essentials.and_then(|it| it.created);
     let containers = snapshot.containers_using(digest).len();
-    let config = best.and_then(ManifestView::manifest);
+    let config = shown.and_then(ManifestView::manifest);
     let config = config.map(|manifest| manifest.config.digest.clone());
     ImageSummary {
         target: descriptor(&image.target),

@@ -29,10 +29,14 @@ pub(crate) struct View {
     pub(crate) damaged: Vec<Digest>,
     /// Why it cannot be read, or not all of it, for people.
     pub(crate) damage: Option<Rc<str>>,
+    /// Whether that is only that something is missing: a pull brings it.
+    pub(super) is_incomplete: bool,
     /// Content named by what is here, but not here itself.
     missing: Vec<Digest>,
     /// Position of the complete image that suits the host best.
     best: Option<usize>,
+    /// Position of the image people are shown: that, or of a damaged one what can be read.
+    shown: Option<usize>,
 }
 
 /// One manifest of an image as it is here.
@@ -84,6 +88,11 @@ impl View {
     /// The complete image that suits the host best.
     pub(super) fn best(&self) -> Option<&ManifestView> {
         self.manifests.get(self.best?)
+    }
+
+    /// The image people are shown: the best, or of a damaged one what can be read.
+    pub(super) fn shown(&self) -> Option<&ManifestView> {
+        self.manifests.get(self.shown?)
     }
 
     /// The image whose config is here for exactly `platform`, a complete one first.

@@ -72,6 +72,9 @@ impl Material {
                             self.count(&mut view, &mut counted, &child.digest);
                         }
                         self.look_for_damage(&mut view, manifest);
+                        // Configs of an index that does not say its platforms are read to find out.
+                        let is_looked_into = digest != root && descriptor.platform.is_none();
+                        self.look_for_lost(&mut view, manifest, is_looked_into);
                     }
                     let measure = *measured
                         .entry(digest)
@@ -93,7 +96,14 @@ impl Material {
                 }),
             }
         }
-        view.best = best(&view.manifests, host);
+        view.best = best(&view.manifests, host, |it| it.available);
+        // What cannot be run can be shown.
+        view.shown = view.best.or_else(|| {
+            let is_damaged = view.damage.is_some();
+            best(&view.manifests, host, |it| {
+                is_damaged && it.essentials.is_some()
+            })
+        });
         view
     }
 
@@ -107,6 +117,29 @@ impl Material {
         }
         if let Some(Err(reason)) = self.essentials.get(&manifest.config.digest) {
             view.damage.get_or_insert_with(|| reason.clone());
+        }
+    }
+
+    /// Notes what is not here of an image of which something is. If nothing is, it is a platform that was not
+    /// pulled; where `is_looked_into`, its config may be here nevertheless.
+    fn look_for_lost(&self, view: &mut View, manifest: &Manifest, is_looked_into: bool) {
+        let mut kept = manifest
+            .layers
+            .iter()
+            .chain((!is_looked_into).then_some(&manifest.config));
+        if !manifest.is_image() || !kept.any(|it| self.size(&it.digest).is_some()) {
+            return;
+        }
+        let parts = std::iter::once(&manifest.config).chain(&manifest.layers);
+        // Foreign layers may be left where they are.
+        let mut own = parts.filter(|it| media_type::kind(&it.media_type) != Kind::ForeignLayer);
+        let lost =
+            own.find(|it| self.size(&it.digest).is_none() && !self.damage.contains_key(&it.digest));
+        if let Some(lost) = lost
+            && view.damage.is_none()
+        {
+            view.damage = Some(format!("{} is missing", lost.digest).into());
+            view.is_incomplete = true;
         }
     }
 
@@ -206,10 +239,14 @@ fn kinship(
     }
 }
 
-/// The complete image that suits `host` best; if none does, the first.
-fn best(manifests: &[ManifestView], host: &Platform) -> Option<usize> {
-    let complete = manifests.iter().enumerate().filter(|(_, it)| it.available);
-    let ranked = complete.filter_map(|(position, manifest)| {
+/// Of the images that `may_be` the one that suits `host` best; if none does, the first.
+fn best(
+    manifests: &[ManifestView],
+    host: &Platform,
+    may_be: impl Fn(&ManifestView) -> bool,
+) -> Option<usize> {
+    let candidates = manifests.iter().enumerate().filter(|(_, it)| may_be(it));
+    let ranked = candidates.filter_map(|(position, manifest)| {
         let rank = host.rank(manifest.platform()?).unwrap_or(usize::MAX);
         Some((rank, position))
     });

@@ -1,7 +1,7 @@
 //! Damage of one image, and everything else goes on.
 
 use super::*;
-use crate::{ImageSummary, InspectOptions, ListOptions};
+use crate::{ImageSummary, InspectOptions, ListOptions, catalog::fixture::pointer};
 
 /// What can be damaged of the image `one`, which has a layer of its own; `two` shares another with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,19 +126,17 @@ fn one_damaged_blob_fails_nothing_else() {
         for _ in 0..2 {
             let one = gallery.image("one:1").expect(&case);
             let two = gallery.image("two:1").expect(&case);
-            // An image may lack content by choice, but not what its name points at.
-            let by_choice = how == How::Lost && matches!(part, Part::Config | Part::Layer);
-            assert_eq!(
-                one.damaged.is_some(),
-                !by_choice,
-                "{case}: {:?}",
-                one.damaged
-            );
+            assert!(one.damaged.is_some(), "{case}");
+            // What can be read of it is shown.
+            let is_readable = part == Part::Layer;
+            assert_eq!(one.created == two.created, is_readable, "{case}");
             assert_eq!(two.damaged, None, "{case}");
             assert_eq!(two.created, 1_704_067_200, "{case}");
         }
         let details = block_on(engine.inspect("one:1", &InspectOptions::default())).expect(&case);
         assert_eq!(details.tags, ["one:1"], "{case}");
+        assert!(details.damaged.is_some(), "{case}");
+        assert_eq!(details.config.is_some(), part == Part::Layer, "{case}");
         block_on(engine.inspect("two:1", &InspectOptions::default())).expect(&case);
         block_on(engine.history("two:1", None)).expect(&case);
         let new = strata_oci::Reference::parse("three:1").unwrap();
@@ -146,6 +144,63 @@ fn one_damaged_blob_fails_nothing_else() {
         block_on(engine.remove("three:1", &Default::default())).expect(&case);
         block_on(engine.prune(&Filters::default())).expect(&case);
         assert!(engine.store.has(&Memory::layer("two")), "{case}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_damage_unless_nothing_of_its_platform_is_here() {
+    let engine = engine();
+    let store = &engine.store;
+    let amd = store.image(&with_layers(&["one", "two"]));
+    let arm = store.image(&Recipe {
+        platform: "linux/arm64",
+        layers: &["three", "four"],
+        ..PLAIN
+    });
+    let config = |target: &Target| {
+        let document = store.bytes(&target.digest).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        Digest::parse(document["config"]["digest"].as_str().unwrap()).unwrap()
+    };
+    let arm_config = config(&arm);
+    let parts = [
+        arm_config.clone(),
+        Memory::layer("three"),
+        Memory::layer("four"),
+    ];
+    let bytes = parts.clone().map(|it| store.bytes(&it).unwrap());
+    // With the platform in the index, and without: then a pull reads configs to find the right one.
+    for says in [true, false] {
+        let entries = match says {
+            true => [entry(&amd, "linux/amd64"), entry(&arm, "linux/arm64")],
+            false => [pointer(&amd), pointer(&arm)],
+        };
+        let index = store.index(&entries);
+        store.name("images", "docker.io/library/both:1", &index, &[]);
+        for (here, is_damaged) in [
+            ([true, true, true], false),
+            ([false, false, false], false),
+            ([true, false, false], says),
+            ([false, true, false], true),
+            ([true, true, false], true),
+            ([false, true, true], true),
+        ] {
+            for ((digest, bytes), here) in parts.iter().zip(&bytes).zip(here) {
+                store.lose(digest);
+                if here {
+                    store.insert(bytes.clone());
+                }
+            }
+            let images = block_on(engine.list(&ListOptions::default())).unwrap();
+            let damage = images[0].damaged.as_deref();
+            assert_eq!(damage.is_some(), is_damaged, "{says} {here:?}: {damage:?}");
+            if let Some(damage) = damage {
+                assert!(damage.ends_with("is missing"), "{damage}");
+            }
+            // The other platform is whole.
+            let details = block_on(engine.inspect("both:1", &InspectOptions::default())).unwrap();
+            assert_eq!(details.config.unwrap().architecture, "amd64");
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! `strata check`.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
+use anyhow::bail;
 use serde_json::{Value, json};
 use strata::Engine;
 use strata::types::{Fault, FaultKind, Mended, MendedOutcome, Report};
@@ -62,6 +64,29 @@ pub(crate) async fn run(
         Verdict::Repaired => Outcome::Repaired,
         Verdict::Damaged => Outcome::Damaged,
     })
+}
+
+/// Refuses a folder that no store is in: looking at a store must not make one.
+///
+/// # Errors
+/// If there is nothing of a store, or it cannot be told.
+pub(crate) fn refuse_no_store(store: &Path) -> anyhow::Result<()> {
+    // A layout of another tool has no `.strata` yet; of a damaged store any of these may be gone.
+    for part in ["oci-layout", "index.json", "blobs", ".strata"] {
+        let path = store.join(part);
+        match path.try_exists() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                let context = format!("cannot look at {}", path.display());
+                return Err(anyhow::Error::new(error).context(context));
+            }
+        }
+    }
+    bail!(
+        "there is no store at {}; name it with --store",
+        store.display()
+    )
 }
 
 /// What the docker CLI has stored for each registry that may have what is needed.
@@ -296,6 +321,23 @@ mod tests {
             ),
         ] {
             assert_eq!(examined(outcome, needed).verdict(), verdict);
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_store_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = folder.path().join("typo");
+        for path in [nowhere.as_path(), folder.path()] {
+            let error = refuse_no_store(path).unwrap_err().to_string();
+            let expected = format!("there is no store at {};", path.display());
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        assert!(!nowhere.exists());
+        for part in ["oci-layout", "index.json", "blobs", ".strata"] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join(part)).unwrap();
+            refuse_no_store(folder.path()).unwrap();
         }
     }
 

@@ -171,6 +171,10 @@ async fn dispatch(
     let mut signals = Signals::install().context("cannot watch for signals")?;
     let command = match arguments.command {
         Command::Serve(_) => return serve::run(settings, terminal, &mut signals).await,
+        Command::Check(check) => {
+            check::refuse_no_store(&settings.capabilities.store)?;
+            Command::Check(check)
+        }
         command => command,
     };
     let engine = until_signal(&mut signals, async {

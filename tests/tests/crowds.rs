@@ -1,12 +1,15 @@
 //! Many who wait, or who ask for the same heavy thing, keep nobody else from working.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use anyhow::{Result, ensure};
 use hyper::Method;
 use serde_json::{Map, Value, json};
 use strata_tests::fault::FaultRegistry;
 use strata_tests::image::{Image, Schema, small};
 use strata_tests::layer::{Compression, Layer};
-use strata_tests::poll::within;
+use strata_tests::poll::{until, within};
 use strata_tests::raw::{Raw, status};
 use strata_tests::server::Server;
 use tempfile::TempDir;
@@ -100,14 +103,22 @@ async fn a_registry_that_says_nothing_keeps_no_place() -> Result<()> {
     let house = House::new().await?;
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     let address = silent.local_addr()?;
+    let asked = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&asked);
     let accepting = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((stream, _)) = silent.accept().await {
             held.push(stream);
+            count.fetch_add(1, Relaxed);
         }
     });
     let pull = format!("POST /images/create?fromImage={address}/x&tag=1");
     let _crowd = house.crowd(&pull).await?;
+    // Those who have a place give way to those of the crowd that have none.
+    until("all pulls to ask", async || {
+        (asked.load(Relaxed) >= CROWD).then_some(())
+    })
+    .await?;
     house.works().await?;
     accepting.abort();
     Ok(())

@@ -97,6 +97,11 @@ impl Material {
             }
         }
         view.best = best(&view.manifests, host, |it| it.available);
+        // Beside a whole one it may be a platform that is being pulled, or was not to its end.
+        if view.is_incomplete && view.best.is_some() {
+            view.damage = None;
+            view.is_incomplete = false;
+        }
         // What cannot be run can be shown.
         view.shown = view.best.or_else(|| {
             let is_damaged = view.damage.is_some();

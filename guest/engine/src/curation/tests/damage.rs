@@ -148,7 +148,7 @@ fn one_damaged_blob_fails_nothing_else() {
 }
 
 #[test]
-fn what_is_missing_is_damage_unless_nothing_of_its_platform_is_here() {
+fn what_is_missing_is_damage_unless_its_platform_is_not_here_or_another_is_whole() {
     let engine = engine();
     let store = &engine.store;
     let amd = store.image(&with_layers(&["one", "two"]));
@@ -169,6 +169,14 @@ fn what_is_missing_is_damage_unless_nothing_of_its_platform_is_here() {
         Memory::layer("four"),
     ];
     let bytes = parts.clone().map(|it| store.bytes(&it).unwrap());
+    let others = [config(&amd), Memory::layer("one"), Memory::layer("two")];
+    let other_bytes = others.clone().map(|it| store.bytes(&it).unwrap());
+    let set = |digest: &Digest, bytes: &[u8], here: bool| {
+        store.lose(digest);
+        if here {
+            store.insert(bytes.to_vec());
+        }
+    };
     // With the platform in the index, and without: then a pull reads configs to find the right one.
     for says in [true, false] {
         let entries = match says {
@@ -186,20 +194,25 @@ fn what_is_missing_is_damage_unless_nothing_of_its_platform_is_here() {
             ([false, true, true], true),
         ] {
             for ((digest, bytes), here) in parts.iter().zip(&bytes).zip(here) {
-                store.lose(digest);
-                if here {
-                    store.insert(bytes.clone());
+                set(digest, bytes, here);
+            }
+            for other_is_whole in [true, false] {
+                for (digest, bytes) in others.iter().zip(&other_bytes) {
+                    set(digest, bytes, other_is_whole);
+                }
+                let images = block_on(engine.list(&ListOptions::default())).unwrap();
+                let damage = images[0].damaged.as_deref();
+                let expected = is_damaged && !other_is_whole;
+                assert_eq!(damage.is_some(), expected, "{says} {here:?}: {damage:?}");
+                if let Some(damage) = damage {
+                    assert!(damage.ends_with("is missing"), "{damage}");
+                }
+                if other_is_whole {
+                    let details = block_on(engine.inspect("both:1", &InspectOptions::default()));
+                    let config = details.unwrap().config.unwrap();
+                    assert_eq!(config.architecture, "amd64");
                 }
             }
-            let images = block_on(engine.list(&ListOptions::default())).unwrap();
-            let damage = images[0].damaged.as_deref();
-            assert_eq!(damage.is_some(), is_damaged, "{says} {here:?}: {damage:?}");
-            if let Some(damage) = damage {
-                assert!(damage.ends_with("is missing"), "{damage}");
-            }
-            // The other platform is whole.
-            let details = block_on(engine.inspect("both:1", &InspectOptions::default())).unwrap();
-            assert_eq!(details.config.unwrap().architecture, "amd64");
         }
     }
 }

@@ -183,14 +183,14 @@ async fn a_command_that_did_its_work_has_not_failed_where_only_index_json_could_
     server.pull(&reference).await?.ok()?;
     server.terminate().await?;
     let store = folder.path().display().to_string();
-    // Where its successor is written is something that no file can replace.
-    let in_the_way = folder.path().join(".strata/index.json.new");
-    std::fs::create_dir(&in_the_way)?;
+    // Somebody else writes it, and does not come to an end.
+    let writing = std::fs::File::open(folder.path().join(".strata/index.lock"))?;
+    writing.lock()?;
     let tagged = strata(&["tag", "--store", &store, &reference, "other:1"]).await?;
     ensure!(tagged.status == 0, "{}", tagged.stderr);
     let said = "index.json is out of date";
     ensure!(tagged.stderr.contains(said), "{}", tagged.stderr);
-    std::fs::remove_dir(&in_the_way)?;
+    drop(writing);
     let listed = strata(&["images", "--store", &store]).await?;
     ensure!(listed.stdout.contains("other"), "{}", listed.stdout);
     store::settles(folder.path()).await

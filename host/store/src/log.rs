@@ -333,11 +333,11 @@ impl<'a> Log<'a> {
         frame: &Frame,
         found: &[(usize, u32)],
     ) -> io::Result<Option<(usize, [u8; 4])>> {
-        let mut chosen = None;
-        let mut least = match found {
-            [] => return Ok(None),
-            _ => self.distance(number, frame)?,
-        };
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let before = self.before(number, frame.page())?;
+        let (mut chosen, mut least) = (None, differing(&before, frame.content()));
         for (wrong, missing) in found {
             let offset = match wrong * 4 {
                 offset if offset < FRAME_SUMMED => offset,
@@ -350,7 +350,11 @@ impl<'a> Log<'a> {
             }
             let mut bytes = frame.0.clone();
             bytes[offset..offset + 4].copy_from_slice(&right);
-            let distance = self.distance(number, &Frame(bytes))?;
+            let corrected = Frame(bytes);
+            let distance = match corrected.page() == frame.page() {
+                true => differing(&before, corrected.content()),
+                false => differing(&self.before(number, corrected.page())?, corrected.content()),
+            };
             if distance < least {
                 (chosen, least) = (Some((offset, right)), distance);
             } else if distance == least {
@@ -360,9 +364,8 @@ impl<'a> Log<'a> {
         Ok(chosen)
     }
 
-    /// How many bytes of a page are others than before frame `number`.
-    fn distance(&self, number: u64, frame: &Frame) -> io::Result<usize> {
-        let page = frame.page();
+    /// What a page was before frame `number`.
+    fn before(&self, number: u64, page: u32) -> io::Result<Vec<u8>> {
         let mut before = vec![0; self.page];
         let mut earlier = (0..number).rev();
         let found = loop {
@@ -375,14 +378,14 @@ impl<'a> Log<'a> {
             }
         };
         match found {
-            Some(found) => before.copy_from_slice(&found.0[FRAME_HEADER..]),
+            Some(found) => before.copy_from_slice(found.content()),
             None => {
                 let at = u64::from(page).saturating_sub(1) * self.page as u64;
                 // A page that is not there yet is empty.
                 let _ = self.database.read_exact_at(&mut before, at);
             }
         }
-        Ok(differing(&before, &frame.0[FRAME_HEADER..]))
+        Ok(before)
     }
 
     /// Whether frames from `number` on are of this log, and one of them ends a change that another one
@@ -414,6 +417,10 @@ struct Frame(Vec<u8>);
 impl Frame {
     fn page(&self) -> u32 {
         word(&self.0[..4], true)
+    }
+
+    fn content(&self) -> &[u8] {
+        &self.0[FRAME_HEADER..]
     }
 
     fn is_end(&self) -> bool {

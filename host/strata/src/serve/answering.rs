@@ -31,12 +31,15 @@ const INSTANT: Size = Size {
     instances: 1,
     concurrent: 64,
     large: false,
+    stays: true,
 };
-/// For those that wait: as many as there may be connections, of some kilobytes each.
+/// For those that wait: as many as there may be connections, of some 100 KB each, which are
+/// given back when all have gone for a minute.
 const WAITING: Size = Size {
     instances: 1,
     concurrent: 10_000,
     large: false,
+    stays: false,
 };
 /// Small reads one instance answers at the same time.
 const CONCURRENT: usize = 64;
@@ -75,6 +78,7 @@ impl Answering {
             instances: engine.shared_instances,
             concurrent: CONCURRENT,
             large: true,
+            stays: true,
         };
         let alone = OwnInstances::new(engine, &service, bulk.handle());
         Ok(Arc::new(Self {

@@ -40,6 +40,8 @@ pub(super) struct Size {
     pub(super) concurrent: usize,
     /// Whether answers are large: then the first one has all the memory it may get.
     pub(super) large: bool,
+    /// Whether the first one stays when it has nothing to do, with its caches.
+    pub(super) stays: bool,
 }
 
 struct Member {
@@ -63,8 +65,7 @@ impl Company {
                 service: service.clone(),
                 meter: Arc::clone(&member.meter),
                 load: Arc::clone(&member.load),
-                // The first one keeps the caches.
-                stays: index == 0,
+                stays: size.stays && index == 0,
                 large: size.large && index == 0,
                 concurrent: size.concurrent,
             };

@@ -74,6 +74,14 @@ async fn version_and_info_say_what_clients_look_for() -> Result<()> {
     assert_eq!(info["OSType"], "linux");
     assert_eq!(info["IndexServerAddress"], "https://index.docker.io/v1/");
     assert_eq!(info["Swarm"]["LocalNodeState"], "inactive");
+    // So clients tell the store that keeps images as they came from the one that unpacks them.
+    let store = json!(["driver-type", "io.containerd.snapshotter.v1"]);
+    let status = info["DriverStatus"].as_array();
+    ensure!(
+        status.is_some_and(|rows| rows.contains(&store)),
+        "{}",
+        info["DriverStatus"]
+    );
     for member in [
         "ID",
         "Driver",

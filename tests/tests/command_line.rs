@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
-use strata_tests::client::{skopeo, strata};
+use strata_tests::client::{skopeo, strata, strata_fed};
 use strata_tests::image::{Image, small};
 use strata_tests::registry::Registry;
 use strata_tests::server::{Server, command};
@@ -77,6 +77,60 @@ async fn every_operation_works_without_a_server() -> Result<()> {
         missing.contains("No such image") || missing.contains("no such image"),
         "{missing}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_absent_is_said_in_one_line() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let store = folder.path();
+    let image: Image = small("here")?;
+    layout::write(store, &[("docker.io/library/here:1", &image)])?;
+    let file = folder.path().join("oci-layout").display().to_string();
+    // What ends a command must not disturb what its engine is still at: a matter of chance.
+    for _ in 0..4 {
+        let found = on(store, "inspect", &["here:1"]).await?;
+        ensure!(found.status == 0 && found.stderr.is_empty(), "{found:?}");
+        for (name, args, status, said) in [
+            ("inspect", vec!["none:1"], 1, "none:1"),
+            ("inspect", vec!["here:1", "none:1"], 1, "none:1"),
+            (
+                "cp",
+                vec![&file, "nobody:/"],
+                1,
+                "No such container: nobody",
+            ),
+            (
+                "cp",
+                vec!["nobody:/etc/passwd", "-"],
+                1,
+                "No such container: nobody",
+            ),
+            (
+                "cp",
+                vec!["nobody:/etc/passwd", &file],
+                1,
+                "No such container: nobody",
+            ),
+        ] {
+            let output = on(store, name, &args).await?;
+            ensure!(output.status == status, "{output:?}");
+            let lines: Vec<&str> = output.stderr.lines().collect();
+            let is_said = lines.len() == 1 && lines[0].contains(said);
+            ensure!(is_said, "{output:?}");
+            for word in ["panicked", "worker", "ERROR"] {
+                ensure!(!output.stderr.contains(word), "{output:?}");
+            }
+        }
+        let store = store.display().to_string();
+        let args = ["cp", "--store", &store, "-", "nobody:/"];
+        let output = strata_fed(&args, &[0; 1024]).await?;
+        ensure!(output.status == 1, "{output:?}");
+        ensure!(
+            output.stderr.contains("No such container: nobody"),
+            "{output:?}"
+        );
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The disk's part: full, read-only, or shared with another strata.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 use strata_tests::client::strata;
@@ -92,13 +93,14 @@ async fn a_full_disk_fails_the_pull_and_nothing_else() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_store_is_read_or_refused_in_clear_words() -> Result<()> {
+async fn a_read_only_store_serves_reads_and_refuses_the_rest_in_clear_words() -> Result<()> {
     let Some(disk) = SmallDisk::mount()? else {
         return Ok(());
     };
     let registry = FaultRegistry::start().await?;
     let server = Server::start(disk.path(), &[]).await?;
-    let reference = registry.add("read/only", "1", &small("read only")?);
+    let image = small("read only")?;
+    let reference = registry.add("read/only", "1", &image);
     server.pull(&reference).await?.ok()?;
     server.terminate().await?;
     ensure!(
@@ -106,19 +108,49 @@ async fn a_read_only_store_is_read_or_refused_in_clear_words() -> Result<()> {
         "could not make the disk read-only"
     );
 
-    let folder = disk.path().display().to_string();
-    let listed = strata(&["images", "--store", &folder]).await?;
-    let text = format!("{}{}", listed.stdout, listed.stderr).to_lowercase();
+    let whole = |archive: &[u8]| {
+        let has = |blob: &[u8]| archive.windows(blob.len()).any(|part| part == blob);
+        image.contents().all(|blob| has(&blob.bytes))
+    };
+    let server = Server::start(disk.path(), &[]).await?;
+    let listed = server.http.get("/images/json").await?;
+    let listed = listed.expect_status(&[200])?.json()?;
+    ensure!(listed[0]["RepoTags"] == json!([reference]), "{listed}");
+    let inspected = server
+        .http
+        .get(&format!("/images/{reference}/json"))
+        .await?;
+    let inspected = inspected.expect_status(&[200])?.json()?;
+    ensure!(inspected["Id"] == image.digest(), "{inspected}");
+    let saved = server.http.get(&format!("/images/{reference}/get")).await?;
+    let saved = saved.expect_status(&[200])?;
+    ensure!(whole(&saved.body), "{} bytes", saved.body.len());
+    let tag = format!("/images/{reference}/tag?repo=other&tag=1");
+    let tagged = server.http.post(&tag).await?;
+    let text = tagged.text();
+    ensure!(tagged.status >= 400 && text.contains("read-only"), "{text}");
+    let (status, log) = server.stop().await?;
     ensure!(
-        listed.status == 0 || text.contains("read-only") || text.contains("read only"),
-        "{text}"
+        status.success() && !log.contains("ERROR"),
+        "{status}: {log}"
     );
-    let pulled = strata(&["pull", "--store", &folder, &reference]).await?;
-    let text = pulled.stderr.to_lowercase();
-    let clear = text.contains("read-only") || text.contains("read only");
-    // A pull of what is already there may well succeed: it has nothing to write.
-    ensure!(pulled.status == 0 || clear, "{text}");
-    ensure!(!text.contains("panic") && !text.contains("wasm"), "{text}");
+
+    let folder = disk.path().display().to_string();
+    let on = async |command: &str, args: &[&str]| {
+        strata(&[&[command, "--store", &folder], args].concat()).await
+    };
+    let listed = on("images", &[]).await?.ok()?;
+    ensure!(listed.contains("read/only"), "{listed}");
+    on("inspect", &[&reference]).await?.ok()?;
+    let saved = on("save", &[&reference]).await?.archive()?;
+    ensure!(whole(&saved), "{} bytes", saved.len());
+    let other = registry.add("other", "1", &small("other")?);
+    let pulled = on("pull", &[&other]).await?.failed()?;
+    ensure!(pulled.to_lowercase().contains("read-only"), "{pulled}");
+    ensure!(
+        !pulled.contains("panic") && !pulled.contains("wasm"),
+        "{pulled}"
+    );
     store::check(disk.path())
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hyper::Method;
 use std::net::SocketAddr;
 use strata_tests::poll::{until, within};
+use strata_tests::raw::status;
 use strata_tests::server::{escape, pull_path};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -143,6 +144,58 @@ impl Worker {
             self.world.tally.fault("requests left");
         }
         Ok(())
+    }
+
+    /// Takes both places by copies of which half is sent: they have to give way to others. One that was told to come again
+    /// does.
+    pub(crate) async fn is_turned_away(&mut self) -> Result<()> {
+        let Some(name) = self.some_container().await? else {
+            return Ok(());
+        };
+        let (file, seed) = self.some_file(&name);
+        let body = copied(&file, seed)?;
+        let path = format!("/containers/{name}/archive?path=/");
+        let both = tokio::join!(self.half(&path, &body), self.half(&path, &body));
+        let mut is_told = false;
+        for answer in [both.0?, both.1?] {
+            if status(&answer) != 503 {
+                // Nobody waited, or the server is gone.
+                let faults = ["uploads stalled", "ended with the server"];
+                let gone = usize::from(self.seat.is_gone());
+                self.world.tally.fault(faults[gone]);
+                continue;
+            }
+            ensure!(answer.contains("\r\nretry-after: "), "{answer}");
+            self.world.tally.fault("turned away");
+            is_told = true;
+        }
+        if !is_told {
+            return Ok(());
+        }
+        let done = self.does("cp in", Method::PUT, &path, body, 200).await?;
+        if done {
+            self.world.tally.operation("came again");
+        }
+        self.copied_in(&name, file, seed, done)
+    }
+
+    /// What is said, in small letters, to who sends half of a body and then waits.
+    async fn half(&self, path: &str, body: &[u8]) -> Result<String> {
+        let mut answer = Vec::new();
+        let Some(mut stream) = self.connection().await? else {
+            return Ok(String::new());
+        };
+        let length = body.len();
+        let head =
+            format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+        let half = [head.as_bytes(), &body[..length / 2]].concat();
+        let asked = async {
+            stream.write_all(&half).await?;
+            stream.read_to_end(&mut answer).await
+        };
+        // A reset is an end as well.
+        drop(within("a stalled copy to be cut", asked).await?);
+        Ok(String::from_utf8_lossy(&answer).to_lowercase())
     }
 
     /// Sends half, or reads nothing, until the server has had enough of it.

@@ -34,10 +34,11 @@ const WORKERS: usize = 6;
 /// What each of them does on each server.
 const STEPS: u64 = 200;
 /// What is scarce, by turns.
-const SCARCE: [Scarce; 4] = [
+const SCARCE: [Scarce; 5] = [
     Scarce::Nothing,
     Scarce::Memory,
     Scarce::Patience,
+    Scarce::Places,
     Scarce::Time,
 ];
 
@@ -62,7 +63,7 @@ async fn whatever_happens_at_once_all_ends_well() -> Result<()> {
 }
 
 /// What has to go wrong in a run that is long enough.
-const FAULTS: [&str; 15] = [
+const FAULTS: [&str; 16] = [
     "bits flipped",
     "blobs cut short",
     "blobs deleted",
@@ -76,6 +77,7 @@ const FAULTS: [&str; 15] = [
     "servers killed",
     "servers killed at work",
     "servers stopped",
+    "turned away",
     "uploads left",
     "uploads stalled",
 ];

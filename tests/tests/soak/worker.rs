@@ -126,6 +126,8 @@ impl Worker {
             _ if scarce.memory() && self.dice.below(2) == 0 => self.takes_memory().await,
             _ if scarce.time() && self.dice.below(2) == 0 => self.takes_time().await,
             _ if scarce.patience() => self.stands_still().await,
+            // Each takes a place for seconds.
+            _ if scarce.places() && self.dice.below(3) == 0 => self.is_turned_away().await,
             _ => self.inspect().await,
         }
     }

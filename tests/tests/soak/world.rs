@@ -23,6 +23,10 @@ use tokio::sync::watch;
 pub(crate) const LARGE: usize = 24 << 20;
 /// What the server is given where memory is scarce: enough for everything but the heavy image.
 const MEMORY: &str = "8MiB";
+/// What it is given for all where places are: two may run at once, whatever is said.
+const TOTAL_MEMORY: &str = "1MiB";
+/// Longer than a client that stands still has while others wait for its place.
+const STALL: &str = "4";
 
 /// What lasts for the whole run.
 pub(crate) struct World {
@@ -123,6 +127,7 @@ pub(crate) enum Scarce {
     Memory,
     Time,
     Patience,
+    Places,
     Everything,
 }
 
@@ -133,6 +138,8 @@ impl Scarce {
             (self.memory(), "--memory-limit", MEMORY),
             (self.time(), "--compute-limit", "1"),
             (self.patience(), "--stall-limit", "1"),
+            (self.places(), "--total-memory-limit", TOTAL_MEMORY),
+            (self.places(), "--stall-limit", STALL),
         ] {
             if scarce {
                 args.extend([option, value]);
@@ -153,6 +160,10 @@ impl Scarce {
         matches!(self, Self::Patience | Self::Everything)
     }
 
+    pub(crate) fn places(self) -> bool {
+        self == Self::Places
+    }
+
     /// What an operation may be told instead of its result.
     fn cuts(self) -> Vec<(&'static str, &'static str)> {
         let mut cuts = Vec::new();
@@ -162,7 +173,7 @@ impl Scarce {
         if self.time() {
             cuts.push(("--compute-limit", "ended by the compute limit"));
         }
-        if self.patience() {
+        if self.patience() || self.places() {
             cuts.push(("--stall-limit", "ended by the stall limit"));
         }
         cuts

@@ -15,6 +15,20 @@ const IDLE: usize = 1000;
 const PULLS: u64 = 32;
 const LAYER: usize = 8 << 20;
 
+/// Lets this process have as many connections as it may. Called when the server has started: what that needs it must ask for
+/// itself.
+pub(crate) fn all_connections() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    )?;
+    Ok(())
+}
+
 pub(crate) async fn idle_connections_and_pulls(table: &mut Table) -> Result<()> {
     let registry = Registry::start().await?;
     let mut references = Vec::new();
@@ -26,16 +40,7 @@ pub(crate) async fn idle_connections_and_pulls(table: &mut Table) -> Result<()> 
     }
     let folder = place()?;
     let server = Server::start(&folder.path().join("store"), &[]).await?;
-    // After the server has started: what it needs it must ask for itself.
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    )?;
-
+    all_connections()?;
     let mut idle = Vec::new();
     for number in 0..IDLE {
         let mut connection = KeepAlive::open(&server.host)?;

@@ -9,7 +9,9 @@
 
 mod authoring;
 mod catalog;
+mod checking;
 mod contest;
+mod copying;
 mod crowd;
 mod daemon;
 mod fixture;
@@ -18,11 +20,13 @@ mod loading;
 mod many;
 mod memory;
 mod peer;
+mod pings;
 mod podman;
 mod pull;
 mod pushing;
 mod saving;
 mod served;
+mod stalled;
 mod stock;
 mod table;
 mod wire;
@@ -32,9 +36,9 @@ use anyhow::{Context, Result, bail};
 use strata_tests::registry::Registry;
 use table::Table;
 
-const SECTIONS: [&str; 11] = [
-    "pull", "repull", "memory", "catalog", "crowd", "push", "save", "load", "many", "import",
-    "commit",
+const SECTIONS: [&str; 15] = [
+    "pull", "repull", "memory", "catalog", "crowd", "stalled", "ping", "cp", "check", "push",
+    "save", "load", "many", "import", "commit",
 ];
 /// The sections of the second part: the other ways in and out of a store.
 const TRANSFERS: [&str; 6] = ["push", "save", "load", "many", "import", "commit"];
@@ -118,6 +122,24 @@ async fn main() -> Result<()> {
     }
     if options.wants("crowd") {
         crowd::idle_connections_and_pulls(&mut table).await?;
+    }
+    if options.wants("stalled") {
+        stalled::readers_and_writers(&mut table).await?;
+    }
+    if ["ping", "cp", "check"]
+        .iter()
+        .any(|section| options.wants(section))
+    {
+        let image = fixture::Debian::new()?;
+        if options.wants("ping") {
+            pings::beside_heavy_requests(&image, &mut table).await?;
+        }
+        if options.wants("cp") {
+            copying::one_file_out(&options, &image, &mut table).await?;
+        }
+        if options.wants("check") {
+            checking::all_content(&options, &image, &mut table).await?;
+        }
     }
     if TRANSFERS.iter().any(|section| options.wants(section)) {
         transfers(&options, &mut table).await?;

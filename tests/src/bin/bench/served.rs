@@ -59,6 +59,17 @@ impl Served {
         Ok((Run { wall, peak }, answer))
     }
 
+    /// Where it listens.
+    pub(crate) fn host(&self) -> &str {
+        &self.server.host
+    }
+
+    /// Another server on the same store.
+    pub(crate) async fn restarted(self) -> Result<Self> {
+        self.server.terminate().await?;
+        Self::on(self.place).await
+    }
+
     /// Ends it and removes its store.
     pub(crate) async fn stop(self) -> Result<()> {
         self.server.kill().await

@@ -7,6 +7,7 @@ use crate::podman::Podman;
 use crate::served::Served;
 use crate::workload;
 use anyhow::Result;
+use std::path::Path;
 use strata_tests::registry::Registry;
 use strata_tests::server::Server;
 use tempfile::TempDir;
@@ -25,6 +26,14 @@ pub(crate) struct Stock {
     pub(crate) reference: String,
 }
 
+/// Puts the image into strata's store, under [`NAME`].
+pub(crate) async fn fill(image: &Debian, store: &Path) -> Result<()> {
+    image.layout(store)?;
+    // The names of a layout are adopted at the first start, which is no part of any measurement.
+    Server::start(store, &[]).await?.terminate().await?;
+    Ok(())
+}
+
 impl Stock {
     pub(crate) async fn new(image: &Debian, registry: &Registry, peers: &Peers) -> Result<Self> {
         eprintln!("giving the image to every contender");
@@ -32,12 +41,7 @@ impl Stock {
         let layout = place()?;
         image.layout(layout.path())?;
         let ours = place()?;
-        image.layout(&ours.path().join("store"))?;
-        // The names of a layout are adopted at the first start, which is no part of any measurement.
-        Server::start(&ours.path().join("store"), &[])
-            .await?
-            .terminate()
-            .await?;
+        fill(image, &ours.path().join("store")).await?;
         let podman = peers.podman_store()?;
         if let Some(podman) = &podman {
             measure(podman.command(&["pull", "--quiet", "--tls-verify=false", &reference])).await?;

@@ -61,9 +61,19 @@ impl Table {
         peer: (&str, &Samples),
         target: &str,
     ) {
-        let (ours, theirs) = (ours.median(), peer.1.median());
+        self.ratio_of(what, ours.median(), (peer.0, peer.1.median()), target);
+    }
+
+    /// The same, of times that are no medians.
+    pub(crate) fn ratio_of(
+        &mut self,
+        what: &str,
+        ours: Duration,
+        (name, theirs): (&str, Duration),
+        target: &str,
+    ) {
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64().max(f64::EPSILON);
-        let beside = format!("{} {} → {ratio:.2} ×", peer.0, time(theirs));
+        let beside = format!("{name} {} → {ratio:.2} ×", time(theirs));
         self.row(what, time(ours), beside, target);
     }
 }

@@ -94,6 +94,11 @@ impl KeepAlive {
         Ok(Answer { status, body })
     }
 
+    /// Sends a request and reads the whole answer, which is not kept; returns its status.
+    pub(crate) fn pass(&mut self, method: &str, path: &str) -> Result<u16> {
+        self.exchange(method, path, Body::Empty, &mut std::io::sink())
+    }
+
     fn exchange(
         &mut self,
         method: &str,

@@ -158,8 +158,22 @@ pub(crate) fn delete(
     digests: &[Digest],
     generation: u64,
 ) -> Result<Vec<(Digest, u64)>, Error> {
+    delete_in_batches(inner, digests, generation, BATCH, || {
+        std::thread::sleep(PAUSE);
+    })
+}
+
+/// The same in batches of this length, with a `pause` between two.
+fn delete_in_batches(
+    inner: &Inner,
+    digests: &[Digest],
+    generation: u64,
+    length: Duration,
+    mut pause: impl FnMut(),
+) -> Result<Vec<(Digest, u64)>, Error> {
     let mut deletion = Deletion {
         is_large: digests.len() > trash::FEW,
+        length,
         ..Deletion::default()
     };
     let mut rest = digests;
@@ -182,7 +196,7 @@ pub(crate) fn delete(
         if rest.is_empty() {
             break Ok(());
         }
-        std::thread::sleep(PAUSE);
+        pause();
     };
     inner.trash.close(deletion.held);
     if deletion.is_large || deletion.has_trash {
@@ -195,6 +209,8 @@ pub(crate) fn delete(
 #[derive(Default)]
 struct Deletion {
     is_large: bool,
+    /// How long one batch unlinks.
+    length: Duration,
     /// Whether something is in the trash although it was not many blobs.
     has_trash: bool,
     removed: Vec<(Digest, u64)>,
@@ -257,7 +273,7 @@ impl Deletion {
         let mut failure = None;
         let mut algorithms = HashSet::new();
         for digest in digests {
-            if done > 0 && begin.elapsed() >= BATCH {
+            if done > 0 && begin.elapsed() >= self.length {
                 break;
             }
             done += 1;
@@ -310,3 +326,6 @@ fn forget(transaction: &rusqlite::Transaction<'_>, removed: &[(Digest, u64)]) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

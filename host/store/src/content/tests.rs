@@ -1,0 +1,73 @@
+//! What others may do while many blobs are deleted.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{Options, lease::Lease, open};
+
+/// Blobs in a new store.
+fn blobs() -> (TempDir, Vec<Digest>) {
+    let place = tempfile::tempdir().unwrap();
+    drop(open::open(place.path(), &Options::default()).unwrap());
+    let blob = |number: u8| {
+        let digest = Digest::of(&[number]);
+        let folder = place.path().join("blobs/sha256");
+        fs::write(folder.join(digest.hex()), [number]).unwrap();
+        digest
+    };
+    let digests = (0..6).map(blob).collect();
+    (place, digests)
+}
+
+#[test]
+fn a_batch_is_shorter_than_what_somebody_may_notice() {
+    assert!(BATCH <= Duration::from_millis(50));
+    assert!(PAUSE > Duration::ZERO);
+}
+
+#[test]
+fn between_two_batches_all_others_have_their_turn() {
+    let (place, digests) = blobs();
+    let (inner, _background) = open::open(place.path(), &Options::default()).unwrap();
+    let (other, _also) = open::open(place.path(), &Options::default()).unwrap();
+    let generation = inner.database.head().unwrap().generation;
+    let last = digests.last().unwrap();
+    let mut held = Vec::new();
+    let removed = delete_in_batches(&inner, &digests, generation, Duration::ZERO, || {
+        other.database.write(|_, _| Ok(())).unwrap();
+        let lease = Lease::acquire(&other).unwrap();
+        let id = lease.id(&other).unwrap();
+        other
+            .leases
+            .protect(id, std::slice::from_ref(last))
+            .unwrap();
+        held.push(lease);
+    })
+    .unwrap();
+    // After each of them, which is of one blob where there is no time for more.
+    assert_eq!(held.len(), digests.len() - 1);
+    let removed: Vec<Digest> = removed.into_iter().map(|(digest, _)| digest).collect();
+    assert_eq!(removed, digests[..5], "what was leased meanwhile stays");
+    assert!(inner.layout.open_blob(last).is_ok());
+}
+
+#[test]
+fn a_name_that_comes_between_two_batches_keeps_the_rest() {
+    let (place, digests) = blobs();
+    let (inner, _background) = open::open(place.path(), &Options::default()).unwrap();
+    let generation = inner.database.head().unwrap().generation;
+    let mut turns = 0;
+    let removed = delete_in_batches(&inner, &digests, generation, Duration::ZERO, || {
+        turns += 1;
+        if turns == 2 {
+            let change = |transaction: &rusqlite::Transaction<'_>, _| {
+                database::advance(transaction, true).map(drop)
+            };
+            inner.database.write(change).unwrap();
+        }
+    })
+    .unwrap();
+    assert_eq!((removed.len(), turns), (2, 2));
+}

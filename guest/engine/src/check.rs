@@ -15,7 +15,7 @@ use strata_oci::{Descriptor, Digest, Reference};
 
 use crate::{
     Engine, Name, Progress, Result, Store,
-    catalog::{DANGLING_PREFIX, LOST, NAMESPACE, SOURCE_LABEL, lost},
+    catalog::{CONTAINERS, Container, DANGLING_PREFIX, LOST, NAMESPACE, SOURCE_LABEL, lost},
 };
 
 pub use repair::{Mended, Outcome};
@@ -168,8 +168,10 @@ fn unreferenced(digest: &Digest) -> Descriptor {
 
 /// A name as people know it.
 fn shown(namespace: &str, name: &Name) -> String {
-    if namespace != NAMESPACE {
-        return name.name.clone();
+    match namespace {
+        NAMESPACE => {}
+        CONTAINERS => return Container::from_record(name).shown().to_owned(),
+        _ => return name.name.clone(),
     }
     match Reference::parse(&name.name) {
         _ if name.name.starts_with(DANGLING_PREFIX) => name.target.digest.to_string(),

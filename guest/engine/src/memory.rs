@@ -274,7 +274,19 @@ impl Store for Memory {
             store: self.clone(),
             digest: digest.clone(),
             size,
+            own: None,
         }))
+    }
+
+    async fn open_own_ingest(&self, digest: &Digest, size: u64, lease: &Held) -> Result<Partial> {
+        self.enter("open_own_ingest");
+        lease.protect(digest);
+        Ok(Partial {
+            store: self.clone(),
+            digest: digest.clone(),
+            size,
+            own: Some(RefCell::default()),
+        })
     }
 
     async fn stage(&self, lease: &Held) -> Result<Staged> {
@@ -583,25 +595,38 @@ pub struct Partial {
     store: Memory,
     digest: Digest,
     size: u64,
+    /// The bytes of one that is nobody else's.
+    own: Option<RefCell<Vec<u8>>>,
+}
+
+impl Partial {
+    fn edit<R>(&self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        match &self.own {
+            Some(own) => edit(&mut own.borrow_mut()),
+            None => {
+                let mut ingests = self.store.0.ingests.borrow_mut();
+                edit(ingests.entry(self.digest.clone()).or_default())
+            }
+        }
+    }
+
+    fn forget(&self) {
+        if self.own.is_none() {
+            self.store.0.ingests.borrow_mut().remove(&self.digest);
+        }
+    }
 }
 
 impl Ingest for Partial {
     type Body = Bytes;
 
     fn offset(&self) -> u64 {
-        let ingests = self.store.0.ingests.borrow();
-        ingests
-            .get(&self.digest)
-            .map_or(0, |bytes| bytes.len() as u64)
+        self.edit(|bytes| bytes.len() as u64)
     }
 
     async fn append(&self, mut body: Bytes) -> Result<u64> {
         while let Some(chunk) = body.chunk().await? {
-            let mut ingests = self.store.0.ingests.borrow_mut();
-            ingests
-                .entry(self.digest.clone())
-                .or_default()
-                .extend(chunk);
+            self.edit(|bytes| bytes.extend(chunk));
         }
         Ok(self.offset())
     }
@@ -619,8 +644,8 @@ impl Ingest for Partial {
         if self.offset() < self.size {
             return Err(Error::InvalidArgument("too few bytes".to_owned()));
         }
-        let bytes = self.store.0.ingests.borrow_mut().remove(&self.digest);
-        let bytes = bytes.unwrap_or_default();
+        let bytes = self.edit(std::mem::take);
+        self.forget();
         let actual = Digest::of(self.digest.algorithm(), &bytes);
         if actual != self.digest {
             let expected = self.digest.clone();
@@ -631,7 +656,8 @@ impl Ingest for Partial {
     }
 
     async fn reset(&self) -> Result<()> {
-        self.store.0.ingests.borrow_mut().remove(&self.digest);
+        self.edit(Vec::clear);
+        self.forget();
         Ok(())
     }
 }

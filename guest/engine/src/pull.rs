@@ -20,6 +20,7 @@ mod content;
 mod documents;
 mod everything;
 mod naming;
+mod pace;
 
 #[cfg(test)]
 mod testing;

@@ -181,6 +181,12 @@ pub trait Store {
         size: u64,
         lease: &Self::Lease,
     ) -> Result<IngestState<Self::Ingest>>;
+    async fn open_own_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: &Self::Lease,
+    ) -> Result<Self::Ingest>;
     async fn stage(&self, lease: &Self::Lease) -> Result<Self::Stage>;
     async fn stage_like(&self, lease: &Self::Lease, like: &Digest) -> Result<Self::Stage>;
     async fn decompress(&self, body: Self::Body) -> Result<Self::Body>;

@@ -51,7 +51,8 @@ pub enum IngestState {
 }
 
 /// A blob being written. Dropping it keeps what was accepted, so that the next
-/// [`open_ingest`](crate::Store::open_ingest) of the digest continues there.
+/// [`open_ingest`](crate::Store::open_ingest) of the digest continues there; unless it is one of
+/// [`open_own_ingest`](crate::Store::open_own_ingest).
 pub struct Ingest {
     queue: Arc<Queue>,
 }
@@ -260,6 +261,19 @@ pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ing
         start(inner, &queue, &goal, worker)?;
         return Ok(IngestState::Open(Ingest { queue }));
     }
+}
+
+/// Opens an ingest beside any other of the same digest, which is protected already.
+pub(crate) fn open_own(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ingest, Error> {
+    let (path, file) = stage::create(inner).doing(|| format!("opening an ingest of {digest}"))?;
+    let queue = Arc::new(Queue::new(Some(size), 0));
+    let goal = Goal::Own(digest.clone());
+    let worker = Worker::new(inner.clone(), goal.clone(), file, path.clone(), None);
+    if let Err(error) = start(inner, &queue, &goal, worker) {
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(Ingest { queue })
 }
 
 /// Starts a worker.

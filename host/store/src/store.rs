@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::content::Unread;
-use crate::ingest::{self, IngestState, Stage};
+use crate::ingest::{self, Ingest, IngestState, Stage};
 use crate::layout::Unopened;
 use crate::lease::Lease;
 use crate::name::{self, Change, Name};
@@ -212,6 +212,29 @@ impl Store {
             let id = lease.id(&inner)?;
             inner.leases.protect(id, std::slice::from_ref(&digest))?;
             ingest::open(&inner, &digest, size)
+        })
+        .await
+    }
+
+    /// Opens an ingest of a blob of `size` bytes beside any other. Nobody waits for it, and dropping it
+    /// discards what was written. What it publishes replaces a damaged blob.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Io`]; [`Error::Invalid`] if the lease is not of
+    /// this store.
+    pub async fn open_own_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: &Lease,
+    ) -> Result<Ingest, Error> {
+        self.inner.check_writable(digest)?;
+        let (inner, digest, lease) = (self.inner.clone(), digest.clone(), lease.clone());
+        blocking(move || {
+            let id = lease.id(&inner)?;
+            inner.leases.protect(id, std::slice::from_ref(&digest))?;
+            ingest::open_own(&inner, &digest, size)
         })
         .await
     }

@@ -150,6 +150,18 @@ impl Store for HostStore {
         })
     }
 
+    async fn open_own_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        lease: &HostLease,
+    ) -> Result<HostIngest> {
+        lent::open_own_ingest(digest.to_string(), size, &lease.0)
+            .await
+            .map(HostIngest)
+            .map_err(error_from_wit)
+    }
+
     async fn stage(&self, lease: &HostLease) -> Result<HostStage> {
         lent::open_stage(&lease.0, None)
             .await

@@ -45,6 +45,9 @@ impl Head {
     }
 }
 
+/// Bytes written at once. The host takes what is offered, and holds it until the client reads.
+const PIECE: usize = 32 * 1024;
+
 /// How often a silent response looks whether its client is still there.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -110,6 +113,14 @@ impl WasiOutput {
     }
 }
 
+/// What is left unwritten was not taken.
+fn written(rest: Vec<u8>) -> Result<(), Gone> {
+    match rest.is_empty() {
+        true => Ok(()),
+        false => Err(Gone),
+    }
+}
+
 impl Output for WasiOutput {
     type Body = WasiBody;
 
@@ -137,11 +148,13 @@ impl Output for WasiOutput {
     async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Gone> {
         let mut body = self.body.lock().await;
         let writer = body.as_mut().ok_or(Gone)?;
-        if writer.write_all(bytes).await.is_empty() {
-            Ok(())
-        } else {
-            Err(Gone)
+        if bytes.len() <= PIECE {
+            return written(writer.write_all(bytes).await);
         }
+        for piece in bytes.chunks(PIECE) {
+            written(writer.write_all(piece.to_vec()).await)?;
+        }
+        Ok(())
     }
 
     async fn copy(&mut self, body: WasiBody, length: u64) -> Result<Result<(), Error>, Gone> {

@@ -88,7 +88,7 @@ where
     ) -> Result<Vec<Loaded>> {
         let body = self.store.decompress(body).await?;
         let lease = self.store.acquire_lease().await?;
-        let intake = Intake::new(&self.store, &self.clock, &lease, progress);
+        let intake = Intake::new(&self.store, &lease, progress);
         let mut arrived = intake.run(Reader::new(body)).await?;
         let images = self.images(&mut arrived, &lease).await?;
         let mut examination = self.examine(&images, &lease).await?;

@@ -45,7 +45,7 @@ pub(crate) struct Container {
 
 impl Container {
     /// Reads a record. One that does not say which image it uses, because that was damaged, uses none.
-    pub(super) fn from_record(record: &Name) -> Self {
+    pub(crate) fn from_record(record: &Name) -> Self {
         let label = |key: &str| {
             let found = record.labels.iter().find(|(name, _)| name == key);
             found.map(|(_, value)| value.as_str())
@@ -79,6 +79,14 @@ impl Container {
     /// The short ID that conflict texts name.
     pub(crate) fn short_id(&self) -> &str {
         self.id.get(..SHORT_ID).unwrap_or(&self.id)
+    }
+
+    /// What people call it: its own name, else the short ID.
+    pub(crate) fn shown(&self) -> &str {
+        match self.own_name.as_str() {
+            "" => self.short_id(),
+            name => name,
+        }
     }
 }
 

@@ -88,6 +88,19 @@ fn damage_is_found_named_and_traced_to_its_images() {
 }
 
 #[test]
+fn a_container_is_called_what_people_call_it() {
+    let id = "0123456789abcdef".repeat(4);
+    for (own_name, shown) in [("box", "box"), ("", "0123456789ab")] {
+        let engine = engine();
+        let store = &engine.store;
+        let record = store.document("application/json", &json!({"container": own_name}));
+        store.name("containers", &id, &record, &[("container-name", own_name)]);
+        store.damage(&record.digest);
+        assert_eq!(check(&engine, true).affected[0].names, [shown]);
+    }
+}
+
+#[test]
 fn only_repositories_that_were_noted_are_asked() {
     let engine = engine();
     let (target, config, layer) = image(&engine);

@@ -268,10 +268,7 @@ fn manifest<'a>(documents: &'a Documents, digest: &Digest) -> Option<&'a Manifes
 
 /// What to say of a container that cannot be read. There is nothing to pull.
 fn damaged(container: &Container, reason: &str) -> Error {
-    let name = match container.own_name.as_str() {
-        "" => container.short_id(),
-        name => name,
-    };
+    let name = container.shown();
     Error::Damaged(format!(
         "container {name} is damaged: {reason}; remove it with `docker rm {name}` or `strata rm {name}`"
     ))

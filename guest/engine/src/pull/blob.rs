@@ -10,15 +10,19 @@ use strata_oci::{
     media_type::{self, Kind},
 };
 
-use super::{Pull, content::report};
+use super::{
+    Pull,
+    content::report,
+    pace::{Pace, Verdict},
+};
 use crate::{
-    Clock, Error, Ingest, IngestState, Phase, Progress, Result, Store, Transport,
+    Clock, Error, Ingest, IngestState, Lease as _, Phase, Progress, Result, Store, Transport,
     registry::{Attempts, Failure, Opened},
 };
 
 /// How often progress is reported, and another's download is looked at: as often
 /// as dockerd does.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// How a transfer of one blob stands.
 struct Transfer<'b> {
@@ -64,6 +68,7 @@ where
         }
         let mut shown = 0;
         let mut waited = false;
+        let mut pace = Pace::default();
         loop {
             match self
                 .store
@@ -84,15 +89,38 @@ where
                         shown = current;
                         report(progress, blob, Phase::Downloading, current);
                     }
+                    let is_slow = match pace.tick(current, blob.size) {
+                        Verdict::Fast => false,
+                        Verdict::Slow => !self.comes_from_here(blob).await?,
+                        Verdict::Stuck => true,
+                    };
+                    if is_slow {
+                        let ingest = self.store.open_own_ingest(&blob.digest, blob.size, lease);
+                        self.transfer(blob, &ingest.await?, progress).await?;
+                        report(progress, blob, Phase::Downloaded, blob.size);
+                        return Ok(());
+                    }
                     self.clock.sleep(TICK).await;
                 }
                 IngestState::Open(ingest) => {
+                    // So that others know; whether somebody else said so before does not matter.
+                    self.comes_from_here(blob).await?;
                     self.transfer(blob, &ingest, progress).await?;
                     report(progress, blob, Phase::Downloaded, blob.size);
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Whether another operation fetches a large blob from the same registry: it cannot be faster for this one.
+    async fn comes_from_here(&self, blob: &Descriptor) -> Result<bool> {
+        let is_foreign = media_type::kind(&blob.media_type) == Kind::ForeignLayer;
+        if blob.size <= Pace::SMALL || is_foreign {
+            return Ok(false);
+        }
+        let name = format!("pull {} {}", self.reference.domain(), blob.digest);
+        Ok(!self.lease.lock(&name).await?)
     }
 
     /// Fills an ingest and commits it.

@@ -3,7 +3,9 @@
 //!
 //! Unlike an ingest, a stage has no name under which it could be resumed, so it leaves nothing.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -83,6 +85,14 @@ impl Drop for Stage {
     }
 }
 
+/// A file that goes when it does not become a blob.
+pub(super) fn create(inner: &Inner) -> io::Result<(PathBuf, File)> {
+    let name = format!("{PREFIX}{}", inner.unique());
+    let path = inner.layout.ingests().join(name);
+    let file = owner::create_locked(&path)?;
+    Ok((path, file))
+}
+
 /// Starts a blob to be protected by `lease`, perhaps the same as `like`.
 pub(crate) fn open(
     inner: &Arc<Inner>,
@@ -94,11 +104,7 @@ pub(crate) fn open(
         Some(digest) => Twin::open(inner, digest, id)?,
         None => None,
     };
-    let path = inner
-        .layout
-        .ingests()
-        .join(format!("{PREFIX}{}", inner.unique()));
-    let file = owner::create_locked(&path).doing(|| "creating a staged blob")?;
+    let (path, file) = create(inner).doing(|| "creating a staged blob")?;
     let queue = Arc::new(Queue::new(None, 0));
     let goal = Goal::Stage { lease: id };
     let worker = Worker::new(inner.clone(), goal.clone(), file, path.clone(), twin);

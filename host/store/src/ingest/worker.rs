@@ -31,6 +31,8 @@ const REHASH: usize = 256 * 1024;
 pub(super) enum Goal {
     /// The blob of this digest, which is protected. What comes of it stays, for resume.
     Blob(Digest),
+    /// The same, written for one alone: what comes of it is discarded if it does not become the blob.
+    Own(Digest),
     /// The blob of whatever digest they have, protected by `lease` then. Discarded if that fails.
     Stage { lease: u64 },
 }
@@ -38,7 +40,7 @@ pub(super) enum Goal {
 impl Goal {
     fn hasher(&self) -> Hasher {
         Hasher::new(match self {
-            Goal::Blob(digest) => digest.algorithm(),
+            Goal::Blob(digest) | Goal::Own(digest) => digest.algorithm(),
             Goal::Stage { .. } => Algorithm::Sha256,
         })
     }
@@ -47,7 +49,7 @@ impl Goal {
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Goal::Blob(digest) => digest.fmt(f),
+            Goal::Blob(digest) | Goal::Own(digest) => digest.fmt(f),
             Goal::Stage { .. } => f.write_str("a staged blob"),
         }
     }
@@ -134,7 +136,7 @@ impl Worker {
             path,
             ..
         } = self;
-        if let Goal::Stage { .. } = goal {
+        if let Goal::Stage { .. } | Goal::Own(_) = goal {
             // Gone already if it was published. Should this fail, the next open of a store does it.
             let _ = fs::remove_file(path);
         }
@@ -257,7 +259,7 @@ impl Worker {
         self.part()?;
         let actual = std::mem::replace(&mut self.hasher, self.goal.hasher()).finish();
         let is_here = match &self.goal {
-            Goal::Blob(expected) if actual != *expected => {
+            Goal::Blob(expected) | Goal::Own(expected) if actual != *expected => {
                 // A lying server, or a file torn by a power cut: neither is worth resuming.
                 let _ = fs::remove_file(&self.path);
                 return Err(Error::DigestMismatch {
@@ -266,6 +268,8 @@ impl Worker {
                 });
             }
             Goal::Blob(_) => false,
+            // The one it did not wait for may have been faster.
+            Goal::Own(_) => damage::present(&self.inner, &actual)? == Some(self.length),
             Goal::Stage { lease } => {
                 // First protected, then looked for: see the rule in `lease`.
                 let leases = &self.inner.leases;

@@ -31,6 +31,8 @@ pub struct Ingest {
     size: u64,
     /// Kept, as the guest's own may be dropped first and `reset` needs one.
     lease: strata_store::Lease,
+    /// Beside any other of the same blob.
+    is_own: bool,
     /// `None` once committed or failed.
     open: Option<strata_store::Ingest>,
 }
@@ -173,13 +175,14 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
     }
 
     async fn reset(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
-        let (store, open, digest, size, lease) = accessor.with(|mut access| {
+        let (store, open, is_own, digest, size, lease) = accessor.with(|mut access| {
             let lent = access.get().entered()?;
             let store = lent.shared.store.clone();
             let ingest = lent.table.get_mut(&this)?;
             wasmtime::error::Ok((
                 store,
                 ingest.open.take(),
+                ingest.is_own,
                 ingest.digest.clone(),
                 ingest.size,
                 ingest.lease.clone(),
@@ -189,6 +192,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
             let mut open = match open {
                 Some(open) => open,
                 // A failed commit spent it: open it once more.
+                None if is_own => store.open_own_ingest(&digest, size, &lease).await?,
                 None => match store.open_ingest(&digest, size, &lease).await? {
                     IngestState::Open(open) => open,
                     IngestState::Present | IngestState::Busy(_) => {
@@ -368,9 +372,36 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
                     digest,
                     size,
                     lease,
+                    is_own: false,
                     open: Some(open),
                 })?;
                 Ok(Ok(wit::IngestState::Open(ingest)))
+            }),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn open_own_ingest(
+        accessor: &Accessor<T, Self>,
+        name: String,
+        size: u64,
+        lease: Resource<Lease>,
+    ) -> Outcome<Resource<Ingest>> {
+        let (store, lease) = (native(accessor)?, held(accessor, &lease)?);
+        let digest = match digest(&name) {
+            Ok(digest) => digest,
+            Err(error) => return Ok(Err(error)),
+        };
+        match store.open_own_ingest(&digest, size, &lease).await {
+            Ok(open) => accessor.with(|mut access| {
+                let ingest = access.get().table.push(Ingest {
+                    digest,
+                    size,
+                    lease,
+                    is_own: true,
+                    open: Some(open),
+                })?;
+                Ok(Ok(ingest))
             }),
             Err(error) => Ok(Err(error.into())),
         }

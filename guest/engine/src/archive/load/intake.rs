@@ -20,7 +20,7 @@ use super::{
     writes::Writes,
 };
 use crate::{
-    BlobProgress, Body, Clock, Error, Event, Phase, Progress, Result, Store,
+    BlobProgress, Body, Error, Event, Phase, Progress, Result, Store,
     archive::{invalid, quoted, refused},
 };
 
@@ -52,9 +52,8 @@ pub(super) struct Arrived {
 }
 
 /// Takes an archive in. The lease protects all of it.
-pub(super) struct Intake<'a, S: Store, C> {
+pub(super) struct Intake<'a, S: Store> {
     store: &'a S,
-    clock: &'a C,
     lease: &'a S::Lease,
     progress: &'a dyn Progress,
     writes: Writes<'a>,
@@ -64,17 +63,11 @@ pub(super) struct Intake<'a, S: Store, C> {
     arrived: Arrived,
 }
 
-impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
+impl<'a, S: Store> Intake<'a, S> {
     /// An intake of nothing yet.
-    pub(super) fn new(
-        store: &'a S,
-        clock: &'a C,
-        lease: &'a S::Lease,
-        progress: &'a dyn Progress,
-    ) -> Self {
+    pub(super) fn new(store: &'a S, lease: &'a S::Lease, progress: &'a dyn Progress) -> Self {
         Self {
             store,
-            clock,
             lease,
             progress,
             writes: Writes::default(),

@@ -28,6 +28,7 @@ pub(crate) struct MemoryStore {
     generation: Cell<u64>,
     leases: RefCell<BTreeSet<u64>>,
     next_lease: Cell<u64>,
+    locks: RefCell<BTreeMap<String, u64>>,
     pub(crate) expected: RefCell<Vec<(Digest, Digest)>>,
     /// Bytes an ingest takes before the disk is full.
     pub(crate) space: Cell<Option<usize>>,
@@ -130,10 +131,15 @@ pub(crate) struct MemoryIngest {
     store: Rc<MemoryStore>,
     digest: Digest,
     size: u64,
+    /// The bytes of one that is nobody else's.
+    own: Option<RefCell<Vec<u8>>>,
 }
 
 impl MemoryIngest {
     fn edit<R>(&self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        if let Some(own) = &self.own {
+            return edit(&mut own.borrow_mut());
+        }
         let mut partials = self.store.partials.borrow_mut();
         edit(&mut partials.entry(self.digest.clone()).or_default().bytes)
     }
@@ -142,7 +148,9 @@ impl MemoryIngest {
 impl Drop for MemoryIngest {
     fn drop(&mut self) {
         let mut partials = self.store.partials.borrow_mut();
-        if let Some(partial) = partials.get_mut(&self.digest) {
+        if self.own.is_none()
+            && let Some(partial) = partials.get_mut(&self.digest)
+        {
             partial.open = false;
         }
     }
@@ -186,7 +194,9 @@ impl Ingest for MemoryIngest {
                 actual,
             });
         }
-        self.store.partials.borrow_mut().remove(&self.digest);
+        if self.own.is_none() {
+            self.store.partials.borrow_mut().remove(&self.digest);
+        }
         self.store.publish(&self.digest, bytes);
         Ok(())
     }
@@ -281,7 +291,22 @@ impl Store for Rc<MemoryStore> {
             store: self.clone(),
             digest: digest.clone(),
             size,
+            own: None,
         }))
+    }
+
+    async fn open_own_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        _lease: &Held,
+    ) -> Result<MemoryIngest> {
+        Ok(MemoryIngest {
+            store: self.clone(),
+            digest: digest.clone(),
+            size,
+            own: Some(RefCell::default()),
+        })
     }
 
     async fn stage(&self, _lease: &Held) -> Result<NoStage> {
@@ -441,13 +466,16 @@ pub(crate) struct Held {
 }
 
 impl Lease for Held {
-    async fn lock(&self, _name: &str) -> Result<bool> {
-        unimplemented!("a pull takes no locks")
+    async fn lock(&self, name: &str) -> Result<bool> {
+        let mut locks = self.store.locks.borrow_mut();
+        Ok(*locks.entry(name.to_owned()).or_insert(self.id) == self.id)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         self.store.leases.borrow_mut().remove(&self.id);
+        let mut locks = self.store.locks.borrow_mut();
+        locks.retain(|_, holder| *holder != self.id);
     }
 }

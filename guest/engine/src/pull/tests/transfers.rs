@@ -199,6 +199,39 @@ fn two_pulls_of_one_blob_share_its_download() {
 }
 
 #[test]
+fn nobody_waits_for_a_slow_registry_somebody_else_chose() {
+    for pause in [Duration::from_millis(100), Duration::from_secs(600)] {
+        let image = image();
+        let layer = image.layer(0).to_string();
+        let origin = Origin::default().tagged("1", &image);
+        let bench = Bench::new(move |asked| {
+            let reply = origin.answer(asked);
+            match asked.is("GET", &layer) && asked.is("GET", "slow.example") {
+                true => reply.drips(pause),
+                false => reply,
+            }
+        });
+        let (slow, one) = (options("slow.example/app:1"), options("r.example/app:1"));
+        let events = Events::default();
+        {
+            let slow = std::pin::pin!(bench.engine.pull(&slow, &events));
+            let one = std::pin::pin!(async {
+                // The other one has begun.
+                crate::Clock::sleep(&bench.clock, Duration::from_secs(1)).await;
+                bench.engine.pull(&one, &bench.events).await
+            });
+            let done = bench.clock.run(future::select(slow, one));
+            let future::Either::Right((Ok(_), _)) = done else {
+                panic!("the slow one was waited for");
+            };
+        }
+        let waited = bench.clock.elapsed();
+        assert!(waited < Duration::from_secs(20), "{waited:?}");
+        bench.store.check();
+    }
+}
+
+#[test]
 fn a_waiting_pull_takes_over_when_the_other_gives_up() {
     let bench = bent(|_, _, reply| reply);
     let (one, two) = (options("r.example/app:1"), options("r.example/app:1"));

@@ -1,19 +1,13 @@
 //! Content whose name is its digest.
 
-use std::time::Duration;
-
 use strata_oci::Digest;
 
 use super::{Intake, PROGRESS_BYTES, Reader, SMALL_BLOB, report, wrong_content};
 use crate::{
-    Body, Clock, Error, Ingest as _, IngestState, Phase, Result, Stage as _, Store,
-    archive::load::writes::Written,
+    Body, Error, Ingest as _, Phase, Result, Stage as _, Store, archive::load::writes::Written,
 };
 
-/// How often to look whether another operation has brought in a blob.
-const TICK: Duration = Duration::from_millis(100);
-
-impl<S: Store, C: Clock> Intake<'_, S, C> {
+impl<S: Store> Intake<'_, S> {
     /// Stores content, unless it is here.
     pub(super) async fn blob<B: Body>(
         &mut self,
@@ -30,24 +24,10 @@ impl<S: Store, C: Clock> Intake<'_, S, C> {
             self.report(&digest, Phase::AlreadyExists, size, size);
             return self.compare(digest, reader).await;
         }
-        let ingest = loop {
-            let opened = self.store.open_ingest(&digest, size, self.lease);
-            match self.writes.beside(opened).await?? {
-                IngestState::Open(ingest) => break ingest,
-                IngestState::Present => {
-                    self.report(&digest, Phase::AlreadyExists, size, size);
-                    return Ok(());
-                }
-                // The archive waits: passing it by would need the bytes again should the
-                // other one give up.
-                IngestState::Busy(_) => self.writes.beside(self.clock.sleep(TICK)).await?,
-            }
-        };
-        if ingest.offset() > 0 {
-            // Part of a download. Should the whole turn out wrong, it would not be known
-            // whose fault it is, and this archive cannot be read again.
-            self.writes.beside(ingest.reset()).await??;
-        }
+        // Nobody else waits for a client that sends as slowly as it likes, and what a pull has of
+        // the blob stays. This archive cannot be read again, so it waits for nobody either.
+        let ingest = self.store.open_own_ingest(&digest, size, self.lease);
+        let ingest = self.writes.beside(ingest).await??;
         let mut shown = 0;
         self.report(&digest, Phase::Downloading, 0, size);
         while let Some(piece) = self.writes.beside(reader.content()).await?? {

@@ -6,6 +6,7 @@
 //! What the bytes mean, a tar or anything else, is not known here.
 
 mod bounded;
+mod bzip2;
 mod memory;
 mod xz;
 mod zstd;
@@ -85,7 +86,8 @@ fn decompress_within(
         .doing(|| "reading the start of an archive")?;
     let compression = Compression::of(&head);
     let progress = Arc::new(Progress::default());
-    let input = Watched::new(Cursor::new(head).chain(reader), progress.clone());
+    let input = Cursor::new(head).chain(reader);
+    let input = Watched::new(input, compression, progress.clone());
     Ok(Box::new(Bounded::new(
         compression.decoder(input, room)?,
         compression,
@@ -142,12 +144,21 @@ impl Compression {
             }),
             Compression::Zstd => Box::new(zstd::Frames::new(buffered(input), room).doing(doing)?),
             Compression::Bzip2 => Box::new(Roomed {
-                decoder: bzip2::bufread::MultiBzDecoder::new(buffered(input)),
+                decoder: bzip2::Streams::new(buffered(input)),
                 room,
                 bytes: BZIP2_BLOCK + BESIDE,
             }),
             Compression::Xz => Box::new(xz::Streams::new(buffered(input), room).doing(doing)?),
         })
+    }
+
+    /// Bytes a decoder may take before anything comes out: what is read at once, and of bzip2 a whole block.
+    fn headway(self) -> u64 {
+        let block = match self {
+            Compression::Bzip2 => 1_000_000,
+            Compression::None | Compression::Gzip | Compression::Zstd | Compression::Xz => 0,
+        };
+        block + 4 * INPUT as u64
     }
 
     /// Most bytes that may come out of `consumed` bytes.
@@ -208,7 +219,7 @@ mod tests {
     }
 
     fn bzip2(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+        let mut encoder = ::bzip2::write::BzEncoder::new(Vec::new(), ::bzip2::Compression::best());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     }
@@ -252,6 +263,46 @@ mod tests {
                 panic!("{error:?}")
             };
             assert!(text.contains("more than"), "{text}");
+        }
+    }
+
+    #[test]
+    fn streams_without_content_are_not_read_for_long() {
+        type Encode = fn(&[u8]) -> Vec<u8>;
+        let zstd: Encode = |bytes| ::zstd::encode_all(bytes, 1).unwrap();
+        for (encode, bytes) in [
+            (gzip as Encode, ""),
+            (bzip2, ""),
+            (xz, ""),
+            (zstd, ""),
+            (gzip, "a"),
+            (bzip2, "a"),
+        ] {
+            let one = encode(bytes.as_bytes());
+            let many = one.repeat((3 << 20) / one.len());
+            let mut reader = decompress(Cursor::new(many), room()).unwrap();
+            let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
+            let Error::Invalid(text) = Error::io("reading", error) else {
+                panic!("it is not refused")
+            };
+            assert!(text.contains("broken or malicious"), "{text}");
+        }
+        // As parallel compressors and lazily pulled layers are made.
+        let noise: Vec<u8> = (0..2_000_000_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        for (encode, piece, count) in [
+            (gzip as Encode, 300, 4_000),
+            (xz, 300, 4_000),
+            (zstd, 300, 4_000),
+            (bzip2, 300, 900),
+            (bzip2, 100_000, 50),
+            (bzip2, 2_000_000, 2),
+        ] {
+            let many = encode(&noise[..piece]).repeat(count);
+            let mut reader = decompress(Cursor::new(many), room()).unwrap();
+            let size = io::copy(&mut reader, &mut io::sink()).unwrap();
+            assert_eq!(size, (piece * count) as u64);
         }
     }
 

@@ -98,7 +98,12 @@ impl Inner {
 
     /// Does `work`, and once more if the disk was full, with all room made that costs nothing.
     pub(crate) fn make_room<T>(&self, work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        self.trash.make_room(|| derived::clear(&self.layout), work)
+        let give_up = || {
+            // Of downloads that nobody works on; who fetches them again begins at the start.
+            let partial = ingest::discard(&self.layout, "").unwrap_or_default();
+            derived::clear(&self.layout) || partial > 0
+        };
+        self.trash.make_room(give_up, work)
     }
 
     /// Fails in a read-only store; `what` was to be written.

@@ -165,21 +165,24 @@ fn give_back(path: &Path) -> bool {
     fs::remove_file(path).is_ok()
 }
 
-/// An error, which SQLite says nothing else of than that it cannot open a file, as that of a full disk where
-/// there are no more inodes.
+/// The cause of an error of which SQLite says nothing else than that it cannot open a file: there are no more
+/// inodes, or no file can be opened at all.
 fn judge(layout: &Layout, error: Error) -> Error {
-    let is_full = || {
-        rustix::fs::statvfs(layout.place().path(""))
-            // Some file systems count none.
-            .is_ok_and(|found| found.f_files > 0 && found.f_favail == 0)
-    };
-    match error {
+    match &error {
         Error::Database(rusqlite::Error::SqliteFailure(failure, _))
-            if failure.code == rusqlite::ErrorCode::CannotOpen && is_full() =>
-        {
-            Error::NoSpace("no more files can be created in it (it has no inodes left)".into())
-        }
-        error => error,
+            if failure.code == rusqlite::ErrorCode::CannotOpen => {}
+        _ => return error,
+    }
+    let folder = layout.place().path("");
+    // Some file systems count none.
+    if rustix::fs::statvfs(&folder).is_ok_and(|found| found.f_files > 0 && found.f_favail == 0) {
+        return Error::NoSpace("no more files can be created in it (it has no inodes left)".into());
+    }
+    // SQLite needs several files at once.
+    let opened: std::io::Result<Vec<_>> = (0..4).map(|_| std::fs::File::open(&folder)).collect();
+    match opened {
+        Ok(_) => error,
+        Err(source) => Error::io("opening the store's database", source),
     }
 }
 

@@ -12,24 +12,44 @@ use crate::Error;
 pub(super) struct Progress {
     /// Bytes the decoder was given.
     consumed: AtomicU64,
+    /// Bytes that came out.
+    produced: AtomicU64,
     /// Whether the last read failed.
     failed: AtomicBool,
 }
 
-/// Watches what the decoder is given.
+/// Watches what the decoder is given. It gets no more if too little comes out: a stream without content costs as
+/// much to begin as one with some, and a decoder that goes from one to the next says nothing in between.
 pub(super) struct Watched<R> {
     reader: R,
+    compression: Compression,
     progress: Arc<Progress>,
 }
 
 impl<R> Watched<R> {
-    pub(super) fn new(reader: R, progress: Arc<Progress>) -> Watched<R> {
-        Watched { reader, progress }
+    pub(super) fn new(reader: R, compression: Compression, progress: Arc<Progress>) -> Watched<R> {
+        Watched {
+            reader,
+            compression,
+            progress,
+        }
     }
 }
 
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let progress = &self.progress;
+        let (consumed, produced) = (
+            progress.consumed.load(Ordering::Relaxed),
+            progress.produced.load(Ordering::Relaxed),
+        );
+        if consumed > self.compression.headway() + 2 * produced {
+            progress.failed.store(false, Ordering::Relaxed);
+            return Err(invalid(format!(
+                "{consumed} bytes of {} data have only {produced} in them; it is broken or malicious",
+                self.compression
+            )));
+        }
         let result = self.reader.read(buffer);
         let failed = result.is_err();
         self.progress.failed.store(failed, Ordering::Relaxed);
@@ -97,6 +117,8 @@ impl Read for Bounded {
             }
             Ok(read) => {
                 self.produced += read as u64;
+                let produced = &self.progress.produced;
+                produced.store(self.produced, Ordering::Relaxed);
                 let consumed = self.progress.consumed.load(Ordering::Relaxed);
                 let bound = name.bound(&self.limits, consumed);
                 if self.produced > bound {

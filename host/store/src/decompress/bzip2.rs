@@ -1,0 +1,74 @@
+//! bzip2 of any number of streams, of which each costs memory that has to be cleared.
+
+use std::io::{self, BufRead, Read};
+
+use bzip2::bufread::BzDecoder;
+
+use super::bounded::invalid;
+
+/// Streams that may be short.
+const SHORT: u64 = 1000;
+/// Bytes that others have at least, on average. Parallel compressors end a stream after 100 KB or more.
+const LENGTH: u64 = 4096;
+
+/// Decompresses.
+pub(super) struct Streams<R> {
+    state: State<R>,
+    begun: u64,
+    produced: u64,
+}
+
+enum State<R> {
+    Within(BzDecoder<R>),
+    Between(R),
+    Ended,
+}
+
+impl<R: BufRead> Streams<R> {
+    pub(super) fn new(reader: R) -> Streams<R> {
+        Streams {
+            state: State::Between(reader),
+            begun: 0,
+            produced: 0,
+        }
+    }
+}
+
+impl<R: BufRead> Read for Streams<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match &mut self.state {
+                State::Within(decoder) => {
+                    let read = decoder.read(buffer)?;
+                    self.produced += read as u64;
+                    if read > 0 {
+                        return Ok(read);
+                    }
+                }
+                State::Between(reader) => {
+                    if reader.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    if self.begun > SHORT + self.produced / LENGTH {
+                        return Err(invalid(format!(
+                            "the bzip2 data has more than {} streams and only {} bytes in them; it is broken or malicious",
+                            self.begun, self.produced
+                        )));
+                    }
+                }
+                State::Ended => return Ok(0),
+            }
+            self.state = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Within(decoder) => State::Between(decoder.into_inner()),
+                State::Between(reader) => {
+                    self.begun += 1;
+                    State::Within(BzDecoder::new(reader))
+                }
+                State::Ended => State::Ended,
+            };
+        }
+    }
+}

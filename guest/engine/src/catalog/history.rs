@@ -75,8 +75,8 @@ impl<S: Store, T, C> Engine<S, T, C> {
         Ok(entries)
     }
 
-    /// Bytes of a layer once uncompressed. 0 if it is not here or is no layer: a
-    /// history can be shown without.
+    /// Bytes of a layer once uncompressed. 0 if it is not here, is no layer or not the one
+    /// that was promised: a history can be shown without.
     async fn uncompressed_size(&self, layer: &Digest) -> Result<u64> {
         if let Some(size) = self.catalog.layers.borrow_mut().get(layer) {
             return Ok(size);
@@ -90,6 +90,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
             Err(
                 Error::NotFound(_)
                 | Error::Damaged(_)
+                | Error::DigestMismatch { .. }
                 | Error::ManifestInvalid(_)
                 | Error::Unsupported(_),
             ) => Ok(0),

@@ -63,8 +63,8 @@ pub struct Limits {
     pub parallel_layers: u8,
     /// Check diff-ids before a pull ends instead of right after it.
     pub verify_diff_ids_first: bool,
-    /// Client connections served at once. For a further one an idle one is closed,
-    /// or it waits.
+    /// Client connections served at once, at most half as many as this process may have files open.
+    /// For a further one an idle one is closed, or it waits.
     pub connections: usize,
 }
 

@@ -26,6 +26,7 @@ mod socket;
 mod switch;
 mod target;
 mod tls;
+mod trimming;
 #[cfg(test)]
 mod turned_away;
 
@@ -69,7 +70,7 @@ impl Engine {
         self.shared.outgoing.prepare();
         let answering = Answering::new(self).await?;
         let graceful = Arc::new(GracefulShutdown::new());
-        let slots = Slots::new(self.connections);
+        let slots = Slots::new(slots::affordable(self.connections));
         let (listeners, allowed_hosts) = bound.into_parts();
         let rules = Rules::new(allowed_hosts, self.stall);
         let mut accepting = JoinSet::new();

@@ -1,8 +1,9 @@
 //! Who may run: a bounded number of operations with instances of their own.
 //!
 //! While nobody waits for long, the first come is the first served. Under pressure it is the last
-//! come: those who have waited for long may be gone, or were sent to be in the way, and serving them
-//! first would make everybody wait as long as they did.
+//! come every other time: those who have waited for long may be gone, or were sent to be in the way, and
+//! serving only them would make everybody wait as long as they did. Serving none of them would starve
+//! whoever was not served at once.
 //!
 //! A few run at once. More do as long as those that run get on: a pull waits for its registry most of
 //! the time, and many can. Those whose clients stand still do not, so a crowd of them stays small.
@@ -40,6 +41,8 @@ struct State {
     /// Of those, how many get on.
     getting_on: usize,
     waiting: VecDeque<(Instant, oneshot::Sender<Place>)>,
+    /// Under pressure it is the turn of the last come.
+    is_last: bool,
 }
 
 /// The right to run, until it is dropped.
@@ -62,6 +65,7 @@ impl Admission {
                 always: places,
                 getting_on: 0,
                 waiting: VecDeque::new(),
+                is_last: false,
             }),
             places,
             wait: WAIT,
@@ -136,7 +140,8 @@ impl Admission {
                     .waiting
                     .front()
                     .is_some_and(|(since, _)| since.elapsed() > PRESSURE);
-                let chosen = match pressed {
+                state.is_last = pressed && !state.is_last;
+                let chosen = match state.is_last {
                     true => state.waiting.pop_back(),
                     false => state.waiting.pop_front(),
                 };
@@ -172,12 +177,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_come_is_first_served_until_there_is_pressure() {
-        for (pressed, expected) in [(false, "ab"), (true, "ba")] {
+        for (pressed, expected) in [(false, "abcd"), (true, "dacb")] {
             let admission = Admission::new(1);
             let place = admission.enter().await.unwrap();
             let order = Arc::new(Mutex::new(String::new()));
             let mut tasks = Vec::new();
-            for (count, name) in ["a", "b"].into_iter().enumerate() {
+            for (count, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
                 let (admission, order) = (Arc::clone(&admission), Arc::clone(&order));
                 let door = Arc::clone(&admission);
                 tasks.push(tokio::spawn(async move {

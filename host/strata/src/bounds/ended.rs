@@ -47,8 +47,10 @@ pub(crate) enum Ended {
     #[error("the request's body is larger than the {0} bytes this operation takes")]
     TooLarge(u64),
     /// Its body ended before its end.
-    #[error("the request's body broke off before its end ({0}); send the request again")]
-    BrokenOff(String),
+    #[error(
+        "the request's body broke off before its end, or is not framed as HTTP has it; send the request again"
+    )]
+    BrokenOff,
     /// The component failed: a fault of strata.
     #[error("the component failed: {0}; this is a fault of strata, please report it")]
     Failed(String),

@@ -19,7 +19,7 @@ use super::{
     operation::Operation,
     outcome::{Begun, failure, whole},
     own::OwnInstances,
-    switch,
+    switch, trimming,
 };
 use crate::{
     Engine, Result,
@@ -41,8 +41,8 @@ const WAITING: Size = Size {
     large: false,
     stays: false,
 };
-/// Small reads one instance answers at the same time.
-const CONCURRENT: usize = 64;
+/// Small reads one instance answers at the same time: what their answers need is there until clients have read them.
+const CONCURRENT: usize = 16;
 /// Bytes of responses of shared instances that are kept here whole until clients have read them: an
 /// instance has done with a request then, and can fail without harm to it.
 const WHOLE: usize = 32 << 20;
@@ -111,7 +111,7 @@ impl Answering {
                 self.alone.shed();
             }
         };
-        tokio::join!(clients, shedding);
+        tokio::join!(clients, shedding, trimming::run());
     }
 
     /// The response to a request.
@@ -194,7 +194,10 @@ impl Answering {
         let desk = head.extensions.remove();
         let desk = desk.ok_or_else(|| Ended::Failed("a request of no connection".to_owned()))?;
         let answered = async {
-            let broken_off = |error: WireError| Ended::BrokenOff(error.to_string());
+            let broken_off = |error: WireError| {
+                tracing::debug!("{operation}: {error}");
+                Ended::BrokenOff
+            };
             let begun = gather::begin(body, desk, operation).await;
             let mut begun = begun.map_err(broken_off)?;
             let place = tokio::select! {

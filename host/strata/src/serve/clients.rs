@@ -16,7 +16,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long a client may stand still while others wait for its place. One on a slow line moves some
 /// bytes in this time; what it is sent waits in the kernel's buffers.
 const PRESSED: Duration = Duration::from_secs(2);
-
+/// How long a client may take to move a piece, 32 KiB, while others wait for its place: one that sends a
+/// byte now and then stands still as well.
+const SLOW: Duration = Duration::from_secs(5);
 /// How long an operation may wait for a registry, or whom else it asks, while others wait for its place.
 const SILENT: Duration = Duration::from_secs(5);
 
@@ -90,9 +92,9 @@ impl Clients {
                 return false;
             };
             getting_on += usize::from(operation.gets_on());
-            let stood = operation.stood();
-            if stood >= limit.min(PRESSED) {
-                still.push((stood, operation));
+            let (stood, dawdled) = (operation.stood(), operation.dawdled());
+            if stood >= limit.min(PRESSED) || dawdled >= SLOW {
+                still.push((stood, dawdled, operation));
                 return true;
             }
             let stood = operation.peers().stood();
@@ -101,8 +103,8 @@ impl Clients {
             }
             true
         });
-        still.sort_by_key(|(stood, _)| std::cmp::Reverse(*stood));
-        for (stood, operation) in still {
+        still.sort_by_key(|(_, dawdled, _)| std::cmp::Reverse(*dawdled));
+        for (stood, _, operation) in still {
             if stood >= limit {
                 operation.cut(Ended::Stalled(limit));
             } else if waiting.takes(&operation) {
@@ -200,7 +202,7 @@ mod tests {
         for (ran, stood, expected) in [(5, 0, 1), (5, 1, 0), (0, 0, 0)] {
             let operation = Operation::stalled(Duration::from_secs(ran), true);
             if stood == 0 {
-                operation.moves(Side::Sending);
+                operation.moves(Side::Sending, 0);
             }
             let clients = Clients::default();
             clients.watch(&operation);

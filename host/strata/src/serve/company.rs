@@ -24,6 +24,10 @@ use crate::{
 /// Requests after which a shared instance is replaced: linear memory never shrinks.
 const REQUESTS: usize = 1_000_000;
 
+/// Memory of an instance that stays though it has nothing to do: a listing of some 10,000 images needs less. After a
+/// crowd, an instance has more.
+const KEPT: usize = 128 << 20;
+
 /// Instances that requests share: as few as suffice, so that their caches are warm.
 pub(super) struct Company {
     members: Vec<Member>,
@@ -187,7 +191,12 @@ impl Sharing {
                         total += 1;
                         running.push(answer(accessor, &service, fate, job));
                     }
-                    () = tokio::time::sleep(IDLE), if idle && !self.stays => return Ok(()),
+                    () = tokio::time::sleep(IDLE), if idle => {
+                        let size = accessor.with(|mut access| access.get().memory.size());
+                        if !self.stays || size > KEPT {
+                            return Ok(());
+                        }
+                    }
                     else => return Ok(()),
                 }
             }

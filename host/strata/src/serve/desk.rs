@@ -53,7 +53,7 @@ impl Desk {
 
     /// Puts down what was read. From now on the connection is busy.
     pub(super) fn put(&self, head: Result<Head, Refusal>) {
-        self.seat.busy();
+        self.seat.asks();
         let mut state = self.state();
         state.head = Some(head);
         state.framing = None;
@@ -103,6 +103,11 @@ impl Desk {
     /// Says that the client is waited for.
     pub(super) fn idle(&self) {
         self.seat.idle();
+    }
+
+    /// Says that what is asked has a place: it is looked after now.
+    pub(super) fn placed(&self) {
+        self.seat.busy();
     }
 
     /// An answer's body, during which the connection is busy.

@@ -73,7 +73,8 @@ pub(super) async fn begin(
     while bytes.len() < BEGINNING && !body.is_end_stream() {
         match body.frame().await {
             Some(Ok(frame)) => {
-                operation.moves(Side::Sending);
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                operation.moves(Side::Sending, size);
                 operation.waits(Side::Sending);
                 // Trailers mean nothing to the component.
                 if let Ok(data) = frame.into_data() {
@@ -84,7 +85,7 @@ pub(super) async fn begin(
             None => break,
         }
     }
-    operation.moves(Side::Sending);
+    operation.moves(Side::Sending, 0);
     desk.want(Wanted::Nothing);
     let ended = body.is_end_stream() || bytes.len() < BEGINNING;
     Ok(Begun {
@@ -229,7 +230,7 @@ struct Gathered {
 
 impl Drop for Gathered {
     fn drop(&mut self) {
-        self.operation.moves(Side::Sending);
+        self.operation.has_sent();
     }
 }
 
@@ -243,9 +244,13 @@ impl Body for Gathered {
             return Poll::Ready(Some(Err(WireError::ConnectionReadTimeout)));
         }
         let polled = self.pieces.poll_recv(cx);
-        match polled.is_pending() {
-            true => self.operation.waits(Side::Sending),
-            false => self.operation.moves(Side::Sending),
+        match &polled {
+            Poll::Pending => self.operation.waits(Side::Sending),
+            Poll::Ready(Some(Ok(frame))) => {
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                self.operation.moves(Side::Sending, size);
+            }
+            Poll::Ready(_) => self.operation.has_sent(),
         }
         polled
     }

@@ -23,6 +23,9 @@ const MAX_HEADERS: usize = 10_000;
 /// A head that is longer than this without an end has none.
 pub(super) const MAX_HEAD: usize = MAX_TARGET + MAX_HEADERS_BYTES + 64;
 
+/// A first line ends within so many bytes.
+pub(super) const MAX_LINE: usize = MAX_TARGET + 64;
+
 /// Holds the query of a target that is too long for the `http` crate. The component puts both
 /// together again; a client's own header of this name is dropped.
 const QUERY: HeaderName = HeaderName::from_static("strata-query");
@@ -62,11 +65,15 @@ pub(super) fn early_fault(bytes: &[u8]) -> Option<Refusal> {
     if bytes.first().is_some_and(|byte| !byte.is_ascii_graphic()) {
         return Some(malformed("this port speaks HTTP/1.1 without TLS"));
     }
-    let line = bytes.iter().take(MAX_TARGET + 64);
-    if bytes.len() > MAX_TARGET + 64 && !line.into_iter().any(|byte| *byte == b'\n') {
+    if bytes.len() > MAX_LINE && !bytes.iter().take(MAX_LINE).any(|byte| *byte == b'\n') {
         return Some(target::too_long(bytes.len(), MAX_TARGET));
     }
-    (bytes.len() > MAX_HEAD).then(|| headers_too_long(MAX_HEADERS_BYTES, "bytes"))
+    excess(bytes.len())
+}
+
+/// The same of one longer than [`MAX_LINE`] in which nothing was wrong before.
+pub(super) fn excess(length: usize) -> Option<Refusal> {
+    (length > MAX_HEAD).then(|| headers_too_long(MAX_HEADERS_BYTES, "bytes"))
 }
 
 /// Reads a complete head, and says what hyper is given instead.

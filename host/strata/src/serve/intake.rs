@@ -126,8 +126,13 @@ impl Intake {
             if let Some(end) = head::end(&self.held, self.seen) {
                 return Poll::Ready(Ok(Some(self.take_head(end))));
             }
+            // Once the first line has ended it is not looked for again, however slowly the rest comes.
+            let fault = match self.seen > head::MAX_LINE {
+                true => head::excess(self.held.len()),
+                false => head::early_fault(&self.held),
+            };
             self.seen = self.held.len();
-            let fault = head::early_fault(&self.held).or_else(|| self.weigh());
+            let fault = fault.or_else(|| self.weigh());
             if let Some(refusal) = fault {
                 return Poll::Ready(Ok(Some(self.refuse(refusal))));
             }
@@ -190,7 +195,8 @@ impl Intake {
 
     /// Refuses a long head where there are too many of them.
     fn weigh(&mut self) -> Option<Refusal> {
-        let units = self.held.len().saturating_sub(LIGHT).div_ceil(WEIGHT_UNIT);
+        let size = self.held.capacity();
+        let units = size.saturating_sub(LIGHT).div_ceil(WEIGHT_UNIT);
         let has = self
             .weight
             .as_ref()
@@ -216,6 +222,8 @@ impl Intake {
 
     fn take_head(&mut self, end: usize) -> Bytes {
         let raw = self.held.split_to(end);
+        // What follows a long head would keep all of its memory for as long as the connection lasts.
+        self.held = BytesMut::from(&*self.held);
         self.seen = 0;
         match head::parse(&raw) {
             Ok((mut head, substitute)) => {
@@ -229,7 +237,7 @@ impl Intake {
 
     /// Has `refusal` answered, after which nothing is read.
     fn refuse(&mut self, refusal: Refusal) -> Bytes {
-        self.held.clear();
+        self.held = BytesMut::new();
         self.seen = 0;
         self.weight = None;
         self.lingering = Some(Patience::new(LINGER));

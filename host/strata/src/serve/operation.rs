@@ -13,12 +13,15 @@ use http::{Method, Request};
 use strata_store::Holder;
 use tokio::sync::{Notify, watch};
 
+use super::desk::Desk;
 use crate::{bounds::Ended, outgoing::Peers};
 
 /// How long an operation runs before it is said to get on, and how long its client may have stood
 /// still then.
 const WARM: Duration = Duration::from_secs(1);
 const BRISK: Duration = Duration::from_millis(100);
+/// Bytes that have to move before the time is forgotten that was spent waiting for them.
+const PIECE: u64 = 32 * 1024;
 /// How long an operation may go on after its client was given up, to say why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -32,6 +35,9 @@ pub(super) struct Operation {
     /// Since when the client is waited for, in milliseconds after `begun` and 1; 0 if it is not.
     sending: AtomicU64,
     reading: AtomicU64,
+    /// Milliseconds the client was waited for, and bytes that moved, since the last [`PIECE`].
+    waited: AtomicU64,
+    moved: AtomicU64,
     /// Since when it has a place that others may want, counted as the above.
     placed: AtomicU64,
     /// Why it was cut, told to whoever waits, and whether its client was waited for to send: one that
@@ -45,6 +51,8 @@ pub(super) struct Operation {
     body: AtomicWaker,
     /// Closes the connection.
     connection: Closing,
+    /// The connection's.
+    desk: Option<Arc<Desk>>,
 }
 
 /// Closes the connection a request came on; an extension of the request.
@@ -83,12 +91,15 @@ impl Operation {
             begun: Instant::now(),
             sending: AtomicU64::new(0),
             reading: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
             placed: AtomicU64::new(0),
             cut: watch::channel(None).0,
             decoders: Holder::default(),
             peers: Peers::default(),
             body: AtomicWaker::new(),
             connection: request.extensions().get().cloned().unwrap_or_default(),
+            desk: request.extensions().get().cloned(),
         })
     }
 
@@ -127,16 +138,42 @@ impl Operation {
         }
     }
 
-    /// The client moved.
-    pub(super) fn moves(&self, side: Side) {
-        if let Some(since) = self.side(side) {
-            since.store(0, Relaxed);
+    /// The client moved so many bytes, or is not waited for any more.
+    pub(super) fn moves(&self, side: Side, bytes: usize) {
+        let Some(since) = self.side(side) else {
+            return;
+        };
+        let waited = match since.swap(0, Relaxed) {
+            0 => 0,
+            since => self.now().saturating_sub(since),
+        };
+        let bytes = bytes as u64;
+        if self.moved.fetch_add(bytes, Relaxed).saturating_add(bytes) >= PIECE {
+            self.moved.store(0, Relaxed);
+            self.waited.store(0, Relaxed);
+        } else {
+            self.waited.fetch_add(waited, Relaxed);
         }
+    }
+
+    /// Nothing more is expected of the client, however slow it was.
+    pub(super) fn has_sent(&self) {
+        self.sending.store(0, Relaxed);
+        self.moved.store(0, Relaxed);
+        self.waited.store(0, Relaxed);
+    }
+
+    /// How long the client has been waited for, all in all, for the little that moved in that time.
+    pub(super) fn dawdled(&self) -> Duration {
+        self.stood() + Duration::from_millis(self.waited.load(Relaxed))
     }
 
     /// It has a place.
     pub(super) fn is_placed(&self) {
         self.placed.store(self.now(), Relaxed);
+        if let Some(desk) = &self.desk {
+            desk.placed();
+        }
     }
 
     /// How long the client has stood still.
@@ -167,7 +204,7 @@ impl Operation {
     pub(super) fn gets_on(&self) -> bool {
         let placed = self.placed.load(Relaxed);
         let ran = Duration::from_millis(self.now().saturating_sub(placed));
-        placed != 0 && ran >= WARM && self.stood() < BRISK
+        placed != 0 && ran >= WARM && self.stood() < BRISK && self.dawdled() < WARM
     }
 
     /// Gives the client up.

@@ -41,11 +41,12 @@ impl Body for Answered {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match &polled {
             // The client is waited for until more is asked for.
-            Poll::Ready(Some(Ok(_))) => {
-                self.operation.moves(Side::Reading);
+            Poll::Ready(Some(Ok(frame))) => {
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                self.operation.moves(Side::Reading, size);
                 self.operation.waits(Side::Reading);
             }
-            _ => self.operation.moves(Side::Reading),
+            _ => self.operation.moves(Side::Reading, 0),
         }
         match polled {
             // A body whose instance is gone just ends.
@@ -111,12 +112,23 @@ impl Body for Begun {
     }
 }
 
-/// A body that is here whole.
+/// A body that is here whole. Its memory has room for as long as anybody holds any of it.
 pub(super) struct Whole {
     frames: VecDeque<Bytes>,
     left: u64,
     operation: Arc<Operation>,
-    _room: OwnedSemaphorePermit,
+}
+
+/// A frame and its room.
+struct Kept {
+    frame: Bytes,
+    _room: Arc<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame
+    }
 }
 
 impl Body for Whole {
@@ -127,11 +139,12 @@ impl Body for Whole {
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
-        self.operation.moves(Side::Reading);
         let Some(frame) = self.frames.pop_front() else {
+            self.operation.moves(Side::Reading, 0);
             return Poll::Ready(None);
         };
         self.left = self.left.saturating_sub(frame.len() as u64);
+        self.operation.moves(Side::Reading, frame.len());
         self.operation.waits(Side::Reading);
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
@@ -155,22 +168,25 @@ pub(super) async fn whole(
     room: OwnedSemaphorePermit,
 ) -> Result<Response<WasiBody>, WireError> {
     let (head, mut body) = response.into_parts();
+    let room = Arc::new(room);
     let mut frames = VecDeque::new();
     let mut left = 0;
     while let Some(frame) = body.frame().await {
         // Its trailers are none.
         if let Ok(data) = frame?.into_data() {
             left += data.len() as u64;
-            frames.push_back(data);
+            frames.push_back(Bytes::from_owner(Kept {
+                frame: data,
+                _room: Arc::clone(&room),
+            }));
         }
-        operation.moves(Side::Reading);
+        operation.moves(Side::Reading, 0);
     }
     drop(body);
     let body = Whole {
         frames,
         left,
         operation: Arc::clone(operation),
-        _room: room,
     };
     Ok(Response::from_parts(head, body.boxed_unsync()))
 }
@@ -179,7 +195,7 @@ pub(super) async fn whole(
 pub(super) fn failure(ended: &Ended) -> Response<WasiBody> {
     let status = match ended {
         // As the component answers what is over a bound of its own.
-        Ended::Memory(_) | Ended::Compute(_) | Ended::BrokenOff(_) => StatusCode::BAD_REQUEST,
+        Ended::Memory(_) | Ended::Compute(_) | Ended::BrokenOff => StatusCode::BAD_REQUEST,
         Ended::Busy | Ended::Yielded | Ended::Silent | Ended::Hogged => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -18,7 +18,7 @@ fn an_operation_that_was_ended_has_its_status() {
     for (ended, status) in [
         (Ended::Memory(1), 400),
         (Ended::Compute(limit), 400),
-        (Ended::BrokenOff(text()), 400),
+        (Ended::BrokenOff, 400),
         (Ended::Busy, 503),
         (Ended::Yielded, 503),
         (Ended::Silent, 503),

@@ -50,6 +50,7 @@ Settings:
 
 Exit codes:
   0 done   1 failed   2 wrong usage or settings   130, 143 ended by SIGINT, SIGTERM
+  `strata check` has two more: 3 all that was damaged is repaired   4 something is damaged
   A server that a signal stopped in good order ends with 0.
 
 `strata COMMAND --help` has examples for each command.";

@@ -58,7 +58,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use strata::Engine;
 use tracing::Level;
-use tracing_subscriber::{filter::filter_fn, prelude::*};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{filter::filter_fn, fmt::writer::BoxMakeWriter, prelude::*};
 
 use arguments::{Arguments, Command};
 use settings::Settings;
@@ -72,6 +73,8 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_REPAIRED: u8 = 3;
 /// `strata check` found what is not mended.
 const EXIT_DAMAGED: u8 = 4;
+/// Lines of a server's log that wait to be written.
+const LOG_LINES: usize = 10_000;
 /// What shells report for a program that signal `n` ended is this plus `n`.
 const EXIT_SIGNAL: u8 = 128;
 
@@ -122,10 +125,12 @@ const EVENT_INTERVAL: u32 = 4;
 pub(crate) fn run() -> ExitCode {
     let terminal = Terminal::standard();
     let arguments = Arguments::from_command_line();
+    let serves = matches!(arguments.command, Command::Serve(_));
     let started = Settings::resolve(&arguments.options, &Surroundings::of_process())
-        .and_then(|settings| start_log(&settings.log).map(|()| settings))
+        .and_then(|settings| Ok((start_log(&settings.log, serves)?, settings)))
         .map_err(|error| Usage(error).into());
-    let outcome = started.and_then(|settings| {
+    // The log is written to the end when its guard is dropped.
+    let outcome = started.and_then(|(_log, settings)| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .event_interval(EVENT_INTERVAL)
@@ -139,22 +144,31 @@ pub(crate) fn run() -> ExitCode {
     exit_code(outcome, &terminal)
 }
 
-/// Diagnostics go to stderr: stdout belongs to the command's own output.
-fn start_log(filter: &str) -> anyhow::Result<()> {
+/// Diagnostics go to stderr: stdout belongs to the command's own output. Nobody whom a server serves waits for
+/// whoever reads its log: what does not fit is lost.
+fn start_log(filter: &str, serves: bool) -> anyhow::Result<Option<WorkerGuard>> {
     let Ok(levels) = tracing_subscriber::EnvFilter::try_new(filter) else {
         // The parser's own message repeats itself.
         anyhow::bail!("`{filter}` is not a log filter, such as info or warn,strata_store=debug");
     };
     // <https://no-color.org>
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let (writer, guard) = match serves {
+        true => {
+            let lines = NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES);
+            let (lines, guard) = lines.lossy(true).finish(io::stderr());
+            (BoxMakeWriter::new(lines), Some(guard))
+        }
+        false => (BoxMakeWriter::new(io::stderr), None),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(levels)
         .with_ansi(io::stderr().is_terminal() && !plain)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .finish()
         .with(filter_fn(|it| may_be_logged(it.target(), *it.level())))
         .init();
-    Ok(())
+    Ok(guard)
 }
 
 /// Whether something may be logged if the filter wants it. The finest level of the libraries

@@ -63,17 +63,29 @@ pub(crate) fn configuration(
 }
 
 fn mirror(host: &str, url: &str) -> Result<Mirror, Error> {
-    if url.starts_with("http://") || url.starts_with("https://") {
-        Ok(Mirror {
-            host: host.to_owned(),
-            url: url.trim_end_matches('/').to_owned(),
-        })
-    } else {
+    let refused = |reason: String| {
         Err(Error::Setting {
             setting: "mirror",
-            reason: format!("{url:?} is no URL; write {host}=http://HOST:PORT or https://HOST"),
+            reason,
         })
+    };
+    let address = url.strip_prefix("http://").or(url.strip_prefix("https://"));
+    let Some(address) = address else {
+        return refused(format!(
+            "{url:?} is no URL; write {host}=http://HOST:PORT or https://HOST"
+        ));
+    };
+    let authority = address.split('/').next().unwrap_or_default();
+    // Not shown, since it may be a password.
+    if authority.contains('@') {
+        return refused(format!(
+            "the one of {host} has credentials in its URL, and mirrors are asked without any; leave them out"
+        ));
     }
+    Ok(Mirror {
+        host: host.to_owned(),
+        url: url.trim_end_matches('/').to_owned(),
+    })
 }
 
 /// `os/architecture[/variant]`; the engine normalises it.
@@ -140,4 +152,22 @@ pub(crate) fn machine_memory() -> u64 {
                 .ok()
         })
         .map_or(0, |kibibytes| kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_is_a_url_without_credentials() {
+        let found = mirror("docker.io", "http://127.0.0.1:5000/base@1/").unwrap();
+        assert_eq!(
+            (&*found.host, &*found.url),
+            ("docker.io", "http://127.0.0.1:5000/base@1")
+        );
+        for url in ["127.0.0.1:5000", "ftp://a", "https://me:secret@mirror.lan"] {
+            let error = mirror("docker.io", url).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
 }

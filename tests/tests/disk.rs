@@ -1,6 +1,7 @@
 //! The disk's part: full, read-only, or shared with another strata.
 
 use anyhow::{Context, Result, ensure};
+use hyper::Method;
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +9,7 @@ use strata_tests::client::strata;
 use strata_tests::fault::FaultRegistry;
 use strata_tests::image::{Image, Schema, small};
 use strata_tests::layer::Layer;
+use strata_tests::layout;
 use strata_tests::server::Server;
 use strata_tests::store;
 use tempfile::TempDir;
@@ -43,6 +45,34 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         self.run("umount", &["-l"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_leaves_the_disk_to_others() -> Result<()> {
+    let Some(disk) = SmallDisk::mount()? else {
+        return Ok(());
+    };
+    let registry = FaultRegistry::start().await?;
+    let server = Server::start(disk.path(), &[]).await?;
+    let much = Image::builder(Schema::Oci)
+        .layer(Layer::noise(1, 40 << 20)?, "COPY much /")
+        .build();
+    let load = async |name: &str, image: &Image| {
+        let archive = layout::archive(&[(name, image)])?;
+        let path = "/images/load?quiet=1";
+        let answer = server.http.send(Method::POST, path, &[], archive).await?;
+        anyhow::Ok(answer.text())
+    };
+    let refused = load("much:1", &much).await?;
+    ensure!(refused.contains("space"), "{refused}");
+    let loaded = load("small:1", &small("one")?).await?;
+    ensure!(loaded.contains("Loaded"), "after a load: {loaded}");
+    // Downloads that can be continued stay, until somebody needs the room.
+    let much = registry.add("much", "1", &much);
+    server.pull(&much).await?.failed()?;
+    let loaded = load("small:2", &small("two")?).await?;
+    ensure!(loaded.contains("Loaded"), "after a pull: {loaded}");
+    store::check(disk.path())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Answers the host gives itself, in the form the component's have.
 
+mod refusal;
+
 use bytes::Bytes;
 use http::{
     HeaderValue, Response, StatusCode,
@@ -8,20 +10,9 @@ use http::{
 use http_body_util::{BodyExt as _, Full};
 use wasmtime_wasi_http::WasiBody;
 
-/// A request that is answered before the component sees it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    /// What is wrong and what to do, for the client's user.
-    pub(super) message: String,
-}
+pub(super) use refusal::Refusal;
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { status, message }
-    }
-
     /// The answer. After one to a head that could not be read, nothing that follows can be either.
     pub(super) fn response(&self, last: bool) -> Response<WasiBody> {
         let mut response = message(self.status, &self.message);

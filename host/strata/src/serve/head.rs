@@ -220,5 +220,7 @@ fn headers_too_long(limit: usize, unit: &str) -> Refusal {
     )
 }
 
+// Said, because a fuzz target reads this file from elsewhere.
 #[cfg(test)]
+#[path = "head/tests.rs"]
 mod tests;

@@ -196,7 +196,8 @@ fn judge_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
     let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back() else {
         return Ok(());
     };
-    let coding = String::from_utf8_lossy(coding.as_bytes());
+    // One that is no text is none to hyper either.
+    let coding = coding.to_str().unwrap_or_default();
     let last = coding.rsplit(',').next().unwrap_or_default().trim();
     if version == Version::HTTP_10 || !last.eq_ignore_ascii_case("chunked") {
         return Err(malformed(

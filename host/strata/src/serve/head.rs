@@ -33,6 +33,11 @@ const QUERY: HeaderName = HeaderName::from_static("strata-query");
 /// What hyper is told besides the method: where the body ends and whether the connection goes on.
 const FRAMING: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING];
 
+/// How many of these, and bytes of them, are taken: hyper refuses more than a hundred, and what does
+/// not fit into its buffer, without a sentence. Nobody sends a tenth of it.
+const MAX_FRAMING: usize = 100;
+const MAX_FRAMING_BYTES: usize = 32 * 1024;
+
 /// A request without its body.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -155,6 +160,7 @@ fn fields(raw: &[u8], version: Version) -> Result<(HeaderMap, Vec<u8>), Refusal>
     };
     let mut headers = HeaderMap::with_capacity(parsed.len());
     let mut framing = Vec::new();
+    let mut framing_lines = 0;
     for header in parsed {
         let name = HeaderName::from_bytes(header.name.as_bytes());
         let name = name.map_err(|_| malformed("a header's name is no word"))?;
@@ -164,12 +170,18 @@ fn fields(raw: &[u8], version: Version) -> Result<(HeaderMap, Vec<u8>), Refusal>
             continue;
         }
         if FRAMING.contains(&name) {
+            framing_lines += 1;
             framing.extend_from_slice(name.as_str().as_bytes());
             framing.extend_from_slice(b": ");
             framing.extend_from_slice(header.value);
             framing.extend_from_slice(b"\r\n");
         }
         headers.append(name, value);
+    }
+    if framing_lines > MAX_FRAMING || framing.len() > MAX_FRAMING_BYTES {
+        let unit =
+            format!("lines, or {MAX_FRAMING_BYTES} bytes, about its body and its connection");
+        return Err(headers_too_long(MAX_FRAMING, &unit));
     }
     judge_framing(&headers, version)?;
     if headers.contains_key(TRANSFER_ENCODING) {

@@ -119,6 +119,22 @@ fn many_headers_are_taken_up_to_the_bound() {
 }
 
 #[test]
+fn what_hyper_is_told_is_no_more_than_it_takes() {
+    let request = |lines: usize, value: usize| {
+        let line = format!("Expect: {}\r\n", "v".repeat(value));
+        format!("GET / HTTP/1.1\r\n{}\r\n", line.repeat(lines)).into_bytes()
+    };
+    for (lines, value, expected) in [
+        (MAX_FRAMING, 1, 200),
+        (MAX_FRAMING + 1, 1, 431),
+        (1, MAX_FRAMING_BYTES - 20, 200),
+        (1, MAX_FRAMING_BYTES, 431),
+    ] {
+        assert_eq!(status(&request(lines, value)), expected, "{lines} {value}");
+    }
+}
+
+#[test]
 fn what_has_no_end_is_refused_before_it_comes() {
     assert!(early_fault(b"GET / HTTP/1.1\r\nA: ").is_none());
     assert!(early_fault(b"").is_none());

@@ -205,13 +205,15 @@ fn judge_framing(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
             "its Content-Length is not one number up to 2^63 - 1",
         ));
     }
-    let Some(coding) = headers.get_all(TRANSFER_ENCODING).iter().next_back() else {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
         return Ok(());
     };
-    // One that is no text is none to hyper either.
-    let coding = coding.to_str().unwrap_or_default();
-    let last = coding.rsplit(',').next().unwrap_or_default().trim();
-    if version == Version::HTTP_10 || !last.eq_ignore_ascii_case("chunked") {
+    // One that is no text is none to hyper either. As to Go, twice chunked is none: who reads the request on the
+    // way may see another end.
+    let coding = coding.to_str().unwrap_or_default().trim();
+    let is_one = coding.eq_ignore_ascii_case("chunked") && codings.next().is_none();
+    if version == Version::HTTP_10 || !is_one {
         return Err(malformed(
             "the only Transfer-Encoding of a request is chunked, of HTTP/1.1",
         ));

@@ -89,6 +89,18 @@ fn what_cannot_be_read_is_refused_with_a_sentence() {
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n", 200),
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (
+            b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+            400,
+        ),
+        (
+            b"GET / HTTP/1.1\r\nTransfer-Encoding: ,chunked\r\n\r\n",
+            400,
+        ),
+        (
+            b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
+        (
             b"GET / HTTP/1.1\r\nTransfer-Encoding: \xe7, chunked\r\n\r\n",
             400,
         ),

@@ -159,6 +159,30 @@ mod tests {
     }
 
     #[test]
+    fn who_moves_a_little_now_and_then_stands_still() {
+        for (bytes, waiting, expected) in [
+            (100, 1, Some(Ended::Yielded)),
+            (100, 0, None),
+            (64 << 10, 1, None),
+        ] {
+            let operation = Operation::stalled(Duration::from_secs(9), true);
+            operation.moves(Side::Sending, bytes);
+            operation.waits(Side::Sending);
+            let clients = Clients::default();
+            clients.watch(&operation);
+            clients.look(Duration::from_secs(60), places(waiting));
+            assert_eq!(operation.why(), expected, "{bytes} {waiting}");
+            // Whoever has sent all is not waited for.
+            let operation = Operation::stalled(Duration::from_secs(9), true);
+            operation.moves(Side::Sending, bytes);
+            operation.has_sent();
+            clients.watch(&operation);
+            clients.look(Duration::from_secs(60), places(waiting));
+            assert_eq!(operation.why(), None, "{bytes} {waiting}");
+        }
+    }
+
+    #[test]
     fn only_as_many_make_room_as_are_waited_for_and_the_longest_first() {
         let clients = Clients::default();
         let operations =
@@ -202,7 +226,7 @@ mod tests {
         for (ran, stood, expected) in [(5, 0, 1), (5, 1, 0), (0, 0, 0)] {
             let operation = Operation::stalled(Duration::from_secs(ran), true);
             if stood == 0 {
-                operation.moves(Side::Sending, 0);
+                operation.moves(Side::Sending, 64 << 10);
             }
             let clients = Clients::default();
             clients.watch(&operation);

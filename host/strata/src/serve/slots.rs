@@ -365,12 +365,16 @@ mod tests {
         assert!(is_ready(&mut Box::pin(first.closing())));
         assert!(!is_ready(&mut Box::pin(second.closing())));
         drop(first);
-        assert!(is_ready(&mut newcomer));
-        // Answered, it is idle and goes before those that ask.
+        let third = newcomer.await.unwrap();
+        third.asks();
+        // Answered, one is idle and goes before those that ask.
+        third.idle();
         let mut another = Box::pin(slots.take());
-        second.idle();
         assert!(!is_ready(&mut another));
-        assert!(!is_ready(&mut Box::pin(placed.closing())));
+        assert!(is_ready(&mut Box::pin(third.closing())));
+        for seat in [&placed, &second] {
+            assert!(!is_ready(&mut Box::pin(seat.closing())));
+        }
     }
 
     #[tokio::test]

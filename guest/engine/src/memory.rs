@@ -278,14 +278,22 @@ impl Store for Memory {
         }))
     }
 
-    async fn open_own_ingest(&self, digest: &Digest, size: u64, lease: &Held) -> Result<Partial> {
+    async fn open_own_ingest(
+        &self,
+        digest: &Digest,
+        size: u64,
+        continues: bool,
+        lease: &Held,
+    ) -> Result<Partial> {
         self.enter("open_own_ingest");
         lease.protect(digest);
+        let partial = self.0.ingests.borrow().get(digest).cloned();
+        let partial = partial.filter(|_| continues).unwrap_or_default();
         Ok(Partial {
             store: self.clone(),
             digest: digest.clone(),
             size,
-            own: Some(RefCell::default()),
+            own: Some(RefCell::new(partial)),
         })
     }
 

@@ -185,6 +185,7 @@ pub trait Store {
         &self,
         digest: &Digest,
         size: u64,
+        continues: bool,
         lease: &Self::Lease,
     ) -> Result<Self::Ingest>;
     async fn stage(&self, lease: &Self::Lease) -> Result<Self::Stage>;

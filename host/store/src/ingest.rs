@@ -14,6 +14,7 @@ mod worker;
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -263,10 +264,29 @@ pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ing
     }
 }
 
-/// Opens an ingest beside any other of the same digest, which is protected already.
-pub(crate) fn open_own(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<Ingest, Error> {
-    let (path, file) = stage::create(inner).doing(|| format!("opening an ingest of {digest}"))?;
-    let queue = Arc::new(Queue::new(Some(size), 0));
+/// Opens an ingest beside any other of the same digest, which is protected already. If it `continues`, it begins with
+/// what the other one has.
+pub(crate) fn open_own(
+    inner: &Arc<Inner>,
+    digest: &Digest,
+    size: u64,
+    continues: bool,
+) -> Result<Ingest, Error> {
+    let doing = || format!("opening an ingest of {digest}");
+    let (path, mut file) = stage::create(inner).doing(doing)?;
+    let mut length = 0;
+    if continues && let Ok((partial, _)) = regular::open(&self::path(&inner.layout, digest)) {
+        // What cannot be had of it is fetched.
+        length = match io::copy(&mut partial.take(size), &mut file) {
+            Ok(length) => length,
+            Err(_) => {
+                file.set_len(0).doing(doing)?;
+                0
+            }
+        };
+        file.rewind().doing(doing)?;
+    }
+    let queue = Arc::new(Queue::new(Some(size), length));
     let goal = Goal::Own(digest.clone());
     let worker = Worker::new(inner.clone(), goal.clone(), file, path.clone(), None);
     if let Err(error) = start(inner, &queue, &goal, worker) {

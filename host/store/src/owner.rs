@@ -124,7 +124,9 @@ pub(crate) fn describe(id: &str) -> String {
 /// Creates a file with its lock held, so that nobody clears it away as a dead process's.
 pub(crate) fn create_locked(path: &Path) -> io::Result<File> {
     loop {
-        let file = File::create(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = options.open(path)?;
         // It may be taken for a dead process's before it is locked.
         if try_lock(&file)? && is_still(&file, path) {
             return Ok(file);

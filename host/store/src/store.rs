@@ -217,7 +217,8 @@ impl Store {
     }
 
     /// Opens an ingest of a blob of `size` bytes beside any other. Nobody waits for it, and dropping it
-    /// discards what was written. What it publishes replaces a damaged blob.
+    /// discards what was written. What it publishes replaces a damaged blob. If it `continues`, it begins
+    /// with a copy of what the other one has so far.
     ///
     /// # Errors
     ///
@@ -227,6 +228,7 @@ impl Store {
         &self,
         digest: &Digest,
         size: u64,
+        continues: bool,
         lease: &Lease,
     ) -> Result<Ingest, Error> {
         self.inner.check_writable(digest)?;
@@ -234,7 +236,7 @@ impl Store {
         blocking(move || {
             let id = lease.id(&inner)?;
             inner.leases.protect(id, std::slice::from_ref(&digest))?;
-            ingest::open_own(&inner, &digest, size)
+            ingest::open_own(&inner, &digest, size, continues)
         })
         .await
     }

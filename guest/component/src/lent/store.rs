@@ -154,9 +154,10 @@ impl Store for HostStore {
         &self,
         digest: &Digest,
         size: u64,
+        continues: bool,
         lease: &HostLease,
     ) -> Result<HostIngest> {
-        lent::open_own_ingest(digest.to_string(), size, &lease.0)
+        lent::open_own_ingest(digest.to_string(), size, continues, &lease.0)
             .await
             .map(HostIngest)
             .map_err(error_from_wit)

@@ -95,7 +95,8 @@ where
                         Verdict::Stuck => true,
                     };
                     if is_slow {
-                        let ingest = self.store.open_own_ingest(&blob.digest, blob.size, lease);
+                        let (digest, size) = (&blob.digest, blob.size);
+                        let ingest = self.store.open_own_ingest(digest, size, true, lease);
                         self.transfer(blob, &ingest.await?, progress).await?;
                         report(progress, blob, Phase::Downloaded, blob.size);
                         return Ok(());

@@ -319,3 +319,52 @@ async fn clients_that_stall_cost_no_threads_and_others_go_on() {
     }
     assert_eq!(f.store.blobs().await.unwrap().len(), STALLED + 1);
 }
+
+#[tokio::test]
+async fn an_own_ingest_waits_for_no_other_and_leaves_nothing() {
+    let f = Fixture::new();
+    let lease = f.lease().await;
+    let bytes = Bytes::from(noise(3_000_000));
+    let (digest, size) = (Digest::of(&bytes), 3_000_000);
+    let mut other = opened(f.store.open_ingest(&digest, size, &lease).await.unwrap());
+    other.write(bytes.slice(..1_000_000)).await.unwrap();
+    other.sink().flush().await.unwrap();
+    for (continues, start) in [(false, 0), (true, 1_000_000)] {
+        let open = f
+            .store
+            .open_own_ingest(&digest, size, continues, &lease)
+            .await;
+        let mut own = open.unwrap();
+        assert_eq!(own.offset(), start as u64);
+        own.write(bytes.slice(start..2_000_000)).await.unwrap();
+        own.sink().flush().await.unwrap();
+        // Given up: nothing of it stays, and the other one has what it had.
+        drop(own);
+        assert_eq!(other.offset(), 1_000_000);
+        let open = f
+            .store
+            .open_own_ingest(&digest, size, continues, &lease)
+            .await;
+        let mut own = open.unwrap();
+        own.write(bytes.slice(start..)).await.unwrap();
+        own.commit().await.unwrap();
+        assert_eq!(f.store.get(&digest, size).await.unwrap(), bytes);
+    }
+    // What it was given may be wrong.
+    let lies = Bytes::from(vec![0; 3_000_000]);
+    let open = f.store.open_own_ingest(&digest, size, true, &lease).await;
+    let mut own = open.unwrap();
+    own.write(lies.slice(1_000_000..)).await.unwrap();
+    let error = own.commit().await.unwrap_err();
+    assert!(matches!(error, Error::DigestMismatch { .. }), "{error}");
+    drop(other);
+    let ingests = f.directory.path().join(".strata/ingest");
+    for _ in 0..200 {
+        // The other one's, for whoever continues it.
+        if fs::read_dir(&ingests).unwrap().count() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("an ingest is left");
+}

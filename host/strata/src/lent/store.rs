@@ -192,7 +192,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
             let mut open = match open {
                 Some(open) => open,
                 // A failed commit spent it: open it once more.
-                None if is_own => store.open_own_ingest(&digest, size, &lease).await?,
+                None if is_own => store.open_own_ingest(&digest, size, false, &lease).await?,
                 None => match store.open_ingest(&digest, size, &lease).await? {
                     IngestState::Open(open) => open,
                     IngestState::Present | IngestState::Busy(_) => {
@@ -385,6 +385,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         accessor: &Accessor<T, Self>,
         name: String,
         size: u64,
+        continues: bool,
         lease: Resource<Lease>,
     ) -> Outcome<Resource<Ingest>> {
         let (store, lease) = (native(accessor)?, held(accessor, &lease)?);
@@ -392,7 +393,8 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
             Ok(digest) => digest,
             Err(error) => return Ok(Err(error)),
         };
-        match store.open_own_ingest(&digest, size, &lease).await {
+        let opened = store.open_own_ingest(&digest, size, continues, &lease);
+        match opened.await {
             Ok(open) => accessor.with(|mut access| {
                 let ingest = access.get().table.push(Ingest {
                     digest,

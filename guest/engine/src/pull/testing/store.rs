@@ -299,13 +299,17 @@ impl Store for Rc<MemoryStore> {
         &self,
         digest: &Digest,
         size: u64,
+        continues: bool,
         _lease: &Held,
     ) -> Result<MemoryIngest> {
+        let partials = self.partials.borrow();
+        let partial = partials.get(digest).filter(|_| continues);
+        let partial = partial.map(|partial| partial.bytes.clone());
         Ok(MemoryIngest {
             store: self.clone(),
             digest: digest.clone(),
             size,
-            own: Some(RefCell::default()),
+            own: Some(RefCell::new(partial.unwrap_or_default())),
         })
     }
 

@@ -26,7 +26,7 @@ impl<S: Store> Intake<'_, S> {
         }
         // Nobody else waits for a client that sends as slowly as it likes, and what a pull has of
         // the blob stays. This archive cannot be read again, so it waits for nobody either.
-        let ingest = self.store.open_own_ingest(&digest, size, self.lease);
+        let ingest = self.store.open_own_ingest(&digest, size, false, self.lease);
         let ingest = self.writes.beside(ingest).await??;
         let mut shown = 0;
         self.report(&digest, Phase::Downloading, 0, size);

@@ -6,9 +6,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use strata_tests::client::{Output, strata};
+use strata_tests::fault::FaultRegistry;
 use strata_tests::house::{House, package_image};
 use strata_tests::image::{Schema, small};
 use strata_tests::layer::Compression;
+use strata_tests::server::Server;
 use strata_tests::store;
 
 /// What a disk may do to a file.
@@ -117,5 +119,35 @@ async fn what_no_registry_has_is_quarantined_and_its_image_can_be_removed() -> R
         house.ok(&["rmi", name]).await?;
     }
     result(&check(path, &[]).await?, 0)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_shown_and_logged_once() -> Result<()> {
+    for part in ["layer", "config", "manifest"] {
+        let store = tempfile::tempdir()?;
+        let server = Server::start(store.path(), &[]).await?;
+        let registry = FaultRegistry::start().await?;
+        let image = small("kept")?;
+        let reference = registry.add("app", "1", &image);
+        server.pull(&reference).await?.ok()?;
+        let gone = match part {
+            "layer" => image.layers[0].digest.clone(),
+            "config" => image.configs[0].digest.clone(),
+            _ => image.digest().to_owned(),
+        };
+        harm(store.path(), &gone, Harm::Remove)?;
+        // A server that has not seen the image yet.
+        server.terminate().await?;
+        let server = Server::start(store.path(), &[]).await?;
+        for _ in 0..3 {
+            let listed = server.http.get("/images/json").await?;
+            let listed = listed.expect_status(&[200])?.text();
+            ensure!(listed.contains("missing"), "{part}: {listed}");
+        }
+        let (_, log) = server.stop().await?;
+        let told = log.matches("a blob is missing").count();
+        ensure!(told == 1 && log.contains(&gone), "{part}: {log}");
+    }
     Ok(())
 }

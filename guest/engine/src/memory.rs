@@ -400,7 +400,9 @@ impl Store for Memory {
 
     async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<()> {
         self.enter("mark_damaged");
-        self.mark(digest, reason);
+        if self.bytes(digest).is_some() {
+            self.mark(digest, reason);
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! What cannot even be found or opened is damaged for as long as that is so, whatever is marked. Its mark
 //! only tells others, and that it was said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Mutex;
@@ -72,6 +72,9 @@ struct Mark {
     reason: String,
 }
 
+/// Missing blobs that are logged, each once: more are no news.
+const MISSES: usize = 10_000;
+
 /// The marks, as last read: asking about a blob costs no SQL.
 #[derive(Default)]
 pub(crate) struct Damage {
@@ -87,6 +90,8 @@ struct State {
     stored: HashMap<Digest, Mark>,
     /// Marks that could not be written: of a read-only store, or on a full disk.
     own: HashMap<Digest, Mark>,
+    /// Missing blobs that were logged, up to [`MISSES`].
+    missed: HashSet<Digest>,
 }
 
 impl State {
@@ -202,6 +207,17 @@ pub(crate) fn settle(inner: &Inner, digest: &Digest, unopened: Unopened) -> Erro
 pub(crate) fn mark(inner: &Inner, digest: &Digest, stamp: Stamp, reason: &str) {
     let reason = reason.to_owned();
     mark_all(inner, vec![(digest.clone(), Broken { stamp, reason })]);
+}
+
+/// Logs that a blob is missed that is not here, if that is news.
+pub(crate) fn miss(inner: &Inner, digest: &Digest) {
+    let mut state = lock(&inner.damage.state);
+    if state.missed.len() < MISSES && state.missed.insert(digest.clone()) {
+        tracing::warn!(
+            %digest,
+            "a blob is missing; `strata check` says what of, and a pull or load of that image brings it back"
+        );
+    }
 }
 
 /// [`mark`] for many: however many there are, they wait for the disk once.

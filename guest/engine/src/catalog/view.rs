@@ -31,6 +31,8 @@ pub(crate) struct View {
     pub(crate) damage: Option<Rc<str>>,
     /// Whether that is only that something is missing: a pull brings it.
     pub(super) is_incomplete: bool,
+    /// What is missing of it although it should be here.
+    lost: Option<Digest>,
     /// Content named by what is here, but not here itself.
     missing: Vec<Digest>,
     /// Position of the complete image that suits the host best.

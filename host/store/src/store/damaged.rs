@@ -16,8 +16,8 @@ impl Store {
         verify::verify(&self.inner, digest).await
     }
 
-    /// Marks a blob as damaged until its file is replaced, and logs that if it is news. Does nothing
-    /// if the blob is not here. In a read-only store, or on a full disk, the mark ends with this
+    /// Marks a blob as damaged until its file is replaced, and logs that if it is news. One that is
+    /// not here is logged as missing, once. In a read-only store, or on a full disk, the mark ends with this
     /// process.
     ///
     /// # Errors
@@ -26,8 +26,9 @@ impl Store {
     pub async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<(), Error> {
         let (inner, digest, reason) = (self.inner.clone(), digest.clone(), reason.to_owned());
         blocking(move || {
-            if let Some(stamp) = inner.layout.stamp(&digest)? {
-                damage::mark(&inner, &digest, stamp, &reason);
+            match inner.layout.stamp(&digest)? {
+                Some(stamp) => damage::mark(&inner, &digest, stamp, &reason),
+                None => damage::miss(&inner, &digest),
             }
             Ok(())
         })

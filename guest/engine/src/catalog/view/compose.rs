@@ -55,6 +55,9 @@ impl Material {
             {
                 view.damage.get_or_insert_with(|| reason.into());
                 view.damaged.push(digest.clone());
+                if matches!(content, Some(Content::Absent)) {
+                    view.lost = Some(digest.clone());
+                }
             }
             let document = content.and_then(Content::document).cloned();
             if first && document.is_some() {
@@ -101,6 +104,7 @@ impl Material {
         if view.is_incomplete && view.best.is_some() {
             view.damage = None;
             view.is_incomplete = false;
+            view.lost = None;
         }
         // What cannot be run can be shown.
         view.shown = view.best.or_else(|| {
@@ -145,6 +149,7 @@ impl Material {
         {
             view.damage = Some(format!("{} is missing", lost.digest).into());
             view.is_incomplete = true;
+            view.lost = Some(lost.digest.clone());
         }
     }
 

@@ -131,6 +131,10 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     None => View::too_heavy(&image.target.digest),
                 };
                 pace.steps(view.blobs.len()).await;
+                if let Some(lost) = &view.lost {
+                    // Logs it. The image is shown whether that succeeds or not.
+                    let _ = self.store.mark_damaged(lost, "it is missing").await;
+                }
                 let new = Rc::new(Kept {
                     view: Rc::new(view),
                     summary: RefCell::default(),

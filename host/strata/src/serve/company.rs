@@ -24,7 +24,7 @@ use crate::{
 /// Requests after which a shared instance is replaced: linear memory never shrinks.
 const REQUESTS: usize = 1_000_000;
 
-/// Memory of an instance that stays though it has nothing to do: a listing of some 10,000 images needs less. After a
+/// Memory of an instance that stays though it has nothing to do: a listing of 2,000 images needs some 32 MiB. After a
 /// crowd, an instance has more.
 const KEPT: usize = 128 << 20;
 

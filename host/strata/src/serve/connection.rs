@@ -102,7 +102,7 @@ pub(super) async fn serve<F, R>(
         ended = serving => if let Err(error) = ended {
             tracing::debug!("connection ended: {error}");
         },
-        () = seat.closing() => tracing::debug!("an idle connection was closed for a new one"),
+        () = seat.closing() => tracing::debug!("a connection was closed for a new one"),
     }
 }
 

@@ -217,7 +217,7 @@ impl Open {
                 Err(error) if is_exhausted(&error) => {
                     // One that is idle makes room; where none is, one will end.
                     tracing::warn!("cannot accept a connection: {error}");
-                    slots.close_longest_idle();
+                    slots.make_room();
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 }
                 // The client has left already.

@@ -91,9 +91,9 @@ impl Waiting {
 pub(super) enum Closed {
     /// One goes.
     One,
-    /// None is idle.
+    /// None may go.
     None,
-    /// All that are idle have just come; one may go from then on.
+    /// All that may go are left alone for now; one may go from then on.
     NotBefore(Instant),
 }
 
@@ -123,7 +123,7 @@ impl Slots {
             tokio::pin!(more);
             more.as_mut().enable();
             let freed = Arc::clone(&self.free).acquire_owned();
-            let later = match self.close_longest_idle() {
+            let later = match self.make_room() {
                 Closed::One => return Some(Seat::new(self, freed.await.ok()?)),
                 Closed::None => None,
                 Closed::NotBefore(later) => Some(later.into()),
@@ -137,8 +137,8 @@ impl Slots {
         }
     }
 
-    /// Has the connection closed that has been idle for longest, if there is one; else one that asks.
-    pub(super) fn close_longest_idle(&self) -> Closed {
+    /// Has a connection closed: the one that has been idle for longest, else the one that asked longest ago.
+    pub(super) fn make_room(&self) -> Closed {
         let mut waiting = self.waiting();
         let now = Instant::now();
         let idle = Waiting::first(&mut waiting.seats, now);

@@ -131,7 +131,9 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     None => View::too_heavy(&image.target.digest),
                 };
                 pace.steps(view.blobs.len()).await;
-                if let Some(lost) = &view.lost {
+                if let Some(lost) = &view.lost
+                    && self.has_name(&image.target.digest).await
+                {
                     // Logs it. The image is shown whether that succeeds or not.
                     let _ = self.store.mark_damaged(lost, "it is missing").await;
                 }
@@ -157,6 +159,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
             }
         }
         Ok(kept.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Whether a target has a name still: content of one that is being removed is not missed.
+    async fn has_name(&self, target: &Digest) -> bool {
+        let now = self.snapshot().await;
+        now.is_ok_and(|now| now.position(target).is_some())
     }
 
     /// Images in parts to be looked at together.

@@ -199,7 +199,7 @@ pub trait Store {
     async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>>;
 
     async fn verify(&self, digest: &Digest) -> Result<Verdict>;
-    async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<()>;
+    async fn note_missing(&self, digest: &Digest) -> Result<()>;
     async fn damaged(&self) -> Result<Vec<(Digest, String)>>;
     async fn quarantine(&self, digest: &Digest) -> Result<()>;
     async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<()>;

@@ -209,7 +209,7 @@ pub(crate) fn mark(inner: &Inner, digest: &Digest, stamp: Stamp, reason: &str) {
     mark_all(inner, vec![(digest.clone(), Broken { stamp, reason })]);
 }
 
-/// Logs that a blob is missed that is not here, if that is news.
+/// Logs that a blob is missing, if that is news.
 pub(crate) fn miss(inner: &Inner, digest: &Digest) {
     let mut state = lock(&inner.damage.state);
     if state.missed.len() < MISSES && state.missed.insert(digest.clone()) {

@@ -25,7 +25,7 @@ pub enum Verdict {
     Intact(u64),
     /// It is not here.
     Absent,
-    /// The bytes are others, or it cannot be opened: why. It is marked.
+    /// The bytes are others, or cannot be read: why. It is marked.
     Damaged(String),
 }
 
@@ -69,7 +69,15 @@ pub(crate) fn examine(
             return Ok(Verdict::Damaged(reason));
         }
     };
-    let actual = hash(digest, file, go_on)?;
+    let actual = match hash(digest, file, go_on) {
+        // The disk does not give the bytes.
+        Err(Error::Io { context, source }) => {
+            let reason = format!("{context}: {source}");
+            damage::mark(inner, digest, stamp, &reason);
+            return Ok(Verdict::Damaged(reason));
+        }
+        hashed => hashed?,
+    };
     if actual == *digest {
         damage::lift(inner, digest);
         return Ok(Verdict::Intact(stamp.size));

@@ -228,8 +228,8 @@ impl Store for HostStore {
         })
     }
 
-    async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<()> {
-        lent::mark_damaged(digest.to_string(), reason.to_owned())
+    async fn note_missing(&self, digest: &Digest) -> Result<()> {
+        lent::note_missing(digest.to_string())
             .await
             .map_err(error_from_wit)
     }

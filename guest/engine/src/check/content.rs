@@ -42,11 +42,6 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 // Removed meanwhile: whether it is missed, its names tell.
                 Ok(Verdict::Intact(_) | Verdict::Absent) => continue,
                 Ok(Verdict::Damaged(reason)) => reason,
-                // The disk does not give the bytes.
-                Err(Error::Internal(reason)) => {
-                    self.store.mark_damaged(digest, &reason).await?;
-                    reason
-                }
                 Err(error) => return Err(error),
             };
             let fault = Fault::new(unreferenced(digest), FaultKind::Damaged, reason);

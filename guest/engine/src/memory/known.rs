@@ -138,7 +138,7 @@ impl Memory {
         is_good.then_some(bytes.len() as u64)
     }
 
-    pub(super) fn mark(&self, digest: &Digest, reason: &str) {
+    pub(crate) fn mark(&self, digest: &Digest, reason: &str) {
         if self.present(digest).is_some() {
             self.note(digest, reason);
         }

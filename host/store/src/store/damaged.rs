@@ -6,29 +6,27 @@ use crate::sync::blocking;
 use crate::{Digest, Error, Verdict, damage, quarantine, source, verify};
 
 impl Store {
-    /// Hashes a blob again, and marks it or lifts its mark. As many run at once as there are
-    /// processors. Stops soon if the future is dropped.
+    /// Hashes a blob again, and marks it or lifts its mark. Bytes that the disk does not give are damage too. As
+    /// many run at once as there are processors. Stops soon if the future is dropped. In a read-only store, or on a
+    /// full disk, the mark ends with this process.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the disk does not give the bytes; nothing is marked then.
+    /// [`Error::Io`] if it cannot be told whether it is here.
     pub async fn verify(&self, digest: &Digest) -> Result<Verdict, Error> {
         verify::verify(&self.inner, digest).await
     }
 
-    /// Marks a blob as damaged until its file is replaced, and logs that if it is news. One that is
-    /// not here is logged as missing, once. In a read-only store, or on a full disk, the mark ends with this
-    /// process.
+    /// Logs that a blob is missing which something here refers to, once. Does nothing if it has come meanwhile.
     ///
     /// # Errors
     ///
     /// [`Error::Io`].
-    pub async fn mark_damaged(&self, digest: &Digest, reason: &str) -> Result<(), Error> {
-        let (inner, digest, reason) = (self.inner.clone(), digest.clone(), reason.to_owned());
+    pub async fn note_missing(&self, digest: &Digest) -> Result<(), Error> {
+        let (inner, digest) = (self.inner.clone(), digest.clone());
         blocking(move || {
-            match inner.layout.stamp(&digest)? {
-                Some(stamp) => damage::mark(&inner, &digest, stamp, &reason),
-                None => damage::miss(&inner, &digest),
+            if inner.layout.stamp(&digest)?.is_none() {
+                damage::miss(&inner, &digest);
             }
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! Damaged blobs: noticed, as good as absent, replaced, verified, moved away.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 
 use bytes::Bytes;
 use strata_store::{Digest, Error, IngestState, Options, Store, Verdict};
@@ -161,13 +162,47 @@ async fn verify_tells_and_marks_and_lifts() {
     spoil_with(&f, &digest, &bytes);
     assert_eq!(f.store.stat(&digest, None).await.unwrap(), Some(700_000));
     assert_eq!(verify().await, Verdict::Intact(700_000));
-    // Marked for no good reason.
-    f.store.mark_damaged(&digest, "rumours").await.unwrap();
-    f.store.mark_damaged(&absent, "rumours").await.unwrap();
-    let marked = [(digest.clone(), "rumours".to_owned())];
-    assert_eq!(f.store.damaged().await.unwrap(), marked);
+    // Marked for no good reason any more: the disk gives the right bytes again.
+    let file = File::options().write(true).open(f.file(&digest)).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    spoil_with(&f, &digest, &other);
+    file.set_modified(modified).unwrap();
+    assert!(matches!(verify().await, Verdict::Damaged(_)));
+    spoil_with(&f, &digest, &bytes);
+    file.set_modified(modified).unwrap();
+    assert_eq!(damaged(&f.store).await, std::slice::from_ref(&digest));
     assert_eq!(verify().await, Verdict::Intact(700_000));
     assert_eq!(f.store.damaged().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn bytes_that_the_disk_does_not_give_are_damage() {
+    let f = Fixture::new();
+    let digest = f.blob(GOOD).await;
+    // A file whose every read fails with EIO.
+    fs::remove_file(f.file(&digest)).unwrap();
+    symlink("/proc/self/mem", f.file(&digest)).unwrap();
+    let verdict = f.store.verify(&digest).await.unwrap();
+    let Verdict::Damaged(reason) = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert!(reason.contains("Input/output error"), "{reason}");
+    assert_eq!(damaged(&f.store).await, std::slice::from_ref(&digest));
+    // Its bytes may come again.
+    let state = f.store.open_ingest(&digest, 4, &f.lease().await).await;
+    assert!(matches!(state, Ok(IngestState::Open(_))), "{state:?}");
+}
+
+/// Who looked for a blob says so when it may have come already.
+#[tokio::test]
+async fn what_is_noted_as_missing_is_good_when_it_is_here() {
+    let f = Fixture::new();
+    let digest = f.blob(GOOD).await;
+    for digest in [&digest, &Digest::of(b"?")] {
+        f.store.note_missing(digest).await.unwrap();
+    }
+    assert_eq!(f.store.damaged().await.unwrap(), []);
+    assert_eq!(f.store.get(&digest, 4).await.unwrap(), GOOD);
 }
 
 #[tokio::test]

@@ -500,13 +500,9 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         }
     }
 
-    async fn mark_damaged(
-        accessor: &Accessor<T, Self>,
-        name: String,
-        reason: String,
-    ) -> Outcome<()> {
+    async fn note_missing(accessor: &Accessor<T, Self>, name: String) -> Outcome<()> {
         let store = native(accessor)?;
-        ask! { store.mark_damaged(&digest(&name)?, &reason).await? }
+        ask! { store.note_missing(&digest(&name)?).await? }
     }
 
     async fn damaged(accessor: &Accessor<T, Self>) -> Outcome<Vec<(String, String)>> {

@@ -25,7 +25,7 @@ fn overtaken(call: &'static str, read: fn(&TestEngine) -> Result<()>) -> Result<
     let done = read(&engine);
     assert_eq!(engine.store.leases(), 0);
     // What went with its name is not missed.
-    assert_eq!(engine.store.count("mark_damaged"), 0);
+    assert_eq!(engine.store.count("note_missing"), 0);
     done
 }
 
@@ -94,5 +94,5 @@ fn what_is_missing_for_good_is_not_read_again_whatever_else_moves() {
     assert!(details.damaged.is_some());
     let calls = engine.store.calls();
     assert!(!calls.contains(&"stat_all"), "{calls:?}");
-    assert!(calls.contains(&"mark_damaged"), "{calls:?}");
+    assert!(calls.contains(&"note_missing"), "{calls:?}");
 }

@@ -135,7 +135,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
                     && self.has_name(&image.target.digest).await
                 {
                     // Logs it. The image is shown whether that succeeds or not.
-                    let _ = self.store.mark_damaged(lost, "it is missing").await;
+                    let _ = self.store.note_missing(lost).await;
                 }
                 let new = Rc::new(Kept {
                     view: Rc::new(view),

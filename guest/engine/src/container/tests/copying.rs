@@ -177,7 +177,7 @@ fn what_is_said_of_damaged_copies_asks_for_no_pull() {
     let saved = block_on(engine.find_saved("box")).unwrap();
     let layer = saved.diffs[0].digest.clone();
     let reading = engine.reading("box", async |_| {
-        engine.store.mark_damaged(&layer, "it has changed").await?;
+        engine.store.mark(&layer, "it has changed");
         Err::<(), _>(Error::Damaged("pull the image again".to_owned()))
     });
     let text = format!(

@@ -358,7 +358,7 @@ impl Store for Rc<MemoryStore> {
         unimplemented!("a pull leaves that to the ingest")
     }
 
-    async fn mark_damaged(&self, _digest: &Digest, _reason: &str) -> Result<()> {
+    async fn note_missing(&self, _digest: &Digest) -> Result<()> {
         unimplemented!("a pull marks nothing")
     }
 

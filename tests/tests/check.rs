@@ -1,7 +1,9 @@
 //! `strata check`: what was damaged at rest is found, said and fetched again, and nothing else is touched.
 
 use anyhow::{Context, Result, ensure};
+use hyper::Method;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,6 +12,7 @@ use strata_tests::fault::FaultRegistry;
 use strata_tests::house::{House, package_image};
 use strata_tests::image::{Schema, small};
 use strata_tests::layer::Compression;
+use strata_tests::layout;
 use strata_tests::server::Server;
 use strata_tests::store;
 
@@ -149,5 +152,53 @@ async fn what_is_missing_is_shown_and_logged_once() -> Result<()> {
         let told = log.matches("a blob is missing").count();
         ensure!(told == 1 && log.contains(&gone), "{part}: {log}");
     }
+    Ok(())
+}
+
+/// So many that what a listing needs of them is kept from one server to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_since_it_was_listed_is_shown() -> Result<()> {
+    let names: Vec<String> = (0..40)
+        .map(|number| format!("localhost/many:{number}"))
+        .collect();
+    let images: Vec<_> = names
+        .iter()
+        .map(|name| small(name))
+        .collect::<Result<_>>()?;
+    let entries: Vec<_> = names.iter().map(String::as_str).zip(&images).collect();
+    let archive = layout::archive(&entries)?;
+    let store = tempfile::tempdir()?;
+    let server = Server::start(store.path(), &[]).await?;
+    let loaded = server.http.send(Method::POST, "/images/load", &[], archive);
+    loaded.await?.expect_status(&[200])?;
+    // Of each image, whether it is shown as damaged.
+    let listed = async |server: &Server| -> Result<BTreeMap<String, bool>> {
+        let answer = server.http.get("/images/json").await?;
+        let list = answer.expect_status(&[200])?.json()?;
+        let images = list.as_array().context("the list is no array")?.iter();
+        let damaged = |image: &Value| image["Damaged"].is_string();
+        Ok(images
+            .map(|image| (image["Id"].to_string(), damaged(image)))
+            .collect())
+    };
+    ensure!(!listed(&server).await?.values().any(|damaged| *damaged));
+    server.terminate().await?;
+    let kept = store.path().join(".strata/derived/documents-1/pack");
+    ensure!(kept.is_file());
+    let mut harmed = BTreeSet::new();
+    for (number, how) in [Harm::Flip, Harm::Truncate, Harm::Remove]
+        .into_iter()
+        .enumerate()
+    {
+        let (one, other) = (&images[2 * number], &images[2 * number + 1]);
+        harm(store.path(), one.digest(), how)?;
+        harm(store.path(), &other.configs[0].digest, how)?;
+        harmed.extend([one, other].map(|image| format!("{:?}", image.digest())));
+    }
+    let server = Server::start(store.path(), &[]).await?;
+    for (id, damaged) in listed(&server).await? {
+        ensure!(damaged == harmed.contains(&id), "{id}: {damaged}");
+    }
+    server.terminate().await?;
     Ok(())
 }

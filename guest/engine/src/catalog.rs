@@ -12,6 +12,7 @@ mod config;
 mod containers;
 mod content;
 mod documents;
+mod facts;
 mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;

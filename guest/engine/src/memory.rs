@@ -444,6 +444,28 @@ impl Store for Memory {
         Ok(())
     }
 
+    async fn recall_all(&self, subjects: &[Digest], kind: &str) -> Result<Vec<Option<Vec<u8>>>> {
+        self.enter("recall_all");
+        let recall = |it: &Digest| {
+            // What has changed is not what it was made from.
+            let bytes = self.bytes(it).filter(|_| self.has(it))?;
+            it.verifies(&bytes)
+                .then(|| self.0.known.recall(it, kind))
+                .flatten()
+        };
+        Ok(subjects.iter().map(recall).collect())
+    }
+
+    async fn remember_all(&self, data: Vec<(Digest, Vec<u8>)>, kind: &str) -> Result<()> {
+        self.enter("remember_all");
+        for (subject, data) in data {
+            if self.has(&subject) {
+                self.0.known.remember(&subject, kind, data)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn namespaces(&self) -> Result<Vec<String>> {
         self.enter("namespaces");
         let names = self.0.names.borrow();

@@ -207,6 +207,8 @@ pub trait Store {
 
     async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>>;
     async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<()>;
+    async fn recall_all(&self, subjects: &[Digest], kind: &str) -> Result<Vec<Option<Vec<u8>>>>;
+    async fn remember_all(&self, data: Vec<(Digest, Vec<u8>)>, kind: &str) -> Result<()>;
 
     fn generation(&self) -> Result<u64>;
     async fn namespaces(&self) -> Result<Vec<String>>;

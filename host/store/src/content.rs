@@ -186,7 +186,7 @@ fn delete_in_batches(
         if matches!(batch, Err(Error::Locked(_))) && inner.leases.follow()? {
             batch = deletion.batch(inner, rest, start, generation);
         }
-        derived::forget(&inner.layout, &deletion.removed[start..]);
+        derived::forget(inner, &deletion.removed[start..]);
         match batch {
             Ok(done) => rest = rest.get(done..).unwrap_or_default(),
             // What is left is to be found out again.

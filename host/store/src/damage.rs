@@ -56,6 +56,24 @@ impl Stamp {
         }
     }
 
+    pub(crate) fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.size.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.modified.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.inode.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Stamp> {
+        let (size, rest) = bytes.split_first_chunk()?;
+        let (modified, rest) = rest.split_first_chunk()?;
+        Some(Stamp {
+            size: u64::from_le_bytes(*size),
+            modified: i64::from_le_bytes(*modified),
+            inode: u64::from_le_bytes(rest.try_into().ok()?),
+        })
+    }
+
     pub(crate) fn of(metadata: &Metadata) -> Stamp {
         Stamp::new(
             metadata.len(),
@@ -153,6 +171,14 @@ pub(crate) fn blobs(inner: &Inner) -> Result<Vec<(Digest, u64)>, Error> {
     }
     mark_all(inner, news);
     Ok(blobs)
+}
+
+/// The file of a blob that is here and not known to be damaged. Somebody has just called [`refresh`].
+pub(crate) fn stamp(inner: &Inner, digest: &Digest) -> Option<Stamp> {
+    match inner.layout.look(digest) {
+        Ok(Place::File(stamp)) if !is_marked(inner, digest, stamp) => Some(stamp),
+        _ => None,
+    }
 }
 
 fn is_marked(inner: &Inner, digest: &Digest, stamp: Stamp) -> bool {
@@ -334,7 +360,7 @@ pub(crate) fn forget(connection: &Connection, digest: &Digest) -> Result<(), Err
 
 /// Reads the marks again if the store has changed. Without an answer from the database what was
 /// known holds.
-fn refresh(inner: &Inner) {
+pub(crate) fn refresh(inner: &Inner) {
     let result = inner.database.head().and_then(|head| {
         if lock(&inner.damage.state).at == Some(head.generation) {
             return Ok(());

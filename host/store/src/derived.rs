@@ -1,6 +1,6 @@
 //! Data derived from blobs at some cost, kept so that it need not be derived again.
 //!
-//! One file per blob and kind, with a checksum, written without waiting for the disk: what is torn,
+//! One file per blob and kind ([`pack`]: of each kind), with a checksum, written without waiting for the disk: what is torn,
 //! changed or no file at all counts as absent. So nothing here is ever needed, and everything may go: with its
 //! blob, when the sum is over [`MOST`] the least recently used first, and all of it before a disk is
 //! said to be full.
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+pub(crate) mod pack;
+
+use self::pack::Packs;
 use crate::layout::Layout;
 use crate::open::Inner;
 use crate::{Digest, Error, regular};
@@ -40,6 +43,8 @@ const MAX_KIND: usize = 32;
 const BLOCK: u64 = 4096;
 /// Beginning of the names of files being written.
 const TEMPORARY: &str = ".";
+/// Name of the file of a pack in the folder of its kind.
+const PACK: &str = "pack";
 
 const MAGIC: &[u8; 8] = b"strata1\n";
 /// [`MAGIC`], SHA-256 of all that follows and of whom it is about, size of the data, whether it is
@@ -52,6 +57,7 @@ pub(crate) struct Derived {
     looking: std::sync::Mutex<()>,
     /// Large data read at once: each may take [`MAX_ENTRY`] twice.
     pub(crate) permits: tokio::sync::Semaphore,
+    packs: Packs,
 }
 
 impl Default for Derived {
@@ -61,6 +67,7 @@ impl Default for Derived {
             added: AtomicU64::new(LOOK_EVERY / 8 * 7),
             looking: std::sync::Mutex::default(),
             permits: tokio::sync::Semaphore::new(2),
+            packs: Packs::default(),
         }
     }
 }
@@ -79,21 +86,22 @@ pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
 
 /// Bytes on disk, `None` if there is nothing.
 pub(crate) fn stored_size(layout: &Layout, subject: &Digest, kind: &str) -> Option<u64> {
-    fs::symlink_metadata(path(layout, subject, kind))
+    fs::symlink_metadata(path(layout, &file_name(subject), kind))
         .ok()
         .map(|metadata| metadata.len())
 }
 
 /// What is kept, if it is whole and its blob is here.
 pub(crate) fn recall(inner: &Inner, subject: &Digest, kind: &str) -> Option<Vec<u8>> {
-    let path = path(&inner.layout, subject, kind);
+    let name = file_name(subject);
+    let path = path(&inner.layout, &name, kind);
     let Ok((mut file, metadata)) = regular::open(&path) else {
         if inner.writable {
             regular::clear_other(&path, false);
         }
         return None;
     };
-    let data = read(&mut file, &metadata, subject, kind);
+    let data = read(&mut file, &metadata, subject.as_str(), kind);
     let is_orphan = matches!(inner.layout.stamp(subject), Ok(None));
     if data.is_none() || is_orphan {
         if inner.writable {
@@ -107,7 +115,7 @@ pub(crate) fn recall(inner: &Inner, subject: &Digest, kind: &str) -> Option<Vec<
     data
 }
 
-fn read(file: &mut File, metadata: &Metadata, subject: &Digest, kind: &str) -> Option<Vec<u8>> {
+fn read(file: &mut File, metadata: &Metadata, subject: &str, kind: &str) -> Option<Vec<u8>> {
     let largest = (HEADER + zstd::zstd_safe::compress_bound(MAX_ENTRY)) as u64;
     if metadata.len() > largest {
         return None;
@@ -159,15 +167,21 @@ pub(crate) fn remember(
     if !inner.writable || !matches!(inner.layout.stamp(subject), Ok(Some(_))) {
         return Ok(());
     }
-    match write(inner, subject, kind, data) {
+    let name = file_name(subject);
+    match write(inner, &name, subject.as_str(), kind, data) {
         Ok(size) => bound(inner, size),
         Err(error) => tracing::debug!(%subject, kind, %error, "derived data is not kept"),
+    }
+    if matches!(inner.layout.stamp(subject), Ok(None)) {
+        // Deleted in between, when this was not there yet to go with it.
+        let _ = fs::remove_file(path(&inner.layout, &name, kind));
     }
     Ok(())
 }
 
-fn write(inner: &Inner, subject: &Digest, kind: &str, data: &[u8]) -> io::Result<u64> {
-    let target = path(&inner.layout, subject, kind);
+/// Writes a file about `subject`. Bytes it takes on disk.
+fn write(inner: &Inner, name: &str, subject: &str, kind: &str, data: &[u8]) -> io::Result<u64> {
+    let target = path(&inner.layout, name, kind);
     let folder = inner.layout.derived().join(kind);
     if !folder.is_dir() {
         if kinds(&inner.layout).count() >= MAX_KINDS {
@@ -198,10 +212,6 @@ fn write(inner: &Inner, subject: &Digest, kind: &str, data: &[u8]) -> io::Result
     if let Err(error) = written {
         let _ = fs::remove_file(&temporary);
         return Err(error);
-    }
-    if matches!(inner.layout.stamp(subject), Ok(None)) {
-        // Deleted in between, when this was not there yet to go with it.
-        let _ = fs::remove_file(&target);
     }
     Ok(((HEADER + rest.len()) as u64).max(BLOCK))
 }
@@ -265,8 +275,9 @@ fn shrink(layout: &Layout, most: u64, kept: u64) -> bool {
 }
 
 /// Removes what was derived from deleted blobs.
-pub(crate) fn forget(layout: &Layout, gone: &[(Digest, u64)]) {
-    for kind in kinds(layout) {
+pub(crate) fn forget(inner: &Inner, gone: &[(Digest, u64)]) {
+    pack::forget(&inner.derived.packs, gone);
+    for kind in kinds(&inner.layout) {
         for (digest, _) in gone {
             let _ = regular::clear(&kind.join(file_name(digest)));
         }
@@ -284,9 +295,9 @@ fn kinds(layout: &Layout) -> impl Iterator<Item = PathBuf> {
     folders.map(|folder| folder.path())
 }
 
-fn path(layout: &Layout, subject: &Digest, kind: &str) -> PathBuf {
+fn path(layout: &Layout, name: &str, kind: &str) -> PathBuf {
     let folder: &Path = &layout.derived();
-    folder.join(kind).join(file_name(subject))
+    folder.join(kind).join(name)
 }
 
 fn file_name(digest: &Digest) -> String {
@@ -294,10 +305,10 @@ fn file_name(digest: &Digest) -> String {
 }
 
 /// Covers whom the data is about, so that a file that was renamed does not pass for another.
-fn checksum_of(subject: &Digest, kind: &str, rest: &[u8]) -> [u8; 32] {
+fn checksum_of(subject: &str, kind: &str, rest: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     let mut hasher = sha2::Sha256::new();
-    hasher.update(subject.as_str());
+    hasher.update(subject);
     hasher.update([0]);
     hasher.update(kind);
     hasher.update([0]);

@@ -272,6 +272,20 @@ impl Store for HostStore {
             .map_err(error_from_wit)
     }
 
+    async fn recall_all(&self, subjects: &[Digest], kind: &str) -> Result<Vec<Option<Vec<u8>>>> {
+        lent::recall_all(strings(subjects), kind.to_owned())
+            .await
+            .map_err(error_from_wit)
+    }
+
+    async fn remember_all(&self, data: Vec<(Digest, Vec<u8>)>, kind: &str) -> Result<()> {
+        let data = data.into_iter();
+        let data = data.map(|(subject, data)| (subject.to_string(), data));
+        lent::remember_all(data.collect(), kind.to_owned())
+            .await
+            .map_err(error_from_wit)
+    }
+
     async fn namespaces(&self) -> Result<Vec<String>> {
         lent::namespaces().await.map_err(error_from_wit)
     }

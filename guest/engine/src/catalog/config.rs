@@ -4,7 +4,7 @@ use std::{collections::HashMap, rc::Rc};
 
 use strata_oci::{Digest, ImageConfig, Labels, Platform, config::MAX_CONFIG_BYTES, timestamp};
 
-use super::{content::damage, weight};
+use super::{content::damage, facts, weight};
 use crate::{Engine, Error, Result, Store};
 
 /// Bytes of a config that is kept whole when its essentials are read: whoever lists inspects next.
@@ -24,7 +24,7 @@ pub(crate) struct Config {
 }
 
 /// What listings and filters need of a config.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Essentials {
     /// The platform it states.
     pub(crate) platform: Platform,
@@ -69,16 +69,28 @@ impl<S: Store, T, C> Engine<S, T, C> {
         configs: Vec<(Digest, u64)>,
     ) -> Result<HashMap<Digest, Known>> {
         let mut essentials = HashMap::with_capacity(configs.len());
-        let mut unknown = Vec::new();
+        let mut unread = Vec::new();
         let mut labels = 0;
         for (digest, size) in configs {
             let known = self.catalog.essentials.borrow_mut().get(&digest);
             match known {
                 Some(known) => drop(essentials.insert(digest, few(known, &mut labels))),
-                None => unknown.push((digest, size)),
+                None => unread.push((digest, size)),
             }
         }
-        self.read_each(unknown, MAX_CONFIG_BYTES, |digest, bytes| {
+        let blobs = unread.iter().map(|(digest, _)| digest);
+        let kept = self.recall_facts(blobs, facts::ESSENTIALS).await?;
+        unread.retain(|(digest, _)| {
+            let Some(known) = kept.get(digest).and_then(|kept| facts::essentials(kept)) else {
+                return true;
+            };
+            let known = Ok(Rc::new(known));
+            self.keep_essentials(digest, &known);
+            essentials.insert(digest.clone(), few(known, &mut labels));
+            false
+        });
+        let mut read = Vec::new();
+        self.read_each(unread, MAX_CONFIG_BYTES, |digest, bytes| {
             let known: Known = match bytes {
                 // Other bytes may come to be here: not kept.
                 Err(error) => {
@@ -91,22 +103,28 @@ impl<S: Store, T, C> Engine<S, T, C> {
                         if bytes.len() <= AT_HAND {
                             self.keep_config(&digest, bytes, image);
                         }
+                        let fact = facts::of_essentials(&essentials);
+                        read.extend(fact.map(|fact| (digest.clone(), fact)));
                         Ok(Rc::new(essentials))
                     }
                     Err(error) => Err(Error::config(&digest, &error).to_string().into()),
                 },
             };
-            let weight = match &known {
-                Ok(essentials) => essentials.weight(),
-                Err(reason) => reason.len(),
-            };
-            let mut cache = self.catalog.essentials.borrow_mut();
-            cache.insert(digest.clone(), known.clone(), weight);
-            drop(cache);
+            self.keep_essentials(&digest, &known);
             essentials.insert(digest, few(known, &mut labels));
         })
         .await?;
+        self.remember_facts(read, facts::ESSENTIALS).await;
         Ok(essentials)
+    }
+
+    fn keep_essentials(&self, digest: &Digest, known: &Known) {
+        let weight = match known {
+            Ok(essentials) => essentials.weight(),
+            Err(reason) => reason.len(),
+        };
+        let mut cache = self.catalog.essentials.borrow_mut();
+        cache.insert(digest.clone(), known.clone(), weight);
     }
 
     /// The labels of a config, however heavy they are. None if it cannot be read.

@@ -13,6 +13,11 @@ pub(crate) type TestEngine = Engine<Memory, Offline, Stopped>;
 
 /// An engine for linux/amd64 over an empty store.
 pub(crate) fn engine() -> TestEngine {
+    engine_of(Memory::default())
+}
+
+/// The same over a store that has something, as a new instance of the component is.
+pub(crate) fn engine_of(store: Memory) -> TestEngine {
     let settings = Settings {
         version: "0.0.0".to_owned(),
         platform: platform("linux/amd64"),
@@ -22,7 +27,7 @@ pub(crate) fn engine() -> TestEngine {
         allow_unsafe_redirects: false,
         verify_diff_ids_first: false,
     };
-    Engine::new(Memory::default(), Offline, Stopped, settings)
+    Engine::new(store, Offline, Stopped, settings)
 }
 
 /// A platform from its string form.

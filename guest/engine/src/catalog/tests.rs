@@ -4,7 +4,9 @@ use futures::executor::block_on;
 use serde_json::json;
 use strata_oci::{Digest, media_type};
 
-use super::fixture::{PLAIN, Recipe, TestEngine, attestation, engine, entry, platform, pointer};
+use super::fixture::{
+    PLAIN, Recipe, TestEngine, attestation, engine, engine_of, entry, platform, pointer,
+};
 use crate::{
     Error, Filters, ImageSummary, InspectOptions, ListOptions, Listed, ManifestKind, Target,
     memory::Memory,

@@ -18,7 +18,7 @@ use strata_oci::{
 use super::{
     content::{Content, Unparsable, lean},
     documents::{PARALLEL_READS, Readable},
-    weight,
+    facts, weight,
 };
 use crate::{Engine, Error, Result, Store, Target};
 
@@ -52,6 +52,7 @@ pub(crate) struct Walk {
 }
 
 /// A blob to visit.
+#[derive(Clone)]
 struct Wanted {
     digest: Digest,
     readable: Readable,
@@ -167,14 +168,33 @@ impl<S: Store, T, C> Engine<S, T, C> {
                 break;
             }
         }
+        let blobs = unread.iter().map(|(next, _)| &next.digest);
+        let kept = self.recall_facts(blobs, facts::DOCUMENTS).await?;
+        unread.retain(|(next, size)| {
+            let known = kept.get(&next.digest);
+            let Some(document) = known.and_then(|kept| facts::document(kept)) else {
+                return true;
+            };
+            let content = self.keep_document(&next.digest, document);
+            visited.push(Visited::read(next.clone(), *size, content));
+            false
+        });
         let reads = unread.into_iter().map(|(next, size)| async move {
             let content = self.read_document(&next.digest).await?;
             Ok::<_, Error>(Visited::read(next, size, content))
         });
         let mut reads = stream::iter(reads).buffer_unordered(PARALLEL_READS);
-        while let Some(read) = reads.next().await {
-            visited.push(read?);
+        let mut read = Vec::new();
+        while let Some(next) = reads.next().await {
+            let next = next?;
+            let fact = next
+                .content
+                .document()
+                .and_then(|it| facts::of_document(it));
+            read.extend(fact.map(|fact| (next.digest.clone(), fact)));
+            visited.push(next);
         }
+        self.remember_facts(read, facts::DOCUMENTS).await;
         for visited in &visited {
             if let Some(Document::Index(index)) = visited.content.document().map(Rc::as_ref) {
                 for child in &index.manifests {
@@ -250,20 +270,25 @@ impl<S: Store, T, C> Engine<S, T, C> {
         };
         // Without an announced type the outcome depends on the bytes alone, so it
         // may be kept by digest.
-        let (content, weight) = match Document::parse("", &bytes).map(lean) {
-            Ok(document) => {
-                let weight = weight::document(&document);
-                (Content::Document(Rc::new(document)), weight)
-            }
+        Ok(match Document::parse("", &bytes).map(lean) {
+            Ok(document) => self.keep_document(digest, document),
             Err(error) => {
                 let unparsable = Unparsable::new(digest, &error, &bytes);
                 let weight = unparsable.weight();
-                (Content::Unparsable(Rc::new(unparsable)), weight)
+                self.keep_content(digest, Content::Unparsable(Rc::new(unparsable)), weight)
             }
-        };
+        })
+    }
+
+    fn keep_document(&self, digest: &Digest, document: Document) -> Content {
+        let weight = weight::document(&document);
+        self.keep_content(digest, Content::Document(Rc::new(document)), weight)
+    }
+
+    fn keep_content(&self, digest: &Digest, content: Content, weight: usize) -> Content {
         let mut cache = self.catalog.documents.borrow_mut();
         cache.insert(digest.clone(), content.clone(), weight);
-        Ok(content)
+        content
     }
 }
 

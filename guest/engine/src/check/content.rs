@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use strata_oci::Digest;
 
 use super::{Fault, FaultKind, Faults, unreferenced};
-use crate::{ContentProgress, Engine, Error, Event, Phase, Progress, Result, Store, Verdict};
+use crate::{ContentProgress, Engine, Event, Phase, Progress, Result, Store, Verdict};
 
 /// Blobs hashed at once: enough for the processors of a large machine. Where there are fewer, they take turns.
 const PARALLEL: usize = 16;

@@ -1,8 +1,9 @@
 //! Data derived from blobs.
 
 use super::Store;
+use crate::derived::{self, pack};
 use crate::sync::blocking;
-use crate::{Digest, Error, derived};
+use crate::{Digest, Error};
 
 impl Store {
     /// What [`remember`](Store::remember) kept about a blob. `None` if it is gone or not exactly
@@ -35,5 +36,35 @@ impl Store {
     pub async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<(), Error> {
         let (inner, subject, kind) = (self.inner.clone(), subject.clone(), kind.to_owned());
         blocking(move || derived::remember(&inner, &subject, &kind, &data)).await
+    }
+
+    /// What [`remember_all`](Store::remember_all) kept about these blobs, in their order. `None` also once the file of
+    /// the blob is another, or known to be damaged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] as [`recall`](Store::recall).
+    pub async fn recall_all(
+        &self,
+        subjects: &[Digest],
+        kind: &str,
+    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let (inner, subjects, kind) = (self.inner.clone(), subjects.to_vec(), kind.to_owned());
+        blocking(move || pack::recall(&inner, &subjects, &kind)).await
+    }
+
+    /// Keeps little data of many blobs together: [`remember`](Store::remember) for what is recalled by the thousand.
+    /// All of it may go at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooMuch`] beyond 64 KiB of one blob; [`Error::Invalid`] as [`recall`](Store::recall).
+    pub async fn remember_all(
+        &self,
+        data: Vec<(Digest, Vec<u8>)>,
+        kind: &str,
+    ) -> Result<(), Error> {
+        let (inner, kind) = (self.inner.clone(), kind.to_owned());
+        blocking(move || pack::remember(&inner, data, &kind)).await
     }
 }

@@ -131,3 +131,158 @@ async fn a_read_only_store_recalls_but_keeps_nothing_new() {
     store.remember(&a, "kind", b"new".to_vec()).await.unwrap();
     assert_eq!(store.recall(&a, "kind").await.unwrap().unwrap(), b"data");
 }
+
+const PACK: &str = ".strata/derived/kind/pack";
+
+/// So many blobs, and data of each of them.
+async fn small(f: &Fixture, count: usize) -> Vec<(Digest, Vec<u8>)> {
+    let mut data = Vec::new();
+    for number in 0..count {
+        let text = format!("blob {number}");
+        data.push((f.blob(text.as_bytes()).await, text.into_bytes()));
+    }
+    data
+}
+
+async fn recalled(store: &Store, data: &[(Digest, Vec<u8>)]) -> Vec<Option<Vec<u8>>> {
+    let subjects: Vec<_> = data.iter().map(|(digest, _)| digest.clone()).collect();
+    store.recall_all(&subjects, "kind").await.unwrap()
+}
+
+#[tokio::test]
+async fn little_data_of_many_blobs_is_kept_together() {
+    let f = Fixture::new();
+    let data = small(&f, 500).await;
+    let all: Vec<_> = data.iter().map(|(_, data)| Some(data.clone())).collect();
+    assert_eq!(recalled(&f.store, &data).await, vec![None; 500]);
+    for part in data.chunks(10) {
+        f.store.remember_all(part.to_vec(), "kind").await.unwrap();
+    }
+    assert_eq!(recalled(&f.store, &data).await, all);
+    let other = f.store.recall_all(&[data[0].0.clone()], "other").await;
+    assert_eq!(other.unwrap(), [None]);
+    let f = f.reopen();
+    assert_eq!(recalled(&f.store, &data).await, all);
+    let files = fs::read_dir(f.directory.path().join(".strata/derived/kind"));
+    assert_eq!(files.unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn data_of_a_blob_that_is_not_what_it_was_is_absent() {
+    let f = Fixture::new();
+    let data = small(&f, 6).await;
+    f.store.remember_all(data.clone(), "kind").await.unwrap();
+    let f = f.reopen();
+    // The same bytes in another file, others in the same file, none, one that is deleted.
+    fs::remove_file(f.file(&data[0].0)).unwrap();
+    fs::write(f.file(&data[0].0), "blob 0").unwrap();
+    fs::write(f.file(&data[1].0), "blob 2").unwrap();
+    fs::remove_file(f.file(&data[2].0)).unwrap();
+    let generation = f.store.generation().unwrap();
+    let deleted = f.store.delete(&[data[3].0.clone()], generation).await;
+    assert_eq!(deleted.unwrap().len(), 1);
+    // One that is known to be damaged, though the file is as it was.
+    let file = fs::File::options().write(true).open(f.file(&data[4].0));
+    let modified = fs::metadata(f.file(&data[4].0)).unwrap().modified();
+    fs::write(f.file(&data[4].0), "blob 5").unwrap();
+    file.unwrap().set_modified(modified.unwrap()).unwrap();
+    f.store.verify(&data[4].0).await.unwrap();
+    let mut expected = vec![None; 5];
+    expected.push(Some(b"blob 5".to_vec()));
+    assert_eq!(recalled(&f.store, &data).await, expected);
+    // Nothing is kept of what is not here.
+    f.store.remember_all(data.clone(), "kind").await.unwrap();
+    let found = recalled(&f.store, &data).await;
+    let found: Vec<_> = found.iter().map(Option::is_some).collect();
+    assert_eq!(found, [true, true, false, false, false, true]);
+}
+
+#[tokio::test]
+async fn a_pack_that_is_not_exactly_what_it_was_is_absent() {
+    let f = Fixture::new();
+    let data = small(&f, 3).await;
+    f.store.remember_all(data.clone(), "kind").await.unwrap();
+    let f = f.reopen();
+    let path = f.directory.path().join(PACK);
+    let whole = fs::read(&path).unwrap();
+    let nothing = vec![None; 3];
+    for at in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        for bytes in [&changed[..], &whole[..at]] {
+            fs::write(&path, bytes).unwrap();
+            let store = super::open(&f.directory);
+            assert_eq!(recalled(&store, &data).await, nothing, "{at}");
+        }
+    }
+    // Of another kind; and no file at all.
+    let other = f.directory.path().join(".strata/derived/other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("pack"), &whole).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let store = super::open(&f.directory);
+    let subjects = [data[0].0.clone()];
+    assert_eq!(store.recall_all(&subjects, "other").await.unwrap(), [None]);
+    assert_eq!(recalled(&store, &data).await, nothing);
+    store.remember_all(data.clone(), "kind").await.unwrap();
+    drop(store);
+    let store = super::open(&f.directory);
+    assert_ne!(recalled(&store, &data).await, nothing);
+}
+
+#[tokio::test]
+async fn packs_are_bounded() {
+    let f = Fixture::new();
+    let data = small(&f, 600).await;
+    let of = |size: usize| {
+        let subjects = data.iter().map(|(digest, _)| digest.clone());
+        subjects
+            .map(|digest| (digest, noise(size)))
+            .collect::<Vec<_>>()
+    };
+    let refused = f.store.remember_all(of((64 << 10) + 1), "kind").await;
+    assert!(matches!(refused, Err(Error::TooMuch(_))), "{refused:?}");
+    for kind in ["", "A", ".."] {
+        let refused = f.store.remember_all(Vec::new(), kind).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+        let refused = f.store.recall_all(&[], kind).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    }
+    // Together they may take 32 MiB.
+    f.store.remember_all(of(40_000), "kind").await.unwrap();
+    f.store.remember_all(of(20_000), "other").await.unwrap();
+    for digest in [&data[0].0, &data[599].0] {
+        let found = f
+            .store
+            .recall_all(std::slice::from_ref(digest), "other")
+            .await;
+        assert_eq!(found.unwrap(), [None]);
+    }
+    f.store.remember_all(of(1_000), "other").await.unwrap();
+    let found = f.store.recall_all(&[data[0].0.clone()], "other").await;
+    assert!(found.unwrap()[0].is_some());
+}
+
+#[tokio::test]
+async fn a_read_only_store_recalls_packs_and_writes_none() {
+    let f = Fixture::new();
+    let data = small(&f, 3).await;
+    let first = vec![data[0].clone()];
+    f.store.remember_all(first, "kind").await.unwrap();
+    let f = f.reopen();
+    let path = f.directory.path().join(PACK);
+    let before = fs::read(&path).unwrap();
+    let options = Options {
+        read_only: true,
+        ..Options::default()
+    };
+    let store = Store::open(f.directory.path(), options).unwrap();
+    let found = recalled(&store, &data).await;
+    assert_eq!(found[..2], [Some(b"blob 0".to_vec()), None]);
+    // One process has it for others of its own.
+    store.remember_all(data.clone(), "kind").await.unwrap();
+    assert!(recalled(&store, &data).await[1].is_some());
+    drop(store);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}

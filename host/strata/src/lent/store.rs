@@ -551,6 +551,28 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         ask! { store.remember(&digest(&name)?, &kind, data).await? }
     }
 
+    async fn recall_all(
+        accessor: &Accessor<T, Self>,
+        names: Vec<String>,
+        kind: String,
+    ) -> Outcome<Vec<Option<Vec<u8>>>> {
+        let store = native(accessor)?;
+        ask! { store.recall_all(&digests(&names)?, &kind).await? }
+    }
+
+    async fn remember_all(
+        accessor: &Accessor<T, Self>,
+        data: Vec<(String, Vec<u8>)>,
+        kind: String,
+    ) -> Outcome<()> {
+        let store = native(accessor)?;
+        ask! {
+            let data = data.into_iter().map(|(name, data)| Ok((digest(&name)?, data)));
+            let data = data.collect::<Result<Vec<_>, types::Error>>()?;
+            store.remember_all(data, &kind).await?
+        }
+    }
+
     async fn namespaces(accessor: &Accessor<T, Self>) -> Outcome<Vec<String>> {
         let store = native(accessor)?;
         ask! { store.namespaces().await? }

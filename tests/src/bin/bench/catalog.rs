@@ -21,6 +21,8 @@ pub(crate) async fn two_thousand_images(options: &Options, table: &mut Table) ->
     eprintln!("{IMAGES} images");
     let mut prunes = Samples::default();
     let mut starts = Samples::default();
+    // Before the store keeps what a listing needs, and afterwards.
+    let (mut unknown, mut first) = (Samples::default(), Samples::default());
     let (mut list, mut inspect) = (Samples::default(), Samples::default());
     let mut peak = 0;
     for run in 0..options.runs {
@@ -29,6 +31,15 @@ pub(crate) async fn two_thousand_images(options: &Options, table: &mut Table) ->
         fill(&store)?;
         // Adoption of the names, and a compile cache that is cold on a fresh machine, are not the start measured.
         Server::start(&store, &[]).await?.terminate().await?;
+        for samples in [&mut unknown, &mut first] {
+            let server = Server::start(&store, &[]).await?;
+            server.answers().await?;
+            let mut connection = KeepAlive::open(&server.host)?;
+            let start = Instant::now();
+            connection.request("GET", "/images/json")?;
+            samples.add(start.elapsed());
+            server.terminate().await?;
+        }
         let start = Instant::now();
         let server = Server::start(&store, &[]).await?;
         server.answers().await?;
@@ -57,6 +68,13 @@ pub(crate) async fn two_thousand_images(options: &Options, table: &mut Table) ->
         );
     };
     row(table, "list, p50", list.median(), "< 10 ms");
+    row(
+        table,
+        "first list after a start",
+        first.median(),
+        "< 100 ms",
+    );
+    row(table, "first list of all", unknown.median(), "");
     row(table, "inspect, p50", inspect.median(), "< 200 µs");
     row(table, "inspect, p99", inspect.quantile(0.99), "< 500 µs");
     row(table, "prune of all", prunes.median(), "< 500 ms");

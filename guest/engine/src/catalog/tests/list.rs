@@ -206,3 +206,69 @@ fn content_that_comes_is_seen_and_content_that_goes_too() {
     store.lose(&target.digest);
     assert_eq!(list(&engine, Filters::default())[0].labels, Listed::None);
 }
+
+/// Forty images of two platforms each.
+fn many() -> TestEngine {
+    let engine = engine();
+    for number in 0..40 {
+        let platforms = ["linux/amd64", "linux/arm64"].map(|text| {
+            let layer = format!("{number} {text}");
+            let image = engine.store.image(&Recipe {
+                platform: text,
+                layers: &["base", &layer],
+                labels: &[("number", &number.to_string())],
+                ..PLAIN
+            });
+            entry(&image, text)
+        });
+        let index = engine.store.index(&platforms);
+        let name = format!("docker.io/library/many:{number}");
+        engine.store.name("images", &name, &index, &[]);
+    }
+    engine
+}
+
+fn told(engine: &TestEngine) -> String {
+    let images = list(engine, Filters::default()).into_iter();
+    let told = images.map(|image| {
+        let number = label(engine, &image, "number");
+        format!(
+            "{:?} {number:?} {:?}\n",
+            image.target.digest, image.manifests
+        )
+    });
+    told.collect()
+}
+
+#[test]
+fn what_one_instance_has_read_the_next_is_told() {
+    let first = many();
+    let before = told(&first);
+    assert_eq!(first.store.count("get"), 40 + 2 * 80);
+    let next = engine_of(first.store.clone());
+    assert_eq!(told(&next), before);
+    assert_eq!(next.store.count("get"), 0);
+}
+
+#[test]
+fn of_what_has_changed_nothing_is_believed() {
+    for part in ["manifest", "config"] {
+        let first = many();
+        told(&first);
+        let images = list(&first, Filters::default());
+        let shown = images[7].manifests[0].descriptor.digest.clone();
+        let changed = match part {
+            "manifest" => shown,
+            _ => images[7].config.clone().unwrap(),
+        };
+        first.store.damage(&changed);
+        let next = engine_of(first.store.clone());
+        let images = list(&next, Filters::default());
+        let damaged: Vec<_> = images.iter().filter(|it| it.damaged.is_some()).collect();
+        let [one] = &damaged[..] else {
+            panic!("{part}: {} are damaged", damaged.len())
+        };
+        let reason = one.damaged.as_deref().unwrap_or_default();
+        assert!(reason.contains(changed.as_str()), "{part}: {reason}");
+    }
+}

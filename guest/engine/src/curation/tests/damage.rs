@@ -1,7 +1,10 @@
 //! Damage of one image, and everything else goes on.
 
 use super::*;
-use crate::{ImageSummary, InspectOptions, ListOptions, catalog::fixture::pointer};
+use crate::{
+    ImageSummary, InspectOptions, ListOptions,
+    catalog::fixture::{engine_of, pointer},
+};
 
 /// What can be damaged of the image `one`, which has a layer of its own; `two` shares another with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +77,7 @@ impl Gallery {
             How::Lost => store.lose(&digest),
             How::Unreadable => store.hide(&digest),
         }
-        let fresh = engine();
-        self.engine = TestEngine::new(
-            self.engine.store.clone(),
-            crate::memory::Offline,
-            crate::memory::Stopped,
-            fresh.settings().clone(),
-        );
+        self.engine = engine_of(self.engine.store.clone());
         if part == Part::Layer && matches!(how, How::Flipped | How::Truncated) {
             // Nothing here reads layers; a check does.
             block_on(self.engine.store.verify(&digest)).unwrap();

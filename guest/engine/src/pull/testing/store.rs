@@ -389,6 +389,14 @@ impl Store for Rc<MemoryStore> {
         Ok(())
     }
 
+    async fn recall_all(&self, subjects: &[Digest], _kind: &str) -> Result<Vec<Option<Vec<u8>>>> {
+        Ok(vec![None; subjects.len()])
+    }
+
+    async fn remember_all(&self, _data: Vec<(Digest, Vec<u8>)>, _kind: &str) -> Result<()> {
+        Ok(())
+    }
+
     async fn namespaces(&self) -> Result<Vec<String>> {
         unimplemented!("a pull knows its name space")
     }

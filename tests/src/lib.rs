@@ -13,6 +13,7 @@ pub mod http;
 pub mod image;
 pub mod layer;
 pub mod layout;
+pub mod memory;
 pub mod poll;
 pub mod push;
 pub mod raw;

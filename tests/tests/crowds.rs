@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use strata_tests::fault::FaultRegistry;
 use strata_tests::image::{Image, Schema, small};
 use strata_tests::layer::{Compression, Layer};
+use strata_tests::memory::{Memory, memory};
 use strata_tests::poll::{until, within};
 use strata_tests::raw::{Raw, status};
 use strata_tests::server::Server;
@@ -61,6 +62,35 @@ impl House {
             crowd.push(raw);
         }
         Ok(crowd)
+    }
+
+    /// Pulls an image with a great many labels, and lists it several times at once.
+    async fn lists_a_heavy_image(&self) -> Result<()> {
+        let labels: Map<String, Value> = (0..300_000)
+            .map(|number| (format!("l{number}"), json!("")))
+            .collect();
+        let heavy = Image::builder(Schema::Oci)
+            .layer(Layer::from_text("a", "a", Compression::Plain)?, "COPY a /")
+            .labels(Value::Object(labels))
+            .build();
+        let heavy = self.registry.add("heavy", "1", &heavy);
+        self.server.pull(&heavy).await?.ok()?;
+        let mut asking = JoinSet::new();
+        for _ in 0..6 {
+            let http = self.server.http.clone();
+            asking.spawn(async move {
+                for _ in 0..3 {
+                    let listed = within("a list", http.get("/images/json")).await??;
+                    let images = listed.expect_status(&[200])?.json()?;
+                    ensure!(images.as_array().is_some_and(|images| images.len() == 2));
+                }
+                Ok(())
+            });
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked??;
+        }
+        Ok(())
     }
 
     /// Operations with instances of their own are answered.
@@ -127,29 +157,24 @@ async fn a_registry_that_says_nothing_keeps_no_place() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_with_a_heavy_image_ends_for_all_who_ask() -> Result<()> {
     let house = House::new().await?;
-    let labels: Map<String, Value> = (0..300_000)
-        .map(|number| (format!("l{number}"), json!("")))
-        .collect();
-    let heavy = Image::builder(Schema::Oci)
-        .layer(Layer::from_text("a", "a", Compression::Plain)?, "COPY a /")
-        .labels(Value::Object(labels))
-        .build();
-    let heavy = house.registry.add("heavy", "1", &heavy);
-    house.server.pull(&heavy).await?.ok()?;
-    let mut asking = JoinSet::new();
-    for _ in 0..6 {
-        let http = house.server.http.clone();
-        asking.spawn(async move {
-            for _ in 0..3 {
-                let listed = within("a list", http.get("/images/json")).await??;
-                let images = listed.expect_status(&[200])?.json()?;
-                ensure!(images.as_array().is_some_and(|images| images.len() == 2));
-            }
-            Ok(())
-        });
-    }
-    while let Some(asked) = asking.join_next().await {
-        asked??;
+    house.lists_a_heavy_image().await
+}
+
+/// Bytes of memory that a server has at most in ordinary use.
+const ORDINARY: u64 = 144 << 20;
+
+/// An instance that grew ends when it has nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_a_crowd_took_is_given_back() -> Result<()> {
+    let house = House::new().await?;
+    let resident = || memory(house.server.pid(), Memory::Resident);
+    house.lists_a_heavy_image().await?;
+    let crowded = resident()?;
+    ensure!(crowded > ORDINARY + (16 << 20), "{crowded}");
+    let is_back = async || resident().ok().filter(|now| *now < ORDINARY);
+    // An instance is kept for a minute.
+    if until("memory to be given back", is_back).await.is_err() {
+        until("memory to be given back", is_back).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use strata_tests::image::small;
+use strata_tests::memory::{Memory, memory};
 use strata_tests::registry::Registry;
 use strata_tests::{client, server, workspace};
 use tokio::process::Command;
@@ -218,15 +219,9 @@ pub(crate) async fn with_look(run: Result<Run>, look: impl Fn() -> Command) -> R
     Ok(run)
 }
 
-/// `VmHWM` of a process, in bytes.
+/// The most memory a process had, in bytes.
 pub(crate) fn peak_memory(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .context("no VmHWM")?;
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib << 10)
+    memory(pid, Memory::Peak)
 }
 
 /// Sets the high-water mark back to what is used now.

@@ -134,7 +134,7 @@ impl Drop for Background {
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
         }
-        derived::pack::save_all(&self.inner);
+        derived::pack::save(&self.inner);
         self.inner.trash.wait();
     }
 }

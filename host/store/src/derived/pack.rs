@@ -1,12 +1,13 @@
 //! Little data of many blobs, kept together: one file of each kind.
 //!
 //! An entry is good as long as the file of its blob is the one it was made from. What the file of a pack lacks is only
-//! derived again, so it is written now and then and when the store is closed, and two processes may overwrite each
+//! derived again, so it is written a little later or when the store is closed, and two processes may overwrite each
 //! other's.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::{PACK, bound, check_kind, note_use, path, read, write};
 use crate::damage::{self, Stamp};
@@ -20,19 +21,21 @@ const MAX_DATA: usize = 64 << 10;
 const MOST: usize = 32 << 20;
 /// What an entry takes besides its data.
 const ENTRY: usize = 256;
-/// Between two times that a pack is written.
-const SAVED_EVERY: Duration = Duration::from_secs(10);
+/// From the first new entry to the writing of the packs: more are on their way.
+const SAVED_AFTER: Duration = Duration::from_secs(2);
 
 /// The packs this process has read or begun.
 #[derive(Default)]
-pub(crate) struct Packs(Mutex<HashMap<String, Pack>>);
+pub(crate) struct Packs {
+    kinds: Mutex<HashMap<String, Pack>>,
+    /// Whether they will be written.
+    is_due: AtomicBool,
+}
 
 struct Pack {
     entries: HashMap<Digest, Entry>,
     /// Whether the file lacks some.
     is_unsaved: bool,
-    /// When it was read or written.
-    saved: Instant,
 }
 
 #[derive(Clone)]
@@ -45,12 +48,6 @@ impl Pack {
     fn weight(&self) -> usize {
         let weights = self.entries.values().map(|entry| ENTRY + entry.data.len());
         weights.sum()
-    }
-
-    /// What its file shall be, if that is another.
-    fn unsaved(&mut self) -> Option<Vec<u8>> {
-        self.saved = Instant::now();
-        std::mem::take(&mut self.is_unsaved).then(|| self.encode())
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -94,7 +91,7 @@ pub(crate) fn recall(
 ) -> Result<Vec<Option<Vec<u8>>>, Error> {
     check_kind(kind)?;
     let known: Vec<Option<Entry>> = {
-        let mut packs = lock(&inner.derived.packs.0);
+        let mut packs = lock(&inner.derived.packs.kinds);
         let pack = opened(inner, &mut packs, kind);
         let find = |digest| pack.entries.get(digest).cloned();
         subjects.iter().map(find).collect()
@@ -128,48 +125,56 @@ pub(crate) fn remember(
         Some((digest, Entry { stamp, data }))
     });
     let new: Vec<(Digest, Entry)> = new.collect();
-    let encoded = {
-        let mut packs = lock(&inner.derived.packs.0);
-        let pack = opened(inner, &mut packs, kind);
-        pack.is_unsaved |= !new.is_empty();
-        pack.entries.extend(new);
-        if packs.values().map(Pack::weight).sum::<usize>() > MOST {
-            // What is listed next fills them again, with what is still here.
-            packs.clear();
-            return Ok(());
-        }
-        let pack = packs.get_mut(kind);
-        let due = pack.filter(|pack| pack.saved.elapsed() >= SAVED_EVERY);
-        due.and_then(Pack::unsaved)
-    };
-    if let Some(encoded) = encoded {
-        save(inner, kind, &encoded);
+    let mut packs = lock(&inner.derived.packs.kinds);
+    let pack = opened(inner, &mut packs, kind);
+    pack.is_unsaved |= !new.is_empty();
+    pack.entries.extend(new);
+    if packs.values().map(Pack::weight).sum::<usize>() > MOST {
+        // What is listed next fills them again, with what is still here.
+        packs.clear();
     }
     Ok(())
 }
 
-/// Writes what the files lack.
-pub(crate) fn save_all(inner: &Inner) {
-    for (kind, pack) in lock(&inner.derived.packs.0).iter_mut() {
-        if let Some(encoded) = pack.unsaved() {
-            save(inner, kind, &encoded);
-        }
+/// Has what the files lack written soon, on this runtime.
+pub(crate) fn save_soon(inner: &Arc<Inner>) {
+    if !inner.writable || inner.derived.packs.is_due.swap(true, Ordering::AcqRel) {
+        return;
     }
+    // Closing the store writes them, too.
+    let inner = Arc::downgrade(inner);
+    tokio::spawn(async move {
+        tokio::time::sleep(SAVED_AFTER).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        inner.derived.packs.is_due.store(false, Ordering::Release);
+        let _ = tokio::task::spawn_blocking(move || save(&inner)).await;
+    });
 }
 
-fn save(inner: &Inner, kind: &str, encoded: &[u8]) {
+/// Writes what the files lack.
+pub(crate) fn save(inner: &Inner) {
     if !inner.writable {
         return;
     }
-    match write(inner, PACK, PACK, kind, encoded) {
-        Ok(size) => bound(inner, size),
-        Err(error) => tracing::debug!(kind, %error, "derived data is not kept"),
+    let mut unsaved = Vec::new();
+    for (kind, pack) in lock(&inner.derived.packs.kinds).iter_mut() {
+        if std::mem::take(&mut pack.is_unsaved) {
+            unsaved.push((kind.clone(), pack.encode()));
+        }
+    }
+    for (kind, encoded) in unsaved {
+        match write(inner, PACK, PACK, &kind, &encoded) {
+            Ok(size) => bound(inner, size),
+            Err(error) => tracing::debug!(kind, %error, "derived data is not kept"),
+        }
     }
 }
 
 /// Drops what is kept of deleted blobs. Their files keep it until they are written again.
 pub(crate) fn forget(packs: &Packs, gone: &[(Digest, u64)]) {
-    for pack in lock(&packs.0).values_mut() {
+    for pack in lock(&packs.kinds).values_mut() {
         for (digest, _) in gone {
             pack.entries.remove(digest);
         }
@@ -191,7 +196,6 @@ fn opened<'p>(inner: &Inner, packs: &'p mut HashMap<String, Pack>, kind: &str) -
         Pack {
             entries: entries.unwrap_or_default(),
             is_unsaved: false,
-            saved: Instant::now(),
         }
     })
 }

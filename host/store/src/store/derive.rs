@@ -65,6 +65,8 @@ impl Store {
         kind: &str,
     ) -> Result<(), Error> {
         let (inner, kind) = (self.inner.clone(), kind.to_owned());
-        blocking(move || pack::remember(&inner, data, &kind)).await
+        blocking(move || pack::remember(&inner, data, &kind)).await?;
+        pack::save_soon(&self.inner);
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use strata_store::{Digest, Error, Options, Store};
 
-use super::{Fixture, noise};
+use super::{Fixture, noise, until};
 
 fn file(f: &Fixture, kind: &str, subject: &Digest) -> PathBuf {
     let name = format!(".strata/derived/{kind}/sha256-{}", subject.hex());
@@ -262,6 +262,18 @@ async fn packs_are_bounded() {
     f.store.remember_all(of(1_000), "other").await.unwrap();
     let found = f.store.recall_all(&[data[0].0.clone()], "other").await;
     assert!(found.unwrap()[0].is_some());
+}
+
+#[tokio::test]
+async fn packs_are_written_while_the_store_is_open() {
+    let f = Fixture::new();
+    let data = small(&f, 3).await;
+    for part in data.chunks(1) {
+        f.store.remember_all(part.to_vec(), "kind").await.unwrap();
+    }
+    until(async || f.directory.path().join(PACK).exists()).await;
+    let other = super::open(&f.directory);
+    assert!(recalled(&other, &data).await.iter().all(Option::is_some));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use strata_store::{Digest, Error, LayerFacts};
 
 use super::decompress::{bzip2, gzip, xz};
-use super::{Fixture, noise};
+use super::{Fixture, noise, until};
 
 fn facts_of(bytes: &[u8]) -> LayerFacts {
     LayerFacts {
@@ -266,15 +266,4 @@ async fn a_promise_about_a_damaged_layer_is_checked_once_it_is_replaced() {
             facts_of(&plain)
         );
     }
-}
-
-/// Waits for a condition. Checks step back behind everything else the machine does, so that may take long.
-async fn until(condition: impl AsyncFn() -> bool) {
-    for _ in 0..20_000 {
-        if condition().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the condition never held");
 }

@@ -3,13 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::Connection;
 use strata_store::{Digest, Error};
 
-use super::Fixture;
+use super::{Fixture, until};
 
 /// The database of leases, as another process has it.
 fn database(f: &Fixture) -> Connection {
@@ -26,16 +25,6 @@ async fn begin(future: impl Future) {
     let mut future = pin!(future);
     let begun = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending()));
     assert!(begun.await, "it was done at once");
-}
-
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    for _ in 0..1000 {
-        if condition().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what}");
 }
 
 #[tokio::test]
@@ -78,7 +67,7 @@ async fn nobody_waits_until_hundreds_of_leases_have_ended() {
     database.execute_batch("COMMIT").unwrap();
     // They were put down together, and one more that ends now is, too.
     drop(f.lease().await);
-    until("they stay in the database", async || left() == (0, 0)).await;
+    until(async || left() == (0, 0)).await;
 }
 
 #[tokio::test]
@@ -107,11 +96,8 @@ async fn a_lease_that_nobody_waited_for_has_ended() {
     database.execute_batch("BEGIN IMMEDIATE").unwrap();
     begin(f.store.acquire_lease()).await;
     database.execute_batch("COMMIT").unwrap();
-    until("it was not even made", async || {
-        count(&database, "sqlite_sequence") == 1
-    })
-    .await;
-    until("it stays", async || count(&database, "leases") == 0).await;
+    until(async || count(&database, "sqlite_sequence") == 1).await;
+    until(async || count(&database, "leases") == 0).await;
 }
 
 #[tokio::test]
@@ -123,10 +109,7 @@ async fn a_lock_that_nobody_waited_for_is_free() {
     begin(lease.lock("operation")).await;
     drop(lease);
     database.execute_batch("COMMIT").unwrap();
-    until("it stays locked", async || {
-        other.lock("operation").await.unwrap()
-    })
-    .await;
+    until(async || other.lock("operation").await.unwrap()).await;
 }
 
 #[tokio::test]

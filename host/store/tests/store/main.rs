@@ -149,3 +149,14 @@ fn noise(length: usize) -> Vec<u8> {
     bytes.truncate(length);
     bytes
 }
+
+/// Waits for a condition. Checks step back behind everything else the machine does, so that may take long.
+async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    for _ in 0..20_000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("the condition never held");
+}

@@ -182,7 +182,7 @@ pub async fn program(name: &str, args: &[&str], input: &[u8]) -> Result<Output> 
     output(Command::new(name).args(args), input).await
 }
 
-/// A home folder without anyone's settings in it, shared by runs so that compile caches stay warm.
+/// A home folder without anyone's settings in it.
 ///
 /// # Errors
 /// When it cannot be made.

@@ -1,11 +1,10 @@
 //! The compiled component and what it is lent.
 
-use std::{borrow::Cow, fs, ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 
-use sha2::{Digest as _, Sha256};
 use strata_store::{Options, Store};
 use wasmtime::{
-    Config, InstanceAllocationStrategy, PoolingAllocationConfig,
+    InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, InstancePre, Linker},
 };
 
@@ -13,17 +12,11 @@ use crate::{
     Capabilities, Error, Result,
     bindings::{self, EnginePre},
     bounds::{Admission, Budget, Memory, Meter, Metered, Ticker},
-    compiled::Code,
+    code,
     instance::{Alone, HasLent, Shared, State, lent},
     lent::{PATIENCE, configuration, machine_memory},
     outgoing::Outgoing,
 };
-
-/// The component `cargo xtask build` put into this binary; empty without it.
-static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
-
-/// SHA-256 of it, in hex.
-const COMPONENT_DIGEST: &str = env!("STRATA_COMPONENT_DIGEST");
 
 /// Instances alive at once, at most: the places of [`Budget`], and those that are always there.
 const MAX_INSTANCES: u32 = 128;
@@ -54,8 +47,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the store and compiles the component, or takes its compiled form
-    /// from the cache. `component` overrides the one inside this build.
+    /// Opens the store and takes the component inside this build, or compiles the one in the file
+    /// `component`, which takes seconds.
     ///
     /// # Errors
     /// [`Error::Store`] if the store cannot be opened, [`Error::NoComponent`] and
@@ -99,7 +92,7 @@ impl Engine {
             );
         }
         let memory = budget.limit();
-        let compiled = tokio::task::spawn_blocking(move || compile(path.as_deref(), memory));
+        let loaded = tokio::task::spawn_blocking(move || load(path.as_deref(), memory));
         let store = capabilities.store.clone();
         let decoders = budget.decoders();
         let options = Options {
@@ -108,9 +101,9 @@ impl Engine {
         };
         let store = tokio::task::spawn_blocking(move || Store::open(&store, options));
         let outgoing = Outgoing::new(&capabilities)?;
-        let (compiled, store) = tokio::join!(compiled, store);
+        let (loaded, store) = tokio::join!(loaded, store);
         let join = |error| Error::Host(wasmtime::Error::new(error));
-        let (engine, component) = compiled.map_err(join)??;
+        let (engine, component) = loaded.map_err(join)??;
         let store = store.map_err(join)??;
 
         let mut linker = Linker::<State>::new(&engine);
@@ -194,22 +187,9 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn compile(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Component)> {
-    let (bytes, digest): (Cow<'static, [u8]>, Cow<'static, str>) = match path {
-        Some(path) => {
-            let bytes = fs::read(path).map_err(|source| Error::Component {
-                path: path.to_path_buf(),
-                source,
-            })?;
-            let digest = hex::encode(Sha256::digest(&bytes));
-            (bytes.into(), digest.into())
-        }
-        None if COMPONENT.is_empty() => return Err(Error::NoComponent),
-        None => (COMPONENT.into(), COMPONENT_DIGEST.into()),
-    };
-    let mut config = Config::new();
-    config.wasm_component_model_async(true);
-    config.epoch_interruption(true);
+/// The component, and the wasmtime engine it runs in.
+fn load(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Component)> {
+    let mut config = strata_code::config();
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)
         // The component and the WASI adapter inside it.
@@ -220,11 +200,8 @@ fn compile(path: Option<&Path>, memory: usize) -> Result<(wasmtime::Engine, Comp
         // Keep a little of a used instance's memory mapped: the next one starts warm.
         .linear_memory_keep_resident(1 << 20);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let engine = wasmtime::Engine::new(&config)?;
-    let code = Code {
-        bytes: &bytes,
-        digest: &digest,
-    };
-    let component = code.component(&engine)?;
-    Ok((engine, component))
+    match path {
+        Some(path) => code::compiled(&config, path),
+        None => code::carried(config),
+    }
 }

@@ -31,7 +31,7 @@
 mod bindings;
 mod bounds;
 mod capabilities;
-mod compiled;
+mod code;
 mod engine;
 mod error;
 mod instance;

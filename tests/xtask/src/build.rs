@@ -1,4 +1,4 @@
-//! The wasm target, the component, and the host binary that carries the component inside it.
+//! The wasm target, the component, its machine code, and the host binary that carries the code inside it.
 
 use crate::cargo::{cargo, command, output, run, target_dir};
 use anyhow::{Context, Result, bail};
@@ -21,12 +21,15 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Where [`all`] puts the component.
-pub(crate) fn component(target: &Path) -> PathBuf {
-    target.join(WASM).join("release/strata_component.wasm")
+/// The environment variable that tells the host's build where the machine code is.
+pub(crate) const CODE: &str = "STRATA_CODE";
+
+/// Where [`all`] puts the component's machine code.
+pub(crate) fn code(target: &Path) -> PathBuf {
+    target.join("release/strata.cwasm")
 }
 
-/// Builds the component, then the binary around it. Returns the binary's path.
+/// Builds the component, compiles it, then builds the binary around that. Returns the binary's path.
 pub(crate) fn all() -> Result<PathBuf> {
     wasm_target()?;
     let target = target_dir()?;
@@ -40,17 +43,31 @@ pub(crate) fn all() -> Result<PathBuf> {
         "--target",
         WASM,
     ]))?;
-    let component = component(&target);
+    let component = target.join(WASM).join("release/strata_component.wasm");
     if !component.is_file() {
         bail!(
             "cargo built strata-component but left nothing at {}",
             component.display()
         );
     }
+    let code = machine_code(&target, &component)?;
     run(cargo()
         .args(["build", "--release", "--locked", "-p", "strata"])
-        .env("STRATA_COMPONENT", &component))?;
+        .env(CODE, &code))?;
     Ok(target.join("release/strata"))
+}
+
+/// Compiles the component, unless that was done after both it and the compiler were built.
+fn machine_code(target: &Path, component: &Path) -> Result<PathBuf> {
+    run(cargo().args(["build", "--release", "--locked", "-p", "strata-code"]))?;
+    let compiler = target.join("release/strata-code");
+    let code = code(target);
+    let age = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
+    let made = age(&code);
+    if made.is_none() || made < age(component) || made < age(&compiler) {
+        run(command(&compiler).arg(component).arg(&code))?;
+    }
+    Ok(code)
 }
 
 /// Builds, then becomes `strata serve`, so that signals reach the server itself.

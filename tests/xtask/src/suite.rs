@@ -1,6 +1,6 @@
 //! Tests, checks and the bench, in the order a reader of the output wants them.
 
-use crate::build::{WASM, all, component, wasm_target};
+use crate::build::{CODE, WASM, all, code, wasm_target};
 use crate::cargo::{cargo, run, target_dir};
 use crate::{fuzz, peers};
 use anyhow::Result;
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 /// one group for all would compile wasmtime a second time.
 const GROUPS: [&[&str]; 3] = [
     &["strata-oci", "strata-engine", "strata-docker"],
-    &["strata-store", "strata"],
+    &["strata-code", "strata-store", "strata"],
     &["strata-tests"],
 ];
 
@@ -18,7 +18,7 @@ const GROUPS: [&[&str]; 3] = [
 pub(crate) fn test(filter: Vec<OsString>) -> Result<()> {
     let binary = all()?;
     peers::install(&peers::FOR_TESTS)?;
-    let component = component(&target_dir()?);
+    let code = code(&target_dir()?);
     for group in GROUPS {
         let mut test = cargo();
         test.args(["test", "--release", "--locked"]);
@@ -26,9 +26,7 @@ pub(crate) fn test(filter: Vec<OsString>) -> Result<()> {
             test.args(["-p", package]);
         }
         test.args(filter.iter().filter(|arg| *arg != "--"));
-        run(test
-            .env("STRATA_BIN", &binary)
-            .env("STRATA_COMPONENT", &component))?;
+        run(test.env("STRATA_BIN", &binary).env(CODE, &code))?;
     }
     if filter.is_empty() {
         fuzz::run_targets(&[], Some(fuzz::TEST_INPUTS))?;
@@ -40,9 +38,9 @@ pub(crate) fn test(filter: Vec<OsString>) -> Result<()> {
 pub(crate) fn check() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     wasm_target()?;
-    // The host embeds the component, so it must exist before the host is looked at.
+    // The host embeds the component's code, so it must exist before the host is looked at.
     all()?;
-    let component = component(&target_dir()?);
+    let code = code(&target_dir()?);
     let deny = ["--", "-D", "warnings"];
     run(cargo()
         .args([
@@ -55,7 +53,7 @@ pub(crate) fn check() -> Result<()> {
             "--all-targets",
         ])
         .args(deny)
-        .env("STRATA_COMPONENT", &component))?;
+        .env(CODE, &code))?;
     run(cargo()
         .args([
             "clippy",
@@ -78,7 +76,7 @@ pub(crate) fn check() -> Result<()> {
             "--no-deps",
         ])
         .env("RUSTDOCFLAGS", "-D warnings")
-        .env("STRATA_COMPONENT", &component))
+        .env(CODE, &code))
 }
 
 /// Builds, installs the peers of the comparison, prints the table.

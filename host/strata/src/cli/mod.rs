@@ -53,10 +53,11 @@ mod wording;
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use strata::Engine;
+use strata::{Capabilities, Engine};
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{filter::filter_fn, fmt::writer::BoxMakeWriter, prelude::*};
@@ -177,6 +178,21 @@ fn may_be_logged(target: &str, level: Level) -> bool {
     level < Level::TRACE || target.starts_with("strata")
 }
 
+/// The engine. What takes long is said: a component that is not the one in the binary is compiled first.
+async fn start(
+    component: Option<&Path>,
+    capabilities: Capabilities,
+    terminal: &Terminal,
+) -> anyhow::Result<Engine> {
+    if let Some(component) = component {
+        terminal.notice(format_args!(
+            "compiling {}, which takes some seconds",
+            component.display()
+        ));
+    }
+    Ok(Engine::new(component, capabilities).await?)
+}
+
 async fn dispatch(
     arguments: Arguments,
     settings: Settings,
@@ -191,10 +207,12 @@ async fn dispatch(
         }
         command => command,
     };
-    let engine = until_signal(&mut signals, async {
-        Ok(Engine::new(settings.component.as_deref(), settings.capabilities).await?)
-    })
-    .await?;
+    let starting = start(
+        settings.component.as_deref(),
+        settings.capabilities,
+        terminal,
+    );
+    let engine = until_signal(&mut signals, starting).await?;
     let platforms = settings.exact_platforms;
     let credentials = &settings.credentials;
     let outcome = until_signal(&mut signals, async {

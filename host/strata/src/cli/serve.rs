@@ -2,7 +2,7 @@
 
 use std::io;
 
-use strata::{Access, Engine, Tls};
+use strata::{Access, Tls};
 use tokio::{
     signal::unix::{self, SignalKind},
     sync::oneshot,
@@ -28,10 +28,12 @@ pub(crate) async fn run(
     // Before the engine, so that a port in use is known at once.
     let bound = strata::bind(settings.listen, access).await?;
     let addresses = bound.addresses();
-    let engine = until_signal(signals, async {
-        Ok(Engine::new(settings.component.as_deref(), settings.capabilities).await?)
-    })
-    .await?;
+    let starting = super::start(
+        settings.component.as_deref(),
+        settings.capabilities,
+        terminal,
+    );
+    let engine = until_signal(signals, starting).await?;
     for address in &addresses {
         terminal.line(format_args!("listening on {address}"))?;
     }

@@ -18,17 +18,12 @@ use strata_tests::{
     store,
 };
 
-/// The component `cargo xtask test` built; without it the one inside this build.
-fn component() -> Option<PathBuf> {
-    std::env::var_os("STRATA_COMPONENT").map(PathBuf::from)
-}
-
 async fn engine(store: &Path) -> Engine {
     let capabilities = Capabilities {
         store: store.to_path_buf(),
         ..Capabilities::default()
     };
-    Engine::new(component().as_deref(), capabilities)
+    Engine::new(None, capabilities)
         .await
         .unwrap()
 }
@@ -268,7 +263,7 @@ async fn an_operation_that_computes_for_too_long_ends_with_its_bound() {
         ..Capabilities::default()
     };
     capabilities.limits.compute = std::time::Duration::from_millis(5);
-    let engine = Engine::new(component().as_deref(), capabilities)
+    let engine = Engine::new(None, capabilities)
         .await
         .unwrap();
     // To take them over is work for the component, whatever it thinks of them then.
@@ -291,7 +286,7 @@ async fn memory_that_no_instance_can_have_is_refused() {
             ..Capabilities::default()
         };
         capabilities.limits.memory = memory;
-        let made = Engine::new(component().as_deref(), capabilities).await;
+        let made = Engine::new(None, capabilities).await;
         let error = made.err().unwrap();
         assert!(
             matches!(

@@ -29,7 +29,7 @@ pub(crate) async fn two_thousand_images(options: &Options, table: &mut Table) ->
         let folder = place()?;
         let store = folder.path().join("store");
         fill(&store)?;
-        // Adoption of the names, and a compile cache that is cold on a fresh machine, are not the start measured.
+        // Adoption of the names is not the start measured.
         Server::start(&store, &[]).await?.terminate().await?;
         for samples in [&mut unknown, &mut first] {
             let server = Server::start(&store, &[]).await?;

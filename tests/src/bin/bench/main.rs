@@ -92,12 +92,6 @@ impl Options {
 async fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let mut table = Table::default();
-    // The first start of a build compiles the component: seconds and memory that no later start takes.
-    let folder = tempfile::tempdir()?;
-    let store = folder.path().display().to_string();
-    strata_tests::client::strata(&["--store", &store, "images"])
-        .await?
-        .ok()?;
     if options.wants("pull") || options.wants("repull") {
         let registry = Registry::start().await?;
         let work = workload::debian(&registry).await?;

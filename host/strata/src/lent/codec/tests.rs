@@ -33,12 +33,11 @@ fn long(bytes: &[u8]) -> Vec<u8> {
 /// An engine whose decoders wait so long, an archive for it, and its folder.
 async fn engine(patience: Duration) -> (Engine, Vec<u8>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let component = std::env::var_os("STRATA_COMPONENT").map(std::path::PathBuf::from);
     let capabilities = Capabilities {
         store: folder.path().to_path_buf(),
         ..Capabilities::default()
     };
-    let engine = Engine::new(component.as_deref(), capabilities).await;
+    let engine = Engine::new(None, capabilities).await;
     let mut engine = engine.unwrap();
     Arc::get_mut(&mut engine.shared).unwrap().patience = patience;
     let options = types::ImportOptions {

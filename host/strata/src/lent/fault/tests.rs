@@ -60,14 +60,11 @@ struct World {
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let component = std::env::var_os("STRATA_COMPONENT").map(std::path::PathBuf::from);
         let capabilities = Capabilities {
             store: folder.path().to_path_buf(),
             ..Capabilities::default()
         };
-        let engine = Engine::new(component.as_deref(), capabilities)
-            .await
-            .unwrap();
+        let engine = Engine::new(None, capabilities).await.unwrap();
         let registry = FaultRegistry::start().await.unwrap();
         let image = Image::builder(Schema::Oci)
             .layer(Layer::noise(1, LARGE).unwrap(), "COPY one /")

@@ -9,6 +9,7 @@
 
 mod build;
 mod cargo;
+mod dependencies;
 mod fuzz;
 mod peers;
 mod suite;
@@ -22,7 +23,9 @@ cargo xtask <task>
   build               build the component and the release binary; the last line printed is the binary's path
   serve [-- ARGS]     build, then run `strata serve ARGS`
   test  [FILTER]      build, install missing peers (docker-registry, skopeo, a docker CLI), run every test
-  check               formatting, lints and documentation, warnings being errors
+  check [--advisories]
+                      formatting, lints, documentation and dependencies, warnings being errors; known
+                      vulnerabilities as well, which needs the internet
   fuzz  [TARGET…] [--inputs N]
                       run the fuzz targets of tests/fuzz: so many inputs each, or one target until it is stopped
   bench [ARGS]        build, install podman too, print the comparison table (`--runs N`, `--only pull,memory,…`)
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
         Some("build") => build::all().map(|binary| println!("{}", binary.display())),
         Some("serve") => build::serve(rest),
         Some("test") => suite::test(rest),
-        Some("check") => suite::check(),
+        Some("check") => suite::check(&rest),
         Some("fuzz") => peers::install(&peers::FOR_FUZZING).and_then(|()| fuzz::by_hand(rest)),
         Some("bench") => suite::bench(rest),
         Some("setup") => build::wasm_target().and_then(|()| peers::install(&peers::FOR_BENCH)),

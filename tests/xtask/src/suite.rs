@@ -2,7 +2,7 @@
 
 use crate::build::{CODE, WASM, all, code, wasm_target};
 use crate::cargo::{cargo, run, target_dir};
-use crate::{fuzz, peers};
+use crate::{dependencies, fuzz, peers};
 use anyhow::Result;
 use std::ffi::OsString;
 
@@ -34,8 +34,8 @@ pub(crate) fn test(filter: Vec<OsString>) -> Result<()> {
     Ok(())
 }
 
-/// Formatting, lints of both sides, documentation: warnings are errors.
-pub(crate) fn check() -> Result<()> {
+/// Formatting, lints of both sides, documentation, dependencies: warnings are errors.
+pub(crate) fn check(args: &[OsString]) -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     wasm_target()?;
     // The host embeds the component's code, so it must exist before the host is looked at.
@@ -76,7 +76,8 @@ pub(crate) fn check() -> Result<()> {
             "--no-deps",
         ])
         .env("RUSTDOCFLAGS", "-D warnings")
-        .env(CODE, &code))
+        .env(CODE, &code))?;
+    dependencies::check(args.iter().any(|arg| arg == "--advisories"))
 }
 
 /// Builds, installs the peers of the comparison, prints the table.

@@ -17,7 +17,7 @@ mod typed;
 use std::{cell::OnceCell, rc::Rc};
 
 /// The engine over what this component's host lends.
-type Engine = strata_engine::Engine<lent::HostStore, lent::HostTransport, lent::HostClock>;
+type Engine = strata_engine::Engine<(lent::HostStore, lent::HostTransport, lent::HostClock)>;
 
 thread_local! {
     // One engine per instance: its caches live as long as the instance is reused.

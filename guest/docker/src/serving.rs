@@ -14,9 +14,9 @@ use strata_oci::{Digest, Labels, Platform, Reference};
 use crate::operations::{HostFacts, Operations};
 
 /// An engine, and the host it is lent what it works with by.
-pub struct Serving<S, T, C> {
+pub struct Serving<S: Store, T: Transport<Body = S::Body>, C: Clock> {
     /// The engine.
-    pub engine: Rc<Engine<S, T, C>>,
+    pub engine: Rc<Engine<(S, T, C)>>,
     /// Facts about the host.
     pub host: Rc<HostFacts>,
 }

@@ -5,9 +5,9 @@ use strata_oci::{
     instruction::InstructionError, media_type,
 };
 
-use crate::{Engine, Error, Result, Store, Target};
+use crate::{Engine, Error, Host, LeaseOf, Result, Store, Target};
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Stores a config and the manifest that joins it to its layers, lowest first, and
     /// says where a name for the image points. The same arguments always give the same
     /// image.
@@ -23,7 +23,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         config: &ImageConfig,
         layers: &[Descriptor],
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Target> {
         let (manifest_type, config_type) = match layers.first() {
             Some(layer) if is_docker(&layer.media_type) => {
@@ -68,7 +68,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         media_type: &str,
         bytes: Vec<u8>,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Descriptor> {
         let digest = Digest::sha256(&bytes);
         let size = bytes.len() as u64;

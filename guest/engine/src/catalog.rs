@@ -33,7 +33,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use strata_oci::Digest;
 
-use crate::{Engine, Result, Store, container::Roots};
+use crate::{Engine, Host, Result, container::Roots};
 use cache::Bounded;
 use config::{Config, Known};
 use content::Content;
@@ -98,7 +98,7 @@ impl Default for Catalog {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// How many images there are: distinct targets.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use strata_oci::{Descriptor, Digest, Reference};
 
 use crate::{
-    Engine, Name, Progress, Result, Store,
+    Engine, Host, Name, Progress, Result, Store,
     catalog::{CONTAINERS, Container, DANGLING_PREFIX, LOST, NAMESPACE, SOURCE_LABEL, lost},
 };
 
@@ -78,7 +78,7 @@ pub struct CheckReport {
 /// Faults by blob, while they are being found.
 type Faults = BTreeMap<Digest, Fault>;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Compares everything here with its digest, unless `quick`, and what names reach with what it should be.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-use crate::{Change, Engine, Error, Expectation, Result, Store, catalog};
+use crate::{Change, Engine, Error, Expectation, Host, Result, Store, catalog};
 use catalog::{DANGLING_PREFIX, ImageName, NAMESPACE};
 pub(crate) use mark::Marking;
 pub(crate) use sweep::Candidates;
@@ -34,7 +34,7 @@ enum Applied {
     Raced,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Applies changes planned at `generation`.
     async fn apply(&self, changes: Vec<Change>, generation: u64) -> Result<Applied> {
         match self.store.apply(changes, Some(generation)).await {

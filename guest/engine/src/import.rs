@@ -20,7 +20,7 @@ use strata_oci::{
 };
 
 use crate::{
-    Clock, Completed, Engine, Error, Event, Progress, Result, Store, Target, Transport, authoring,
+    Clock, Completed, Engine, Error, Event, Host, Progress, Result, Store, Target, authoring,
     curation::Candidates, registry::address,
 };
 use intake::{Intake, Root};
@@ -46,12 +46,7 @@ pub enum ImportSource<B> {
     Url(String),
 }
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Makes an image from a tar, plain or compressed with gzip, zstd, bzip2 or xz;
     /// returns its digest, that of its manifest.
     ///
@@ -73,7 +68,7 @@ where
     /// bound; whatever the store and the body answer.
     pub async fn import(
         &self,
-        source: ImportSource<S::Body>,
+        source: ImportSource<H::Body>,
         options: &ImportOptions,
         progress: &dyn Progress,
     ) -> Result<Digest> {

@@ -1,4 +1,4 @@
-//! Image operations over three traits: [`Store`], [`Transport`] and [`Clock`].
+//! Image operations over what a [`Host`] lends: a [`Store`], a [`Transport`] and a [`Clock`].
 //!
 //! Knows no WIT and no HTTP face, and does no I/O of its own, so everything here
 //! runs natively in tests and in wasm alike. Futures are not `Send`: a component
@@ -16,6 +16,7 @@ mod clock;
 mod container;
 mod curation;
 mod error;
+mod host;
 mod import;
 #[cfg(any(test, feature = "memory"))]
 pub mod memory;
@@ -41,6 +42,8 @@ pub use container::{
     PathStat,
 };
 pub use error::{Error, Result};
+pub use host::Host;
+pub(crate) use host::{IngestOf, LeaseOf};
 pub use import::{ImportOptions, ImportSource};
 pub use model::*;
 pub use progress::{
@@ -57,15 +60,15 @@ pub use store::{
 pub use transport::{Body, Reach, Request, RequestBody, Response, Transport, Zone};
 
 /// The engine: every operation is a method. One per component instance.
-pub struct Engine<S, T, C> {
-    pub(crate) store: S,
-    pub(crate) transport: T,
-    pub(crate) clock: C,
+pub struct Engine<H: Host> {
+    pub(crate) store: H::Store,
+    pub(crate) transport: H::Transport,
+    pub(crate) clock: H::Clock,
     pub(crate) settings: Settings,
     pub(crate) catalog: catalog::Catalog,
 }
 
-impl<S, T, C> Engine<S, T, C>
+impl<S, T, C> Engine<(S, T, C)>
 where
     S: Store,
     T: Transport<Body = S::Body>,
@@ -81,7 +84,9 @@ where
             catalog: catalog::Catalog::default(),
         }
     }
+}
 
+impl<H: Host> Engine<H> {
     /// What the host decided.
     pub fn settings(&self) -> &Settings {
         &self.settings

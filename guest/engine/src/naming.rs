@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use strata_oci::{Digest, Reference};
 
 use crate::{
-    Change, Engine, Error, Expectation, Name, Result, Store, Target,
+    Change, Engine, Error, Expectation, Host, Name, Result, Store, Target,
     catalog::{Companion, DANGLING_PREFIX, NAMESPACE},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 /// this is only reached if something is badly wrong.
 const MAX_TRIES: usize = 100;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Names one image, with the tag `latest` if its reference has none; whether that
     /// changed anything. As [`Engine::set_names`].
     pub(crate) async fn name_image(

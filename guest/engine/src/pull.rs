@@ -8,8 +8,8 @@ use futures::future;
 use strata_oci::Reference;
 
 use crate::{
-    Clock, Completed, Engine, Error, Event, Progress, PullOptions, Resolved, Result, Settings,
-    Store, Target, Transport,
+    Completed, Engine, Error, Event, Host, LeaseOf, Progress, PullOptions, Resolved, Result,
+    Settings, Store, Target,
     registry::{Repository, retrying},
 };
 
@@ -27,12 +27,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Pulls from a registry into the store; one [`Completed`] per reference.
     ///
     /// Dropping the future cancels the pull and leaves only resumable state.
@@ -73,7 +68,7 @@ where
         };
         let mut completed = Vec::with_capacity(references.len());
         for reference in &references {
-            let pull = Pull {
+            let pull = Pull::<H> {
                 store: &self.store,
                 clock: &self.clock,
                 settings: &self.settings,
@@ -92,23 +87,18 @@ where
 }
 
 /// The pull of one reference.
-struct Pull<'a, S: Store, T, C> {
-    store: &'a S,
-    clock: &'a C,
+struct Pull<'a, H: Host> {
+    store: &'a H::Store,
+    clock: &'a H::Clock,
     settings: &'a Settings,
     progress: &'a dyn Progress,
-    repository: &'a Repository<'a, T, C>,
-    lease: S::Lease,
+    repository: &'a Repository<'a, H::Transport, H::Clock>,
+    lease: LeaseOf<H>,
     options: &'a PullOptions,
     reference: &'a Reference,
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     async fn run(&self) -> Result<Completed> {
         let resolution = retrying(None, self.clock, self.progress, async || {
             self.repository.resolve(self.reference).await

@@ -11,8 +11,8 @@ use futures::lock::Mutex;
 use strata_oci::{Descriptor, Digest, Platform, Reference};
 
 use crate::{
-    Clock, Completed, Engine, Error, Event, Progress, PushOptions, Resolved, Result, Store,
-    Substituted, Target, Transport,
+    Completed, Engine, Error, Event, Host, LeaseOf, Progress, PushOptions, Resolved, Result, Store,
+    Substituted, Target,
     catalog::{Found, Snapshot, same_repository},
     registry::{Repository, retrying},
 };
@@ -34,12 +34,7 @@ use blob::Remote;
 use selection::Selection;
 use source::Sources;
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Pushes from the store to a registry; one [`Completed`] per reference.
     ///
     /// Dropping the future cancels the push. Blobs that are through by then are
@@ -114,13 +109,13 @@ fn tags_here(snapshot: &Snapshot, repository: &Reference) -> Result<Vec<Referenc
 }
 
 /// The push of one reference.
-struct Push<'a, S: Store, T, C> {
-    engine: &'a Engine<S, T, C>,
+struct Push<'a, H: Host> {
+    engine: &'a Engine<H>,
     progress: &'a dyn Progress,
-    repository: &'a Repository<'a, T, C>,
+    repository: &'a Repository<'a, H::Transport, H::Clock>,
     /// What is known of the repository, from earlier references too.
     remote: &'a Remote,
-    lease: S::Lease,
+    lease: LeaseOf<H>,
     platform: Option<&'a Platform>,
     reference: &'a Reference,
     /// Referrers that were sent, by subject, where the registry did not say that it
@@ -130,12 +125,7 @@ struct Push<'a, S: Store, T, C> {
     sources: Mutex<Option<Rc<Sources>>>,
 }
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     async fn run(&self) -> Result<Completed> {
         let target = |names: &_| Ok(vec![self.named(names)?.image()?.target.digest.clone()]);
         let begin = async |names| self.begin(&self.named(&names)?).await;

@@ -22,7 +22,7 @@ use strata_oci::{Descriptor, Reference, archive::docker::parse_manifest};
 
 use super::invalid;
 use crate::{
-    Clock, Completed, Engine, Error, Event, LoadOptions, Loaded, Progress, Result, Store, Transport,
+    Completed, Engine, Error, Event, Host, LeaseOf, LoadOptions, Loaded, Progress, Result, Store,
 };
 use examine::find_companions;
 use intake::{Arrived, Intake};
@@ -59,12 +59,7 @@ impl Image {
     }
 }
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Loads every image of an archive, compressed or not: an OCI layout, else a Docker
     /// archive. A referrer without a name is no image if what it is about comes with it:
     /// it is kept as long as that.
@@ -82,7 +77,7 @@ where
     /// body answer.
     pub async fn load(
         &self,
-        body: S::Body,
+        body: H::Body,
         options: &LoadOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Loaded>> {
@@ -137,7 +132,7 @@ where
     }
 
     /// What the documents of the archive say its images are. They are not kept.
-    async fn images(&self, arrived: &mut Arrived, lease: &S::Lease) -> Result<Vec<Image>> {
+    async fn images(&self, arrived: &mut Arrived, lease: &LeaseOf<H>) -> Result<Vec<Image>> {
         let layout = layout::images(arrived)?;
         arrived.layout = None;
         arrived.index = None;

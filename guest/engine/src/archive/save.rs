@@ -16,9 +16,7 @@ use strata_oci::{
 };
 
 use super::ArchiveSink;
-use crate::{
-    BlobProgress, Clock, Engine, Event, Phase, Progress, Result, SaveOptions, Store, Transport,
-};
+use crate::{BlobProgress, Engine, Event, Host, Phase, Progress, Result, SaveOptions, Store};
 use plan::Content;
 
 /// Blobs up to this size are read whole and travel with their headers: opening a stream
@@ -27,12 +25,7 @@ const SMALL_BLOB: u64 = 64 << 10;
 /// Bytes gathered before the sink gets them.
 const WRITE_BYTES: usize = 64 << 10;
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Writes an archive of images to `sink`.
     ///
     /// A name without tag stands for every tag of its repository; an ID or a digest
@@ -45,7 +38,7 @@ where
     /// Before the first byte: [`crate::Error::InvalidArgument`] if a name does not
     /// parse, [`crate::Error::NotFound`] if there is no such image, a platform is not in
     /// it, or content is missing. After it: as `sink`, and as the store's reads.
-    pub async fn save<W: ArchiveSink<S::Body>>(
+    pub async fn save<W: ArchiveSink<H::Body>>(
         &self,
         options: &SaveOptions,
         sink: &mut W,

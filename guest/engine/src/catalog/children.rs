@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::Walk;
-use crate::{Engine, Error, Result, Store, Target};
+use crate::{Engine, Error, Host, Result, Store, Target};
 
 /// The kind of derived data: digests, one a line.
 const KIND: &str = "children-1";
 /// Documents written down at once. Images come with tens; of an archive with thousands the rest does without.
 const AT_ONCE: usize = 256;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// What a document was known to refer to, if it is known.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::{collections::HashMap, rc::Rc};
 use strata_oci::{Digest, ImageConfig, Labels, Platform, config::MAX_CONFIG_BYTES, timestamp};
 
 use super::{content::damage, facts, weight};
-use crate::{Engine, Error, Result, Store};
+use crate::{Engine, Error, Host, Result, Store};
 
 /// Bytes of a config that is kept whole when its essentials are read: whoever lists inspects next.
 const AT_HAND: usize = 64 << 10;
@@ -59,7 +59,7 @@ fn labels(config: &ImageConfig) -> Labels {
     Labels::new(config.labels())
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The essentials of these configs, which are here and have these sizes.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use strata_oci::{Descriptor, Digest, ImageConfig, Platform};
 
 use super::{Found, Snapshot, documents::descriptor, view::ManifestView};
-use crate::{Engine, Error, Name, Result, Store, Target};
+use crate::{Engine, Error, Host, Name, Result, Target};
 
 /// The name space of containers.
 pub(crate) const CONTAINERS: &str = "containers";
@@ -116,7 +116,7 @@ pub(crate) struct Basis {
     pub(crate) config: Rc<ImageConfig>,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Finds what a container of the image `text` names would be made from: exactly
     /// `platform`, or the host's best.
     ///

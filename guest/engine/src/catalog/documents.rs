@@ -13,7 +13,7 @@ use strata_oci::{
 };
 
 use super::{content::Content, snapshot::Image, walk::Walk, weight};
-use crate::{Engine, Error, Result, Store, Target, pace::Pace};
+use crate::{Engine, Error, Host, Result, Store, Target, pace::Pace};
 
 /// Small blobs read at the same time: enough to keep the store's threads busy,
 /// few enough that their bytes together stay small.
@@ -64,7 +64,7 @@ pub(crate) fn may_be_document(media_type: &str) -> bool {
     Readable::announced(media_type) != Readable::No
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Every document that `roots` reach and that is here, all at once; see [`Engine::advance`].
     ///
     /// # Errors

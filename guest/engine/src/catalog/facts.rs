@@ -12,7 +12,7 @@ use strata_oci::{
 };
 
 use super::config::Essentials;
-use crate::{Engine, Error, Result, Store};
+use crate::{Engine, Error, Host, Result, Store};
 
 /// The kind of derived data of documents. Another form of it gets another number.
 pub(super) const DOCUMENTS: &str = "documents-1";
@@ -223,7 +223,7 @@ pub(super) fn essentials(kept: &[u8]) -> Option<Essentials> {
     })
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// What is kept of some of these blobs.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use strata_oci::{
 };
 
 use super::{ImageName, Snapshot, View, config::Essentials};
-use crate::{Engine, Error, Filters, Result, Store};
+use crate::{Engine, Error, Filters, Host, Result};
 
 /// Reference patterns with wildcards that are compared with every name. Plain names are looked up, so of those there may
 /// be [`MAX_VALUES`].
@@ -140,7 +140,7 @@ impl Selection<'_> {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Looks up the images that the filters name.
     ///
     /// # Errors

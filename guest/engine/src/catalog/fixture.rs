@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The engine under test.
-pub(crate) type TestEngine = Engine<Memory, Offline, Stopped>;
+pub(crate) type TestEngine = Engine<(Memory, Offline, Stopped)>;
 
 /// An engine for linux/amd64 over an empty store.
 pub(crate) fn engine() -> TestEngine {

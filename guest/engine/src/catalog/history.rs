@@ -4,12 +4,12 @@ use futures::future::try_join_all;
 use strata_oci::{Digest, Platform, timestamp};
 
 use super::{Found, content::damage, view::ManifestView};
-use crate::{Engine, Error, HistoryEntry, Result, Store};
+use crate::{Engine, Error, HistoryEntry, Host, Result, Store};
 
 /// What the size of a layer takes, kept by its digest.
 const LAYER_WEIGHT: usize = 128;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The steps of an image's making, the newest first. Steps with a layer have
     /// its uncompressed size, 0 if the layer is not here.
     ///

@@ -9,9 +9,9 @@ use super::{
     snapshot::distinct,
     view::{Kinship, ManifestView},
 };
-use crate::{Engine, Error, ImageDetails, InspectOptions, Result, Store};
+use crate::{Engine, Error, Host, ImageDetails, InspectOptions, Result};
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// One image in full, for the platform asked for or the host's best. An image that
     /// cannot be read is shown as far as it is known.
     ///

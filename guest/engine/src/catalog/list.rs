@@ -9,7 +9,7 @@ use super::{
     view::ManifestView, weight,
 };
 use crate::{
-    Engine, ImageSummary, ListOptions, Listed, ManifestSummary, Result, Shown, Store, pace::Pace,
+    Engine, Host, ImageSummary, ListOptions, Listed, ManifestSummary, Result, Shown, pace::Pace,
 };
 
 /// Bytes of labels that a listing holds at once. Those of the rest are read when they are
@@ -19,7 +19,7 @@ const LISTED_LABELS: usize = 16 << 20;
 /// are one. The rest are made when they are asked for, one image at a time.
 const LISTED_MANIFESTS: usize = 32 << 20;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Lists images, the youngest first (those of one age by ID), one entry per
     /// target. Entries that need no more than a name and its image are kept from one
     /// call to the next: cloning thousands costs more than finding them.

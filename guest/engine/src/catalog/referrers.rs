@@ -18,7 +18,7 @@ use super::{
     documents::{Readable, descriptor},
     weight,
 };
-use crate::{Change, Engine, Error, Expectation, Name, Result, Store, Target};
+use crate::{Change, Engine, Error, Expectation, Host, Name, Result, Target};
 
 /// The name space of referrers that are no images. A name is the digest of one, its label
 /// [`SUBJECT`] says what it is about; it keeps the referrer as long as that is kept.
@@ -133,7 +133,7 @@ impl Referrers {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Every referrer that is here.
     ///
     /// # Errors

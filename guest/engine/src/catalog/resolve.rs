@@ -8,7 +8,7 @@ use strata_oci::{
 };
 
 use super::{Image, ImageName, Snapshot};
-use crate::{Engine, Error, Result, Store};
+use crate::{Engine, Error, Host, Result};
 
 /// An image, and how it was found.
 pub(crate) struct Found {
@@ -136,7 +136,7 @@ fn no_such_image(familiar: &str) -> Error {
     Error::NotFound(format!("No such image: {familiar}"))
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Finds the image `text` names: a reference, an ID, or an ID prefix.
     ///
     /// # Errors

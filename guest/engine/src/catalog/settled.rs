@@ -8,12 +8,12 @@ use std::rc::Rc;
 use strata_oci::Digest;
 
 use super::Snapshot;
-use crate::{Engine, Error, Result, Store};
+use crate::{Engine, Error, Host, Result};
 
 /// How often something is read that others change faster than that.
 const MAX_TRIES: usize = 100;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// What `read` makes of the names. If it fails because something is not there, or gives what
     /// `is_whole` does not take, and what `find` finds is no longer the same, it reads again.
     ///

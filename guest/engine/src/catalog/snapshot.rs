@@ -14,7 +14,7 @@ use super::{
     referrers::Referrers,
     walk::{Damage, damage_from},
 };
-use crate::{Engine, Name, Result, Store, Target, pace::Pace};
+use crate::{Engine, Host, Name, Result, Store, Target, pace::Pace};
 
 /// The names of a store.
 pub(crate) struct Snapshot {
@@ -277,7 +277,7 @@ impl Snapshot {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The names as they are now; read only if they have changed.
     pub(crate) async fn snapshot(&self) -> Result<Rc<Snapshot>> {
         let generation = self.store.generation()?;

@@ -20,7 +20,7 @@ use super::{
     documents::{PARALLEL_READS, Readable},
     facts, weight,
 };
-use crate::{Engine, Error, Result, Store, Target};
+use crate::{Engine, Error, Host, Result, Store, Target};
 
 /// Documents visited at once.
 const STEP: usize = 256;
@@ -127,7 +127,7 @@ impl Walk {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Visits some more: each blob once, so neither depth nor cycles matter. The entries of indexes come after them;
     /// configs and layers are not visited. `None` at the end.
     ///

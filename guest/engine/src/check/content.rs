@@ -6,12 +6,12 @@ use futures::{StreamExt as _, stream};
 use strata_oci::Digest;
 
 use super::{Fault, FaultKind, Faults, unreferenced};
-use crate::{ContentProgress, Engine, Event, Phase, Progress, Result, Store, Verdict};
+use crate::{ContentProgress, Engine, Event, Host, Phase, Progress, Result, Store, Verdict};
 
 /// Blobs hashed at once: enough for the processors of a large machine. Where there are fewer, they take turns.
 const PARALLEL: usize = 16;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Hashes all of `blobs`, the largest first, so that the last to end is a short one.
     pub(super) async fn verify_all(
         &self,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use strata_oci::{Digest, Reference};
 
 use super::{Fault, FaultKind};
-use crate::{Clock, Engine, Error, Progress, RegistryAuth, Result, Store, Transport, Verdict};
+use crate::{Engine, Error, Host, Progress, RegistryAuth, Result, Store, Verdict};
 
 /// How mending a blob went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +27,7 @@ pub struct Mended {
     pub outcome: Outcome,
 }
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Fetches the blobs with these faults again; `credentials` are by registry domain.
     ///
     /// # Errors

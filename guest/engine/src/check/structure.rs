@@ -10,7 +10,7 @@ use strata_oci::{
 };
 
 use super::{Fault, FaultKind, Faults};
-use crate::{Engine, Error, Name, Result, Store, Verdict, catalog::may_be_document};
+use crate::{Engine, Error, Host, Name, Result, Store, Verdict, catalog::may_be_document};
 
 /// The walk over one target.
 struct Walk<'a> {
@@ -24,7 +24,7 @@ struct Walk<'a> {
     waiting: Vec<(Descriptor, bool)>,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The blobs with faults that the target of these names needs.
     pub(super) async fn check_names(
         &self,

@@ -3,14 +3,9 @@
 use strata_oci::layer::Order;
 
 use super::{diff::deltas, model::ChangedPath, place::shown};
-use crate::{Clock, Engine, Result, Store, Transport};
+use crate::{Engine, Host, Result};
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// What differs from the image, in path order. A directory counts as modified if
     /// anything in it was changed; of what is deleted only the top is listed.
     ///

@@ -6,15 +6,10 @@ use strata_oci::{
 
 use super::{model::CommitOptions, record::Saved};
 use crate::{
-    Clock, Completed, Engine, Error, Event, Progress, Result, Store, Transport, authoring,
+    Clock, Completed, Engine, Error, Event, Host, LeaseOf, Progress, Result, Store, authoring,
 };
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Makes an image from a container: its image, a layer with what was changed, and its
     /// config. The same changes always give the same layer, none give no layer, and then
     /// nothing but documents is read. Returns the digest of the image, its manifest's.
@@ -86,7 +81,7 @@ where
         &self,
         saved: &Saved,
         layers: &[Descriptor],
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
         progress: &dyn Progress,
     ) -> Result<Option<Descriptor>> {
         if saved.diffs.is_empty() {
@@ -112,7 +107,7 @@ where
         &self,
         saved: &Saved,
         layers: &[Descriptor],
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<()> {
         let shared = layers.iter().chain(&saved.diffs);
         let digests: Vec<_> = shared.map(|layer| layer.digest.clone()).collect();

@@ -21,8 +21,8 @@ use super::{
     root::{Layer, Root},
 };
 use crate::{
-    Clock, Engine, Error, Expectation, Progress, Result, Silent, Store, Transport,
-    catalog::Container, curation::Candidates,
+    Engine, Error, Expectation, Host, LeaseOf, Progress, Result, Silent, Store, catalog::Container,
+    curation::Candidates,
 };
 use intake::{Intake, Taken};
 
@@ -33,12 +33,7 @@ const MAX_DIFFS: usize = 32;
 /// list is limited.
 const MAX_DIFF_ENTRIES: usize = strata_oci::layer::MAX_NODES;
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Extracts a tar, plain or compressed, into the directory at `path`, or that a link
     /// there leads to. All of it becomes visible at once, or nothing.
     ///
@@ -60,7 +55,7 @@ where
         &self,
         container: &str,
         path: &[u8],
-        archive: S::Body,
+        archive: H::Body,
         options: &CopyInOptions,
         progress: &dyn Progress,
     ) -> Result<()> {
@@ -108,7 +103,7 @@ where
         mut saved: Saved,
         taken: &Taken,
         mut root: Option<Root>,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Vec<Digest>> {
         for turn in 0..MAX_TRIES {
             let added = self.try_changes(&saved, taken, root.take(), lease).await;
@@ -145,7 +140,7 @@ where
         saved: &Saved,
         taken: &Taken,
         root: Option<Root>,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Option<Vec<Digest>>> {
         let mut diffs = saved.diffs.clone();
         diffs.push(taken.layer.clone());
@@ -189,7 +184,7 @@ where
         &self,
         saved: &Saved,
         root: &Root,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<(Vec<Descriptor>, Root)> {
         self.protect(root, lease).await?;
         let image = self.image_root(saved).await?;

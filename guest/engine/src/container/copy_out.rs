@@ -5,14 +5,9 @@ use super::{
     place::Place,
     root::Root,
 };
-use crate::{ArchiveSink, Clock, Engine, Progress, Result, Silent, Store, Transport};
+use crate::{ArchiveSink, Engine, Host, Progress, Result, Silent};
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Writes a tar of what is at a path, named as the last component of `path`: what is
     /// at `/a/b` is `b` and `b/…`, with `/.` at the end `.` and `./…`; the root is `/` and
     /// `/…`. A link at the end is not followed unless `/` comes after it.
@@ -20,7 +15,7 @@ where
     /// # Errors
     /// Before the first byte as [`Engine::stat_path`]; after it as `sink` and the store's
     /// reads.
-    pub async fn copy_out<W: ArchiveSink<S::Body>>(
+    pub async fn copy_out<W: ArchiveSink<H::Body>>(
         &self,
         container: &str,
         path: &[u8],
@@ -41,7 +36,7 @@ where
     ///
     /// # Errors
     /// As [`Engine::copy_out`].
-    pub async fn export<W: ArchiveSink<S::Body>>(
+    pub async fn export<W: ArchiveSink<H::Body>>(
         &self,
         container: &str,
         sink: &mut W,
@@ -51,7 +46,7 @@ where
         self.pack(&root, Naming::Relative, sink, progress).await
     }
 
-    async fn pack<W: ArchiveSink<S::Body>>(
+    async fn pack<W: ArchiveSink<H::Body>>(
         &self,
         root: &Root,
         naming: Naming<'_>,

@@ -7,16 +7,11 @@ use super::{
     record::{Record, set},
 };
 use crate::{
-    Clock, Engine, Error, Expectation, Result, Store, Target, Transport,
+    Clock, Engine, Error, Expectation, Host, Result, Store, Target,
     catalog::{Basis, Container},
 };
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Creates a container. Nothing of its image is read but documents.
     ///
     /// # Errors

@@ -16,7 +16,8 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    ContentProgress, Engine, Error, Event, Phase, Progress, Result, Store, Verdict, pace::Pace,
+    ContentProgress, Engine, Error, Event, Host, LeaseOf, Phase, Progress, Result, Store, Verdict,
+    pace::Pace,
 };
 
 /// The largest piece the store takes in one call.
@@ -87,7 +88,7 @@ pub(super) fn copies_damaged(reason: &str) -> Error {
     ))
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Checks the layers a container has beside its image's: under a digest of its own, what was
     /// damaged in them would be damaged no more.
     async fn intact(&self, image: &Root, container: &Root) -> Result<()> {
@@ -113,7 +114,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         image: &Root,
         container: &Root,
         media_type: &str,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
         progress: &dyn Progress,
     ) -> Result<Option<Descriptor>> {
         let deltas = deltas(image, container, Order::RemovedFirst).await;

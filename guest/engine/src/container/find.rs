@@ -6,7 +6,7 @@ use strata_oci::Digest;
 
 use super::{MAX_TRIES, diff::copies_damaged, record::Saved, root::Root};
 use crate::{
-    Engine, Error, Result, Store,
+    Engine, Error, Host, LeaseOf, Result, Store,
     catalog::{Container, Snapshot},
 };
 
@@ -39,7 +39,7 @@ impl Snapshot {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The container `text` names, with all that is stored of it.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// As [`Engine::reading`] and [`Engine::root`].
-    pub(super) async fn held_root(&self, text: &str) -> Result<(Rc<Root>, S::Lease)> {
+    pub(super) async fn held_root(&self, text: &str) -> Result<(Rc<Root>, LeaseOf<H>)> {
         self.reading(text, async |saved| {
             let lease = self.store.acquire_lease().await?;
             let root = self.root(&saved).await?;

@@ -10,14 +10,9 @@ use super::{
     record::{Record, Saved},
     root::Root,
 };
-use crate::{Clock, Engine, Error, Result, Store, Transport, pace::Pace};
+use crate::{Engine, Error, Host, Result, pace::Pace};
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// One container in full. `size` adds that of all files, for which every layer is
     /// read.
     ///

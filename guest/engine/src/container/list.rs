@@ -15,7 +15,7 @@ use super::{
     record::Saved,
 };
 use crate::{
-    Clock, Engine, Error, Result, Store, Transport,
+    Engine, Error, Host, Result,
     catalog::{Container, Snapshot},
 };
 
@@ -29,12 +29,7 @@ const LISTED_BYTES: usize = 48 << 20;
 /// Bytes that each text takes beside its own.
 const EACH: usize = 64;
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Lists containers, newest first. None runs, so that without `all`, a limit or a
     /// status the list is empty.
     ///

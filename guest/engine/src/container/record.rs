@@ -16,7 +16,7 @@ use strata_oci::{
 };
 
 use crate::{
-    Change, Engine, Error, Expectation, Result, Store, Target,
+    Change, Engine, Error, Expectation, Host, LeaseOf, Result, Store, Target,
     catalog::{CONTAINERS, Container, Documents},
 };
 
@@ -94,7 +94,7 @@ impl Saved {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Reads a container.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] beyond [`MAX_RECORD_BYTES`]; as the store's `put`.
-    pub(super) async fn put_record(&self, record: &Record, lease: &S::Lease) -> Result<Target> {
+    pub(super) async fn put_record(&self, record: &Record, lease: &LeaseOf<H>) -> Result<Target> {
         let bytes = encode(record)?;
         if bytes.len() > MAX_RECORD_BYTES {
             return Err(Error::QuotaExceeded(format!(
@@ -201,7 +201,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         saved: &Saved,
         diffs: Vec<Descriptor>,
         changed_size: u64,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Target> {
         let config = saved.config.clone();
         self.put_container(&saved.record, config, diffs, changed_size, lease)
@@ -214,7 +214,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         config: Descriptor,
         diffs: Vec<Descriptor>,
         changed_size: u64,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Target> {
         let own = Manifest {
             media_type: Some(media_type::OCI_MANIFEST.to_owned()),

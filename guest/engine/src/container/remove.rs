@@ -4,19 +4,14 @@ use std::{collections::HashSet, time::Duration};
 
 use super::MAX_TRIES;
 use crate::{
-    Change, Clock, Engine, Error, Expectation, Result, Store, Transport, catalog::CONTAINERS,
+    Change, Clock, Engine, Error, Expectation, Host, Result, Store, catalog::CONTAINERS,
     curation::Candidates,
 };
 
 /// Time between two looks whether a container is still there: what people do not notice.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Removes a container, and then the content that nothing else needs: its changes,
     /// and its image if that has no name any more.
     ///

@@ -9,7 +9,7 @@ use strata_oci::{
 };
 
 use super::{record::Saved, scan::Budget};
-use crate::{Engine, Error, Result, Store, pace::Pace};
+use crate::{Engine, Error, Host, LeaseOf, Result, Store, pace::Pace};
 
 /// Layers read at the same time: decompressing is the host's and takes the time. Each
 /// waits as a list of its entries.
@@ -74,7 +74,7 @@ pub(super) fn refused(error: TreeError) -> Error {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The file system of a container's image.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if any of it is gone.
-    pub(super) async fn protect(&self, root: &Root, lease: &S::Lease) -> Result<()> {
+    pub(super) async fn protect(&self, root: &Root, lease: &LeaseOf<H>) -> Result<()> {
         let digests: Vec<_> = root.layers.iter().map(|it| it.digest.clone()).collect();
         let sizes = self.store.stat_all(&digests, Some(lease)).await?;
         match digests.iter().zip(sizes).find(|(_, size)| size.is_none()) {

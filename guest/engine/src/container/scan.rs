@@ -13,7 +13,7 @@ use super::{
     reader::{Reader, Source},
     root::gone,
 };
-use crate::{Body as _, Engine, Error, Result, Store, pace::Pace};
+use crate::{Body as _, Engine, Error, Host, Result, Store, pace::Pace};
 
 /// What the store calls a layer's list. The number is that of its form.
 const LAYER_LIST: &str = "layer-list-1";
@@ -45,7 +45,7 @@ impl Budget {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// What a layer lists, as it was kept or is read now.
     ///
     /// # Errors

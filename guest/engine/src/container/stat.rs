@@ -6,14 +6,9 @@ use super::{
     model::{FileKind, PathStat},
     place::{Place, join, split},
 };
-use crate::{Clock, Engine, Result, Store, Transport};
+use crate::{Engine, Host, Result};
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// What is at a path of a container. A link at its end is not followed unless `/`
     /// comes after it.
     ///

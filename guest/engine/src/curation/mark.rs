@@ -10,7 +10,7 @@ use std::{
 use strata_oci::Digest;
 
 use crate::{
-    Engine, Result, Store, Target,
+    Engine, Host, Result, Target,
     catalog::{Companion, Foreign, Image, Snapshot, Visit, Visited, Walk},
     pace::Pace,
 };
@@ -35,7 +35,7 @@ pub(crate) struct Marking<'a> {
     unknown: Option<String>,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Takes from the candidates what the names reach, except through some manifests. Of
     /// a later snapshot only names are looked at that the last one did not have.
     ///

@@ -9,7 +9,7 @@ use strata_oci::{Digest, Reference};
 
 use super::{ATTEMPTS, Applied, remove::deleted, remove_name, sweep::Candidates, too_busy};
 use crate::{
-    Engine, Error, Filters, Lease as _, Pruned, Removal, Result, Store,
+    Engine, Error, Filters, Host, Lease as _, Pruned, Removal, Result, Store,
     catalog::{Container, Image, ImageName, Selection, Snapshot},
     pace::Pace,
 };
@@ -25,7 +25,7 @@ struct Loss {
     documents: Vec<Digest>,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Removes dangling images, or with `dangling` false every image no container
     /// uses, as far as the filters admit; then every blob and partial download that
     /// nothing refers to.

@@ -9,7 +9,7 @@ use super::{
     sweep::Candidates, too_busy,
 };
 use crate::{
-    Change, Engine, Error, Removal, RemoveOptions, Result, Store,
+    Change, Engine, Error, Host, Removal, RemoveOptions, Result,
     catalog::{By, Found, ImageName, View},
 };
 
@@ -31,7 +31,7 @@ enum Fate {
     Deleted,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Removes a name, and the image when that was its last one; by ID every name.
     /// Then the content that only this image needed. `no_prune` changes nothing yet:
     /// only the classic builder records parents.

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use super::{conflict, sweep::Candidates};
-use crate::{Engine, Error, Removal, RemoveOptions, Result, Store};
+use crate::{Engine, Error, Host, Removal, RemoveOptions, Result};
 
 /// As dockerd words it, dashes included.
 const NEEDS_FORCE: &str = "Content will be removed from all images referencing this variant. Use \u{2014}-force to force delete.";
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Removes the manifests of the platforms asked for and what only they need,
     /// wherever they are referenced. Names and indexes stay; so does a manifest
     /// that is itself a name's target, since every name resolves.

@@ -10,7 +10,7 @@ use strata_oci::Digest;
 
 use super::{Applied, mark::Marking};
 use crate::{
-    Engine, Error, Result, Store, Target,
+    Engine, Error, Host, Result, Store, Target,
     catalog::{Companion, Snapshot, Walk},
 };
 
@@ -49,7 +49,7 @@ enum Round {
     Raced,
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Removes the candidates that no name reaches, other than through `except`, and
     /// referrers that came with what is not kept any more.
     ///

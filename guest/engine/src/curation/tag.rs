@@ -6,14 +6,14 @@ use strata_oci::Reference;
 
 use super::{ATTEMPTS, Applied, remove_name, set_dangling, too_busy};
 use crate::{
-    Change, Engine, Error, Expectation, Result, Store,
+    Change, Engine, Error, Expectation, Host, Result, Store,
     catalog::{Image, NAMESPACE, SOURCE_LABEL},
 };
 
 /// A repository that could not be told from the start of a digest.
 const AMBIGUOUS: &str = "sha256";
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Points `target`, with the tag `latest` if it has none, at the image
     /// `source`. A name that pointed elsewhere moves; its old image stays, dangling
     /// if that was its last name.

@@ -9,7 +9,7 @@ use strata_oci::printable;
 
 use super::reach;
 use crate::{
-    Body, Clock, Engine, Error, Reach, Request, RequestBody, Response, Result, Store, Transport,
+    Body, Clock, Engine, Error, Host, Reach, Request, RequestBody, Response, Result, Transport,
     registry::{MAX_REDIRECTS, address, error_body},
 };
 
@@ -44,14 +44,9 @@ pub(super) fn parse(url: &str) -> Result<Uri> {
     }
 }
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Asks for a URL and follows its redirects; the body, and its length if that is said.
-    pub(super) async fn fetch(&self, uri: &Uri) -> Result<(S::Body, Option<u64>)> {
+    pub(super) async fn fetch(&self, uri: &Uri) -> Result<(H::Body, Option<u64>)> {
         let mut at = uri.clone();
         let mut reach = Reach::Any;
         let mut from: Option<Uri> = None;
@@ -83,7 +78,7 @@ where
         )))
     }
 
-    async fn get(&self, uri: &Uri, reach: Reach) -> Result<Response<S::Body>> {
+    async fn get(&self, uri: &Uri, reach: Reach) -> Result<Response<H::Body>> {
         let mut headers = HeaderMap::new();
         let agent = HeaderValue::from_str(&format!("strata/{}", self.settings.version));
         headers.insert(

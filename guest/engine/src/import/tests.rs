@@ -30,7 +30,7 @@ use crate::{
 
 /// An engine, and everything a test looks at.
 struct Bench {
-    engine: Engine<Memory, Rc<Web>, Ticking>,
+    engine: Engine<(Memory, Rc<Web>, Ticking)>,
     store: Memory,
     web: Rc<Web>,
     events: Events,

@@ -7,16 +7,10 @@ use strata_oci::{
 
 use super::Pull;
 use crate::{
-    Clock, Engine, Progress, PullOptions, RegistryAuth, Result, Store, Transport,
-    registry::Repository,
+    Engine, Host, Progress, PullOptions, RegistryAuth, Result, Store, registry::Repository,
 };
 
-impl<S, T, C> Engine<S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Engine<H> {
     /// Brings in the content of `blob`, if it is not here, from the repository of `reference`.
     ///
     /// # Errors
@@ -45,7 +39,7 @@ where
             auth: auth.clone(),
             headers: Vec::new(),
         };
-        let pull = Pull {
+        let pull = Pull::<H> {
             store: &self.store,
             clock: &self.clock,
             settings: &self.settings,

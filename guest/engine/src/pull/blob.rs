@@ -16,7 +16,7 @@ use super::{
     pace::{Pace, Verdict},
 };
 use crate::{
-    Clock, Error, Ingest, IngestState, Lease as _, Phase, Progress, Result, Store, Transport,
+    Clock, Error, Host, Ingest, IngestOf, IngestState, Lease as _, Phase, Progress, Result, Store,
     registry::{Attempts, Failure, Opened},
 };
 
@@ -49,12 +49,7 @@ enum Server {
     Registry(Option<usize>),
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     /// Brings in one blob, or waits until another operation has.
     pub(super) async fn blob(&self, blob: &Descriptor, progress: &dyn Progress) -> Result<()> {
         let lease = &self.lease;
@@ -128,7 +123,7 @@ where
     async fn transfer(
         &self,
         blob: &Descriptor,
-        ingest: &S::Ingest,
+        ingest: &IngestOf<H>,
         progress: &dyn Progress,
     ) -> Result<()> {
         let foreign = media_type::kind(&blob.media_type) == Kind::ForeignLayer;
@@ -206,7 +201,7 @@ where
     async fn append(
         &self,
         transfer: &mut Transfer<'_>,
-        ingest: &S::Ingest,
+        ingest: &IngestOf<H>,
         server: &mut Server,
     ) -> Result<(), Failure> {
         let blob = transfer.blob;
@@ -299,8 +294,8 @@ where
     async fn watched(
         &self,
         transfer: &Transfer<'_>,
-        ingest: &S::Ingest,
-        body: T::Body,
+        ingest: &IngestOf<H>,
+        body: H::Body,
     ) -> Result<u64> {
         let mut shown = 0;
         let mut append = pin!(ingest.append(body));

@@ -12,7 +12,7 @@ use strata_oci::{
 };
 
 use super::Pull;
-use crate::{Clock, Error, Result, Store, Target, Transport};
+use crate::{Error, Host, Result, Target};
 
 /// Indexes within indexes that are followed. One level is seen in practice; the
 /// bound keeps the recursion shallow.
@@ -82,12 +82,7 @@ impl Walk<'_> {
     }
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     /// What to pull: a single manifest whatever its platform; of an index all, or the
     /// best match for each platform.
     pub(super) async fn choose(&self, target: &Target, document: Document) -> Result<Chosen> {

@@ -11,8 +11,7 @@ use strata_oci::{
 
 use super::{Pull, choice::Image, invalid};
 use crate::{
-    BlobProgress, Clock, Error, Event, Phase, Progress, Result, Silent, Store, Transport,
-    registry::retrying,
+    BlobProgress, Error, Event, Host, Phase, Progress, Result, Silent, Store, registry::retrying,
 };
 
 /// What fetching found.
@@ -21,12 +20,7 @@ pub(super) struct Arrival {
     pub(super) was_all_here: bool,
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     /// Brings in what is not here. Afterwards the lease protects all of it.
     pub(super) async fn fetch(&self, image: &Image) -> Result<Arrival> {
         let config = &image.manifest.config;

@@ -9,7 +9,7 @@ use strata_oci::{
 
 use super::{Pull, invalid};
 use crate::{
-    Clock, Error, Result, Store, Transport,
+    Error, Host, Result, Store,
     registry::{Resolution, retrying},
 };
 
@@ -23,12 +23,7 @@ pub(super) struct Top {
     pub(super) unsaved: Option<Vec<u8>>,
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     /// The document the reference points at, verified. Storing it is left to the
     /// caller: what it lists need not wait for the disk.
     pub(super) async fn target(&self, resolution: Resolution) -> Result<Top> {

@@ -13,7 +13,7 @@ use super::{
     choice::{Chosen, Image},
     content::Arrival,
 };
-use crate::{Clock, Error, Result, Silent, Store, Transport};
+use crate::{Error, Host, Result, Silent};
 
 /// Documents followed from one index. The largest list some sixty, attestations
 /// included; each costs a request at least.
@@ -31,12 +31,7 @@ enum Met {
     Blob(Descriptor),
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     /// Brings in what is not here. Afterwards the lease protects all of it.
     pub(super) async fn fetch_chosen(&self, chosen: &Chosen) -> Result<Arrival> {
         let mut was_all_here = true;

@@ -3,7 +3,7 @@
 
 use super::Pull;
 use crate::{
-    Change, Clock, Error, Expectation, Name, Result, Store, Target, Transport,
+    Change, Error, Expectation, Host, Name, Result, Store, Target,
     catalog::{DANGLING_PREFIX, NAMESPACE, SOURCE_LABEL},
 };
 
@@ -74,12 +74,7 @@ impl Standing {
     }
 }
 
-impl<S, T, C> Pull<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Pull<'_, H> {
     /// Reads the names and works out how the reference stands among them.
     pub(super) async fn standing(&self, target: &Target) -> Result<Standing> {
         let (generation, names) = self.store.names(NAMESPACE).await?;

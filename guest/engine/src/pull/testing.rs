@@ -21,7 +21,7 @@ use crate::{
 
 /// An engine on that machine, and everything a test looks at.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<Rc<MemoryStore>, Rc<Web>, Rc<VirtualClock>>,
+    pub(crate) engine: Engine<(Rc<MemoryStore>, Rc<Web>, Rc<VirtualClock>)>,
     pub(crate) store: Rc<MemoryStore>,
     pub(crate) web: Rc<Web>,
     pub(crate) clock: Rc<VirtualClock>,

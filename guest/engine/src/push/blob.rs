@@ -8,7 +8,7 @@ use strata_oci::Digest;
 
 use super::{Push, plan::Blob, upload::Course};
 use crate::{
-    BlobProgress, Clock, Event, Phase, Result, Store, Transport,
+    BlobProgress, Event, Host, Phase, Result,
     registry::{Failure, Session, Started},
 };
 
@@ -55,12 +55,7 @@ pub(super) enum Opening {
     Upload(Session),
 }
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// Sees to it that the registry has all of these.
     pub(super) async fn send_blobs(&self, blobs: &[Blob]) -> Result<()> {
         for blob in blobs {

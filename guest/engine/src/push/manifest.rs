@@ -13,16 +13,11 @@ use super::{
     plan::{Blob, Plan},
 };
 use crate::{
-    Clock, Error, Result, Store, Transport,
+    Error, Host, Result, Store,
     registry::{Published, Put, retrying},
 };
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// Sends the target, when all else is there: under its tag, unless it `is_tagged` so
     /// already.
     pub(super) async fn publish_target(&self, plan: &Plan, is_tagged: bool) -> Result<()> {

@@ -9,7 +9,7 @@ use strata_oci::{
 
 use super::Push;
 use crate::{
-    Clock, Error, Result, Store, Target, Transport,
+    Error, Host, Result, Store, Target,
     catalog::{Documents, Referrer},
 };
 
@@ -48,12 +48,7 @@ pub(super) struct Blob {
     pub(super) is_shown: bool,
 }
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// Walks everything `top` consists of. From then on the lease protects what of
     /// it is here.
     pub(super) async fn plan(&self, top: &Descriptor) -> Result<Plan> {

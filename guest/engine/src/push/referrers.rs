@@ -11,7 +11,7 @@ use super::{
     plan::{Blob, Plan},
 };
 use crate::{
-    Clock, Error, Event, Result, Store, Transport,
+    Error, Event, Host, Result,
     catalog::Referrer,
     registry::{Relisted, retrying},
 };
@@ -19,12 +19,7 @@ use crate::{
 /// Tries to change a list that others change too.
 const MAX_TRIES: usize = 16;
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// Sends what is here about anything in `plan`. That comes before the tag, so whoever
     /// pulls by the tag finds signatures too.
     ///

@@ -7,7 +7,7 @@ use strata_oci::{Descriptor, Digest, Platform};
 
 use super::{Push, plan::Plan};
 use crate::{
-    BlobProgress, Clock, Error, Event, Phase, Result, Store, Transport,
+    BlobProgress, Error, Event, Host, Phase, Result,
     catalog::{By, Found, Snapshot, View},
 };
 
@@ -31,12 +31,7 @@ impl Selection {
     }
 }
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// The image with this name.
     pub(super) fn named(&self, snapshot: &Rc<Snapshot>) -> Result<Found> {
         let name = match self.reference.digest() {

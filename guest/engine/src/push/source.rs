@@ -11,7 +11,7 @@ use strata_oci::{Digest, Reference};
 
 use super::Push;
 use crate::{
-    Change, Clock, Error, Expectation, Result, Store, Transport,
+    Change, Error, Expectation, Host, Result, Store,
     catalog::{By, Image, NAMESPACE, SOURCE_LABEL, Snapshot},
 };
 
@@ -46,12 +46,7 @@ impl Sources {
     }
 }
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// The sources, found out at first need: an image the registry has needs none.
     pub(super) async fn sources(&self) -> Result<Rc<Sources>> {
         let mut known = self.sources.lock().await;

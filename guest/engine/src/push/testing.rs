@@ -27,7 +27,7 @@ use crate::{
 
 /// An engine on that machine, and everything a test looks at.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<Memory, Rc<Web>, Rc<VirtualClock>>,
+    pub(crate) engine: Engine<(Memory, Rc<Web>, Rc<VirtualClock>)>,
     pub(crate) store: Memory,
     pub(crate) registry: Rc<RefCell<Registry>>,
     pub(crate) web: Rc<Web>,

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::{Push, blob::Opening, plan::Blob};
 use crate::{
-    Clock, Phase, Result, Store, Transport,
+    Host, Phase, Result, Store,
     registry::{Again, Attempts, Chunk, Failure, Session},
 };
 
@@ -124,12 +124,7 @@ impl Course {
     }
 }
 
-impl<S, T, C> Push<'_, S, T, C>
-where
-    S: Store,
-    T: Transport<Body = S::Body>,
-    C: Clock,
-{
+impl<H: Host> Push<'_, H> {
     /// Brings one blob to the registry; how that went. Attempts are bounded, and
     /// counted from the last progress.
     pub(super) async fn upload(&self, blob: &Blob, course: &mut Course) -> Result<Phase> {

@@ -10,9 +10,9 @@ use super::{
     examine::{Examined, MadeOf},
     intake::Arrived,
 };
-use crate::{Engine, Error, Result, Store, archive::invalid, pace::Pace};
+use crate::{Engine, Error, Host, Result, Store, archive::invalid, pace::Pace};
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Layers of what was loaded, each with the diff-id its config promises, except those
     /// whose own digest it is. Images that were here already, whole and named, are not
     /// looked at again.

@@ -21,17 +21,17 @@ use super::{
     files::{Files, Found},
 };
 use crate::{
-    Body as _, Engine, Error, Result, Store,
+    Body as _, Engine, Error, Host, LeaseOf, Result, Store,
     archive::{invalid, quoted, refused},
 };
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// The images of the rows, one for each name; their manifests are stored.
     pub(super) async fn docker_images(
         &self,
         rows: &[Row],
         files: &Files,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Vec<Image>> {
         let names: Vec<Vec<String>> = rows.iter().map(names).collect::<Result<_>>()?;
         // Rows that list the same files are one image.
@@ -76,7 +76,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     }
 
     /// Where the config of a row is.
-    async fn docker_config(&self, row: &Row, files: &Files, lease: &S::Lease) -> Result<Located> {
+    async fn docker_config(&self, row: &Row, files: &Files, lease: &LeaseOf<H>) -> Result<Located> {
         if row.layers.len() >= MAX_CHILDREN {
             return Err(Error::over(format_args!(
                 "an image in manifest.json has {} layers, the limit is {}",
@@ -105,7 +105,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         row: &Row,
         config: Located,
         files: &Files,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Descriptor> {
         let bytes = self.store.get(&config.digest, config.size).await?;
         let image =
@@ -150,7 +150,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         name: &str,
         diff_id: &Digest,
         files: &Files,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Descriptor> {
         let located = self.locate(files, name, lease).await?;
         let layer =
@@ -177,7 +177,12 @@ impl<S: Store, T, C> Engine<S, T, C> {
     }
 
     /// The content a name in `manifest.json` stands for; `None` if it is not here.
-    async fn locate(&self, files: &Files, name: &str, lease: &S::Lease) -> Result<Option<Located>> {
+    async fn locate(
+        &self,
+        files: &Files,
+        name: &str,
+        lease: &LeaseOf<H>,
+    ) -> Result<Option<Located>> {
         let path = clean(name).map_err(refused)?;
         let digest = match files.find(&path) {
             None => return Ok(None),

@@ -16,7 +16,7 @@ use strata_oci::{
 
 use super::Image;
 use crate::{
-    Engine, Error, Result, Store, Target,
+    Engine, Error, Host, LeaseOf, Result, Store, Target,
     archive::invalid,
     catalog::{Companion, Documents, Referrer},
     pace::Pace,
@@ -156,14 +156,18 @@ pub(super) async fn find_companions(examination: &mut Examination) {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Looks at the content of images. The lease protects all of it that is here, also
     /// what was here before.
     ///
     /// # Errors
     /// [`Error::ManifestInvalid`] for content that breaks its specification or is not what
     /// a descriptor says; [`Error::QuotaExceeded`] beyond a bound; as the store's reads.
-    pub(super) async fn examine(&self, images: &[Image], lease: &S::Lease) -> Result<Examination> {
+    pub(super) async fn examine(
+        &self,
+        images: &[Image],
+        lease: &LeaseOf<H>,
+    ) -> Result<Examination> {
         let mut pace = Pace::default();
         let mut examination = Examination::default();
         let mut known: HashMap<&Digest, usize> = HashMap::new();
@@ -197,7 +201,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         images: &[&Image],
         here: &mut Here,
         examination: &mut Examination,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<()> {
         let roots = images.iter().map(|image| &image.descriptor.digest);
         self.look(roots, here, lease).await?;
@@ -247,7 +251,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         digests: impl Iterator<Item = &'a Digest>,
         here: &mut Here,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<()> {
         let mut unknown = HashSet::new();
         for digest in digests {

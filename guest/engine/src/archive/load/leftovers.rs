@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::examine::Examined;
-use crate::{Engine, Error, Result, Store, Target, curation::Marking};
+use crate::{Engine, Error, Host, Result, Store, Target, curation::Marking};
 
 /// How often to mark again after names changed meanwhile.
 const ATTEMPTS: usize = 8;
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Removes those of `new` that only manifests nobody asked for need. The lease must
     /// have ended. The images are loaded by now, so this never fails: what stays, the next
     /// prune takes.

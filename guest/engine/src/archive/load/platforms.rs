@@ -8,9 +8,9 @@ use super::{
     Image,
     examine::{Examination, Examined, Part},
 };
-use crate::{Engine, Error, Result, Store, archive::invalid, pace::Pace};
+use crate::{Engine, Error, Host, Result, Store, archive::invalid, pace::Pace};
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Checks that something of each image is whole: without `platforms` anything, with
     /// them everything for them. Marks what was asked for: companions always are.
     ///

@@ -18,7 +18,9 @@ use super::{
     documents::{Documents, layout},
     select::select,
 };
-use crate::{Completed, Engine, Error, Result, SaveOptions, Store, catalog::Snapshot};
+use crate::{
+    Completed, Engine, Error, Host, LeaseOf, Result, SaveOptions, Store, catalog::Snapshot,
+};
 
 /// What an archive has inside.
 pub(super) struct Plan {
@@ -38,9 +40,9 @@ pub(super) enum Content {
     Blob(Digest, u64),
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// Resolves and checks what is to be saved. The lease protects all of it.
-    pub(super) async fn plan(&self, options: &SaveOptions, lease: &S::Lease) -> Result<Plan> {
+    pub(super) async fn plan(&self, options: &SaveOptions, lease: &LeaseOf<H>) -> Result<Plan> {
         let targets = |names: &Rc<Snapshot>| {
             let chosen = choose(names, &options.names)?;
             let targets = chosen
@@ -56,7 +58,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
         &self,
         snapshot: Rc<Snapshot>,
         options: &SaveOptions,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<Plan> {
         let mut documents = Documents::default();
         let mut completed = Vec::new();
@@ -115,7 +117,7 @@ impl<S: Store, T, C> Engine<S, T, C> {
     async fn blob_entries(
         &self,
         mut blobs: Vec<Digest>,
-        lease: &S::Lease,
+        lease: &LeaseOf<H>,
     ) -> Result<BTreeMap<String, Content>> {
         blobs.sort();
         blobs.dedup();

@@ -10,7 +10,7 @@ use strata_oci::{Digest, Document};
 
 use super::{View, compose::Material};
 use crate::{
-    Engine, ImageSummary, Result, Shown, Store,
+    Engine, Host, ImageSummary, Result, Shown, Store,
     catalog::{
         Image,
         cache::Bounded,
@@ -53,7 +53,7 @@ impl Shelf {
     }
 }
 
-impl<S: Store, T, C> Engine<S, T, C> {
+impl<H: Host> Engine<H> {
     /// What is here of one image.
     ///
     /// # Errors

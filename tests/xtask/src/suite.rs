@@ -9,7 +9,12 @@ use std::ffi::OsString;
 /// Native crates, grouped so that each group needs no feature of a dependency the release binary was built without:
 /// one group for all would compile wasmtime a second time.
 const GROUPS: [&[&str]; 3] = [
-    &["strata-oci", "strata-engine", "strata-docker"],
+    &[
+        "strata-oci",
+        "strata-engine",
+        "strata-http",
+        "strata-docker",
+    ],
     &["strata-code", "strata-store", "strata"],
     &["strata-tests"],
 ];

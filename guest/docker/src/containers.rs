@@ -18,10 +18,10 @@ use crate::failure::Failure;
 
 pub(crate) use commit::commit;
 pub(crate) use create::create;
-pub(crate) use files::{CopyIn, CopyOut, changes, copy_in, copy_out, export, stat};
+pub(crate) use files::{changes, copy_in, copy_out, export, stat};
 pub(crate) use inspect::inspect;
 pub(crate) use list::list;
-pub(crate) use process::{Processed, logs, process, wait};
+pub(crate) use process::{logs, process};
 pub(crate) use remove::{prune, remove};
 
 /// What stands where containers have a state.

@@ -1,13 +1,11 @@
 //! A request that failed: its status and its message (§1.5 of the contract).
 
-use http::{
-    HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
-use strata_engine::Error;
-use strata_oci::printable;
+use std::fmt;
 
-use crate::reply::Reply;
+use http::{StatusCode, header::RETRY_AFTER};
+use strata_engine::Error;
+use strata_http::{Malformed, Reply, Unreadable};
+use strata_oci::printable;
 
 /// Why a request fails, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +38,17 @@ impl Failure {
     #[expect(clippy::needless_pass_by_value, reason = "maps errors")]
     pub(crate) fn unwritable(error: serde_json::Error) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
+    /// 400 for JSON that is not what it should be.
+    pub(crate) fn json(error: &impl fmt::Display) -> Self {
+        Self::invalid(format!("invalid JSON: {error}"))
+    }
+
+    /// 500: the shell read an archive as a whole, which is our own fault.
+    pub(crate) fn not_streamed() -> Self {
+        let message = "the archive was read as a whole instead of being streamed";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
     /// 404.
@@ -89,16 +98,39 @@ impl Failure {
             // Writing a string to a Vec cannot fail.
             let _ = serde_json::to_writer(&mut body, &message);
             body.extend_from_slice(b"}\n");
-            let mut reply = Reply::empty(self.status);
-            let json = HeaderValue::from_static("application/json");
-            reply.headers.insert(CONTENT_TYPE, json);
-            reply.body = body;
-            reply
+            Reply::json(self.status, body)
         };
         if let Some(seconds) = self.retry_after {
             reply.headers.insert(RETRY_AFTER, seconds.into());
         }
         reply
+    }
+}
+
+impl From<&Malformed> for Failure {
+    /// Go's texts.
+    fn from(malformed: &Malformed) -> Self {
+        Self::invalid(match malformed {
+            Malformed::Escape(escape) => format!("invalid URL escape \"{escape}\""),
+            Malformed::Semicolon => "invalid semicolon separator in query".to_owned(),
+        })
+    }
+}
+
+impl From<Unreadable> for Failure {
+    /// dockerd's texts.
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::NoContentType => {
+                Self::invalid("malformed Content-Type header (): mime: no media type")
+            }
+            Unreadable::ContentType(given) => Self::invalid(format!(
+                "unsupported Content-Type header ({given}): must be 'application/json'"
+            )),
+            Unreadable::Blank => Self::json(&"got EOF while reading request body"),
+            Unreadable::AfterValue => Self::invalid("unexpected content after JSON"),
+            Unreadable::Json(error) => Self::json(&error),
+        }
     }
 }
 
@@ -139,6 +171,8 @@ impl From<Error> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
+    use strata_http::{Query, RequestBody, object};
     use strata_oci::Digest;
 
     use super::*;
@@ -214,5 +248,52 @@ mod tests {
         let reply = Failure::invalid("a<b>&\"c\"").reply();
         assert_eq!(reply.body, b"{\"message\":\"a<b>&\\\"c\\\"\"}\n");
         assert_eq!(reply.headers[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_as_dockerd_tells_it() {
+        for (text, message) in [
+            ("a=%zz", "invalid URL escape \"%zz\""),
+            ("a=%4", "invalid URL escape \"%4\""),
+            ("a=b;c=d", "invalid semicolon separator in query"),
+        ] {
+            let failure = Failure::from(&Query::parse(text).unwrap_err());
+            assert_eq!(failure, Failure::invalid(message), "{text}");
+        }
+        let json = "application/json";
+        for (content_type, body, message) in [
+            (
+                json,
+                " ",
+                "invalid JSON: got EOF while reading request body",
+            ),
+            (json, "{} {}", "unexpected content after JSON"),
+            (
+                json,
+                "[]",
+                "invalid JSON: invalid type: sequence, expected an object",
+            ),
+            (
+                json,
+                r#"{"A":"#,
+                "invalid JSON: unexpected end of JSON input",
+            ),
+            (
+                "",
+                "{}",
+                "malformed Content-Type header (): mime: no media type",
+            ),
+            (
+                "text/plain",
+                "",
+                "unsupported Content-Type header (text/plain): must be 'application/json'",
+            ),
+        ] {
+            let given = (CONTENT_TYPE, HeaderValue::from_static(content_type));
+            let headers: HeaderMap = [given].into_iter().collect();
+            let bytes: RequestBody<()> = RequestBody::Bytes(body.as_bytes().to_vec());
+            let failure = Failure::from(object(&headers, &bytes).unwrap_err());
+            assert_eq!(failure, Failure::invalid(message), "{content_type} {body}");
+        }
     }
 }

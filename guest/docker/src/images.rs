@@ -1,8 +1,10 @@
 //! The image endpoints, one file each, with their wire shapes.
 
+use strata_engine::Host;
+use strata_http::Query;
 use strata_oci::{Platform, Reference, reference::ReferenceError};
 
-use crate::{failure::Failure, query::Query, version::ApiVersion};
+use crate::{Asked, failure::Failure};
 
 mod config;
 mod filters;
@@ -20,16 +22,16 @@ mod tag;
 
 pub(crate) use filters::until;
 pub(crate) use history::history;
-pub(crate) use import::{Import, has_archive, import, is_import};
+pub(crate) use import::{has_archive, import, is_import};
 pub(crate) use inspect::{ZERO_TIME, inspect};
+pub(crate) use list::list;
 #[cfg(test)]
 pub(crate) use list::show;
-pub(crate) use list::{Listing, list, send_list};
-pub(crate) use load::{Load, load};
-pub(crate) use pull::{Pull, pull};
-pub(crate) use push::{Push, push};
+pub(crate) use load::load;
+pub(crate) use pull::pull;
+pub(crate) use push::push;
 pub(crate) use remove::{prune, remove};
-pub(crate) use save::{Save, save};
+pub(crate) use save::save;
 pub(crate) use tag::tag;
 
 /// Reads a platform in its JSON spelling; empty is none.
@@ -55,18 +57,17 @@ fn parse_platform_json(json: &str) -> Result<Platform, Failure> {
 ///
 /// # Errors
 /// 400, as the contract words it; also for more than one.
-pub(crate) fn platform_specifier(
-    query: &Query,
-    host: &Platform,
+pub(crate) fn platform_specifier<H: Host>(
+    asked: &Asked<'_, H>,
 ) -> Result<Option<Platform>, Failure> {
-    let mut given = query.all("platform").filter(|text| !text.is_empty());
+    let mut given = asked.query.all("platform").filter(|text| !text.is_empty());
     let Some(specifier) = given.next() else {
         return Ok(None);
     };
     if given.next().is_some() || specifier.contains(',') {
         return Err(Failure::invalid("multiple platforms is not supported"));
     }
-    let platform = Platform::parse(specifier, host);
+    let platform = Platform::parse(specifier, &asked.engine.settings().platform);
     platform
         .map(Some)
         .map_err(|error| Failure::invalid(error.to_string()))
@@ -76,11 +77,12 @@ pub(crate) fn platform_specifier(
 ///
 /// # Errors
 /// 400 for a bad one, or for several where the version knows one.
-fn archive_platforms(version: ApiVersion, query: &Query) -> Result<Vec<Platform>, Failure> {
+fn archive_platforms<H: Host>(asked: &Asked<'_, H>) -> Result<Vec<Platform>, Failure> {
+    let version = asked.version;
     if !version.at_least(48) {
         return Ok(Vec::new());
     }
-    let given = query.all("platform").filter(|json| !json.is_empty());
+    let given = asked.query.all("platform").filter(|json| !json.is_empty());
     let given: Vec<&str> = given.collect();
     if given.len() > 1 && !version.at_least(52) {
         return Err(Failure::invalid(

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use strata_engine::Retry;
+use strata_engine::{Error, Retry};
+use strata_http::Message;
 use strata_oci::{Descriptor, Digest, printable};
 
 /// One message; members that are empty are left out.
@@ -21,6 +22,18 @@ pub(crate) struct Line {
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aux: Option<Aux>,
+    /// What alone counts as a failure for the CLI.
+    #[serde(rename = "errorDetail", skip_serializing_if = "Option::is_none")]
+    failure: Option<ErrorDetail>,
+    /// The same for older clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Why the work failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct ErrorDetail {
+    message: String,
 }
 
 /// How far a layer is; empty members are left out.
@@ -154,29 +167,52 @@ impl Line {
         }
     }
 
-    /// Whether `newer` makes this one worthless: both count bytes of one layer.
-    pub(crate) fn is_replaced_by(&self, newer: &Self) -> bool {
-        self.is_count() && newer.is_count() && self.is_about_the_same_as(newer)
-    }
-
-    /// Whether both update one line of the display.
-    pub(crate) fn is_about_the_same_as(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-
-    /// Whether it updates the line of a layer.
-    pub(crate) fn is_layer(&self) -> bool {
-        self.detail.is_some() && self.id.is_some()
-    }
-
     fn is_count(&self) -> bool {
         self.detail.is_some_and(|detail| detail.current > 0)
     }
+}
 
-    /// Appends the message as it is sent.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+impl Message for Line {
+    fn is_about_the_same_as(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+
+    fn is_replaced_by(&self, newer: &Self) -> bool {
+        self.is_count() && newer.is_count()
+    }
+
+    fn is_progress(&self) -> bool {
+        self.detail.is_some() && self.id.is_some()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
         // Writing strings and numbers to a Vec cannot fail.
         let _ = serde_json::to_writer(&mut *out, self);
         out.extend_from_slice(b"\r\n");
+    }
+
+    fn failed(error: &Error) -> Self {
+        let message = printable(&error.to_string());
+        Self {
+            error: Some(message.clone()),
+            failure: Some(ErrorDetail { message }),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_replace_counts_and_layers_are_progress() {
+        let layer = |current| Line::layer("a", "Downloading", Detail::count(current, 9));
+        let retry = Line::layer("a", "Retrying in 1 second", Detail::PLAIN);
+        assert!(layer(1).is_replaced_by(&layer(2)));
+        assert!(!retry.is_replaced_by(&layer(2)) && !layer(1).is_replaced_by(&retry));
+        assert!(layer(1).is_about_the_same_as(&retry));
+        assert!(!layer(1).is_about_the_same_as(&Line::plain("a")));
+        assert!(retry.is_progress() && !Line::plain("a").is_progress());
     }
 }

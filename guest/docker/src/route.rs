@@ -1,23 +1,19 @@
-//! From method and path to an operation (§1.1 of the contract).
+//! The routes (§1.1 of the contract): a line each for the method, the path, the operation, and what is not
+//! as usual about the body and whom the request may share an instance with.
 //!
-//! Image names contain raw slashes, so the router looks at the last segment; paths without a name win.
-//! A wrong method is an unknown path.
+//! Image names contain raw slashes, so paths without a name stand first. A wrong method is an unknown path.
 
 use http::Method;
-
-use crate::{
-    failure::Failure,
-    images,
-    query::{self, Query},
+use strata_http::{
+    Company::{Instant, Shared, Waiting},
+    Route, Shape, Taking,
 };
 
-mod container;
-
-pub(crate) use container::{ContainerRoute, Process};
+use crate::images;
 
 /// What a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
     Ping,
     Version,
     Info,
@@ -26,59 +22,146 @@ pub(crate) enum Route {
     ContainerPrune,
     ContainerCommit,
     /// About the container of this name.
-    Container(String, ContainerRoute),
-    Network(String),
-    Volume(String),
-    Plugin(String),
+    Container(ContainerOperation),
+    Network,
+    Volume,
+    Plugin,
     ImageList,
     ImageCreate,
     ImagePrune,
     ImageLoad,
-    /// The images are in the query, or named by the path.
-    ImageSave(Option<String>),
-    ImageInspect(String),
-    ImageHistory(String),
-    ImageTag(String),
-    ImageRemove(String),
-    ImagePush(String),
+    /// Of the images in the query.
+    ImagesSave,
+    ImageSave,
+    ImageInspect,
+    ImageHistory,
+    ImageTag,
+    ImageRemove,
+    ImagePush,
     /// An operation of the API that is not served yet, as people call it.
     Unimplemented(&'static str),
 }
 
-/// Whether the body of a request must reach [`respond`](crate::respond) as
-/// [`RequestBody::Stream`](crate::RequestBody::Stream). All others are small, and wanted as
-/// [`RequestBody::Bytes`](crate::RequestBody::Bytes).
-pub fn streams_body(method: &Method, path_and_query: &str) -> bool {
-    let Ok(path) = decoded_path(path_and_query) else {
-        return false;
-    };
-    let (_, path) = split_version(&path);
-    match resolve(method, path) {
-        Some(Route::ImageLoad | Route::Container(_, ContainerRoute::CopyIn)) => true,
-        Some(Route::ImageCreate) => {
-            let query = Query::in_path(path_and_query);
-            query.is_ok_and(|query| images::has_archive(&query))
-        }
-        _ => false,
-    }
+/// What is asked of one container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContainerOperation {
+    Inspect,
+    Remove,
+    Changes,
+    Export,
+    /// What a path in it is.
+    Stat,
+    /// An archive of a path.
+    CopyOut,
+    /// An archive to unpack at a path.
+    CopyIn,
+    Logs,
+    /// What needs a process, or a life of its own.
+    Process(Process),
 }
 
-/// Whether anything reads the body of a request. What is not served is answered without: a client may
-/// send an archive with it.
-pub fn reads_body(method: &Method, path_and_query: &str) -> bool {
-    let Ok(path) = decoded_path(path_and_query) else {
-        return false;
-    };
-    let (_, path) = split_version(&path);
-    !matches!(resolve(method, path), None | Some(Route::Unimplemented(_)))
+/// What is asked of a container that would run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Process {
+    Start,
+    Restart,
+    Stop,
+    Kill,
+    Pause,
+    Unpause,
+    Wait,
+    Attach,
+    Resize,
+    Exec,
+    Top,
+    Stats,
+    Rename,
+    Update,
 }
 
-/// The path of a request, percent-decoded.
-///
-/// # Errors
-/// 400 for a broken escape.
-pub(crate) fn decoded_path(path_and_query: &str) -> Result<String, Failure> {
-    query::decode(path_and_query.split('?').next().unwrap_or_default())
+/// All routes; the first that fits is taken.
+const ROUTES: &[Route<Operation>] = {
+    use self::Process as P;
+    use ContainerOperation::{
+        Changes, CopyIn, CopyOut, Export, Inspect, Logs, Process, Remove, Stat,
+    };
+    use Operation::*;
+    &[
+        Route::get("/_ping", Ping).with(Instant, &[]),
+        Route::head("/_ping", Ping).with(Instant, &[]),
+        Route::get("/version", Version).with(Instant, &[]),
+        Route::get("/info", Info).with(Shared, &[]),
+        Route::get("/containers/json", ContainerList).with(Shared, &["size"]),
+        Route::get("/images/json", ImageList).with(Shared, &["manifests", "shared-size"]),
+        Route::post("/images/create", ImageCreate).streaming_if(images::has_archive),
+        Route::post("/images/prune", ImagePrune),
+        Route::get("/images/get", ImagesSave),
+        Route::post("/images/load", ImageLoad).taking(Taking::Stream),
+        Route::get("/images/search", Unimplemented("image search")),
+        Route::post("/auth", Unimplemented("registry login")).taking(Taking::Nothing),
+        Route::post("/build", Unimplemented("image build")).taking(Taking::Nothing),
+        Route::post("/build/prune", Unimplemented("build cache prune")).taking(Taking::Nothing),
+        Route::post("/build/cancel", Unimplemented("build cancel")).taking(Taking::Nothing),
+        Route::post("/commit", ContainerCommit),
+        Route::post("/containers/create", ContainerCreate),
+        Route::post("/containers/prune", ContainerPrune),
+        Route::get("/events", Unimplemented("the event stream")),
+        Route::get("/system/df", Unimplemented("disk usage")),
+        Route::delete("/images/**", ImageRemove),
+        Route::get("/images/**/json", ImageInspect).with(Shared, &["manifests"]),
+        Route::get("/images/**/history", ImageHistory).with(Shared, &[]),
+        Route::post("/images/**/tag", ImageTag),
+        Route::get("/images/**/get", ImageSave),
+        Route::post("/images/**/push", ImagePush),
+        Route::get(
+            "/distribution/**/json",
+            Unimplemented("distribution inspect"),
+        ),
+        Route::delete("/containers/**", Container(Remove)),
+        Route::get("/containers/**/json", Container(Inspect)).with(Shared, &["size"]),
+        Route::get("/containers/**/changes", Container(Changes)),
+        Route::get("/containers/**/export", Container(Export)),
+        Route::get("/containers/**/logs", Container(Logs)),
+        Route::head("/containers/**/archive", Container(Stat)),
+        Route::get("/containers/**/archive", Container(CopyOut)),
+        Route::put("/containers/**/archive", Container(CopyIn)).taking(Taking::Stream),
+        Route::get("/containers/**/top", Container(Process(P::Top))),
+        Route::get("/containers/**/stats", Container(Process(P::Stats))),
+        Route::post("/containers/**/start", Container(Process(P::Start))),
+        Route::post("/containers/**/restart", Container(Process(P::Restart))),
+        Route::post("/containers/**/stop", Container(Process(P::Stop))),
+        Route::post("/containers/**/kill", Container(Process(P::Kill))),
+        Route::post("/containers/**/pause", Container(Process(P::Pause))),
+        Route::post("/containers/**/unpause", Container(Process(P::Unpause))),
+        Route::post("/containers/**/wait", Container(Process(P::Wait))).with(Waiting, &[]),
+        Route::post("/containers/**/attach", Container(Process(P::Attach))),
+        Route::post("/containers/**/resize", Container(Process(P::Resize))),
+        Route::post("/containers/**/exec", Container(Process(P::Exec))),
+        Route::post("/containers/**/rename", Container(Process(P::Rename))),
+        Route::post("/containers/**/update", Container(Process(P::Update))),
+        Route::get("/networks/**", Network),
+        Route::delete("/networks/**", Network),
+        Route::get("/volumes/**", Volume),
+        Route::delete("/volumes/**", Volume),
+        Route::get("/plugins/**/json", Plugin),
+    ]
+};
+
+/// The requests that may share an instance, with and without a version.
+pub fn shapes() -> impl Iterator<Item = Shape> {
+    let versions = ["", "/v*"].into_iter();
+    versions.flat_map(|version| ROUTES.iter().filter_map(move |route| route.shape(version)))
+}
+
+/// The route of a decoded path without version, and the name in it; `None` if there is none.
+pub(crate) fn find<'a>(
+    method: &Method,
+    path: &'a str,
+) -> Option<(&'static Route<Operation>, &'a str)> {
+    let found = strata_http::find(ROUTES, method, path)?;
+    // Networks have no slashes within their names.
+    let is_path = found.1.contains('/') && !found.1.ends_with('/');
+    (!is_path || found.0.operation != Operation::Network).then_some(found)
 }
 
 /// Splits `/v1.41/images/json` into `1.41` and `/images/json`. A path without version is all path.
@@ -95,262 +178,5 @@ pub(crate) fn split_version(path: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The operation at a decoded path without version; `None` if there is none.
-pub(crate) fn resolve(method: &Method, path: &str) -> Option<Route> {
-    fixed(method, path).or_else(|| named(method, path))
-}
-
-fn fixed(method: &Method, path: &str) -> Option<Route> {
-    let route = match (method.as_str(), path) {
-        ("GET" | "HEAD", "/_ping") => Route::Ping,
-        ("GET", "/version") => Route::Version,
-        ("GET", "/info") => Route::Info,
-        ("GET", "/containers/json") => Route::ContainerList,
-        ("GET", "/images/json") => Route::ImageList,
-        ("POST", "/images/create") => Route::ImageCreate,
-        ("POST", "/images/prune") => Route::ImagePrune,
-        ("GET", "/images/get") => Route::ImageSave(None),
-        ("POST", "/images/load") => Route::ImageLoad,
-        ("GET", "/images/search") => Route::Unimplemented("image search"),
-        ("POST", "/auth") => Route::Unimplemented("registry login"),
-        ("POST", "/build") => Route::Unimplemented("image build"),
-        ("POST", "/build/prune") => Route::Unimplemented("build cache prune"),
-        ("POST", "/build/cancel") => Route::Unimplemented("build cancel"),
-        ("POST", "/commit") => Route::ContainerCommit,
-        ("POST", "/containers/create") => Route::ContainerCreate,
-        ("POST", "/containers/prune") => Route::ContainerPrune,
-        ("GET", "/events") => Route::Unimplemented("the event stream"),
-        ("GET", "/system/df") => Route::Unimplemented("disk usage"),
-        _ => return None,
-    };
-    Some(route)
-}
-
-fn named(method: &Method, path: &str) -> Option<Route> {
-    let rest = path.strip_prefix('/')?;
-    let (kind, rest) = rest.split_once('/')?;
-    // `rest` holds a name and, for some kinds, a verb as its last segment.
-    let (name, verb) = rest.rsplit_once('/').unwrap_or((rest, ""));
-    let route = match (method.as_str(), kind, verb) {
-        ("DELETE", "images", _) => Route::ImageRemove(rest.to_owned()),
-        ("GET", "images", "json") => Route::ImageInspect(name.to_owned()),
-        ("GET", "images", "history") => Route::ImageHistory(name.to_owned()),
-        ("POST", "images", "tag") => Route::ImageTag(name.to_owned()),
-        ("GET", "images", "get") => Route::ImageSave(Some(name.to_owned())),
-        ("POST", "images", "push") => Route::ImagePush(name.to_owned()),
-        ("GET", "distribution", "json") => Route::Unimplemented("distribution inspect"),
-        ("DELETE", "containers", _) => Route::Container(rest.to_owned(), ContainerRoute::Remove),
-        (method, "containers", verb) => {
-            Route::Container(name.to_owned(), ContainerRoute::of(method, verb)?)
-        }
-        ("GET" | "DELETE", "networks", "") => Route::Network(rest.to_owned()),
-        ("GET" | "DELETE", "volumes", _) => Route::Volume(rest.to_owned()),
-        ("GET", "plugins", "json") => Route::Plugin(name.to_owned()),
-        _ => return None,
-    };
-    Some(route)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_digits_and_dots() {
-        for (path, expected) in [
-            ("/v1.41/images/json", (Some("1.41"), "/images/json")),
-            ("/v1/images/json", (Some("1"), "/images/json")),
-            ("/images/json", (None, "/images/json")),
-            ("/v1.41", (None, "/v1.41")),
-            ("/v1.x/images/json", (None, "/v1.x/images/json")),
-            ("/v/images/json", (None, "/v/images/json")),
-            ("/version", (None, "/version")),
-            ("/volumes/x", (None, "/volumes/x")),
-        ] {
-            assert_eq!(split_version(path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn names_keep_their_slashes_and_fixed_paths_win() {
-        let name = || "docker.io/library/alpine:3".to_owned();
-        for (method, path, expected) in [
-            (Method::GET, "/images/json", Some(Route::ImageList)),
-            (
-                Method::GET,
-                "/images/docker.io/library/alpine:3/json",
-                Some(Route::ImageInspect(name())),
-            ),
-            (
-                Method::GET,
-                "/images/docker.io/library/alpine:3/history",
-                Some(Route::ImageHistory(name())),
-            ),
-            (
-                Method::POST,
-                "/images/docker.io/library/alpine:3/tag",
-                Some(Route::ImageTag(name())),
-            ),
-            (
-                Method::DELETE,
-                "/images/docker.io/library/alpine:3",
-                Some(Route::ImageRemove(name())),
-            ),
-            (
-                Method::GET,
-                "/images/json/json",
-                Some(Route::ImageInspect("json".to_owned())),
-            ),
-            (
-                Method::DELETE,
-                "/images/json",
-                Some(Route::ImageRemove("json".to_owned())),
-            ),
-            (
-                Method::DELETE,
-                "/images/",
-                Some(Route::ImageRemove(String::new())),
-            ),
-            (
-                Method::GET,
-                "/images/search",
-                Some(Route::Unimplemented("image search")),
-            ),
-            (
-                Method::GET,
-                "/images/a/b/get",
-                Some(Route::ImageSave(Some("a/b".to_owned()))),
-            ),
-            (Method::GET, "/images/get", Some(Route::ImageSave(None))),
-            (
-                Method::GET,
-                "/images/get/get",
-                Some(Route::ImageSave(Some("get".to_owned()))),
-            ),
-            (Method::POST, "/images/load", Some(Route::ImageLoad)),
-            (
-                Method::POST,
-                "/images/a/b/push",
-                Some(Route::ImagePush("a/b".to_owned())),
-            ),
-            (Method::GET, "/containers/json", Some(Route::ContainerList)),
-            (
-                Method::GET,
-                "/containers/a/b/json",
-                Some(Route::Container("a/b".to_owned(), ContainerRoute::Inspect)),
-            ),
-            (
-                Method::GET,
-                "/containers//a/json",
-                Some(Route::Container("/a".to_owned(), ContainerRoute::Inspect)),
-            ),
-            (
-                Method::DELETE,
-                "/containers//a",
-                Some(Route::Container("/a".to_owned(), ContainerRoute::Remove)),
-            ),
-            (
-                Method::POST,
-                "/containers/create/start",
-                Some(Route::Container(
-                    "create".to_owned(),
-                    ContainerRoute::Process(Process::Start),
-                )),
-            ),
-            (
-                Method::POST,
-                "/containers/create",
-                Some(Route::ContainerCreate),
-            ),
-            (
-                Method::POST,
-                "/containers/prune",
-                Some(Route::ContainerPrune),
-            ),
-            (Method::POST, "/commit", Some(Route::ContainerCommit)),
-            (Method::HEAD, "/_ping", Some(Route::Ping)),
-        ] {
-            assert_eq!(resolve(&method, path), expected, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_method_is_an_unknown_path() {
-        for (method, path) in [
-            (Method::POST, "/images/json"),
-            (Method::GET, "/images/create"),
-            (Method::GET, "/images/alpine"),
-            (Method::GET, "/images/load"),
-            (Method::POST, "/images/get"),
-            (Method::GET, "/images/alpine/push"),
-            (Method::PUT, "/images/alpine/tag"),
-            (Method::HEAD, "/version"),
-            (Method::POST, "/_ping"),
-            (Method::GET, "/"),
-            (Method::GET, "/nothing"),
-            (Method::GET, "/containers/a/nothing"),
-            (Method::GET, "/containers/a/start"),
-            (Method::POST, "/containers/a/archive"),
-            (Method::GET, "/containers/create"),
-            (Method::GET, "/commit"),
-        ] {
-            assert_eq!(resolve(&method, path), None, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_served_is_not_read() {
-        for (method, path, expected) in [
-            (Method::POST, "/build?t=a", false),
-            (Method::POST, "/v1.54/auth", false),
-            (Method::POST, "/nothing", false),
-            (Method::POST, "/images/load", true),
-            (Method::POST, "/containers/create", true),
-            (Method::POST, "/images/prune", true),
-        ] {
-            assert_eq!(reads_body(&method, path), expected, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn only_archives_are_streamed() {
-        for (method, path, expected) in [
-            (Method::POST, "/images/load", true),
-            (Method::POST, "/v1.41/images/load?quiet=1", true),
-            (Method::POST, "/v1.51/images%2Fload", true),
-            (Method::GET, "/images/load", false),
-            (Method::POST, "/images/load/tag", false),
-            (Method::POST, "/images/a/push?tag=load", false),
-            (Method::POST, "/images/prune", false),
-            (Method::POST, "/images/create?fromSrc=-", true),
-            (
-                Method::POST,
-                "/v1.24/images/create?repo=a&fromSrc=%2D",
-                true,
-            ),
-            (
-                Method::POST,
-                "/images/create?fromImage=&fromSrc=-&fromSrc=b",
-                true,
-            ),
-            (Method::POST, "/images/create?fromSrc=b&fromSrc=-", false),
-            (Method::POST, "/images/create?fromSrc=http://a/b.tar", false),
-            (Method::POST, "/images/create?fromImage=a&fromSrc=-", false),
-            (Method::POST, "/images/create?fromImage=a", false),
-            (Method::POST, "/images/create?fromSrc=-&tag=%zz", false),
-            (Method::POST, "/images/create", false),
-            (Method::GET, "/images/create?fromSrc=-", false),
-            (Method::PUT, "/containers/a/archive?path=/", true),
-            (Method::PUT, "/v1.54/containers/a%2Fb/archive", true),
-            (Method::GET, "/containers/a/archive?path=/", false),
-            (Method::HEAD, "/containers/a/archive?path=/", false),
-            (Method::PUT, "/containers/archive", false),
-            (Method::POST, "/containers/create", false),
-            (Method::POST, "/commit?container=a", false),
-            (Method::POST, "/images/%zz/load", false),
-            (Method::POST, "", false),
-        ] {
-            assert_eq!(streams_body(&method, path), expected, "{method} {path}");
-        }
-    }
-}
+mod tests;

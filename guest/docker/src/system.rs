@@ -7,12 +7,14 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA},
 };
 use serde::Serialize;
+use strata_engine::{Host, Settings};
+use strata_http::Reply;
 use strata_oci::timestamp;
 
 use crate::{
+    Asked,
     failure::Failure,
-    operations::{HostFacts, Operations},
-    reply::Reply,
+    reply,
     version::{MAX_API_VERSION, MIN_API_VERSION},
 };
 
@@ -82,33 +84,37 @@ struct Component<'a> {
 ///
 /// # Errors
 /// None in practice.
-pub(crate) fn version(host: &HostFacts) -> Result<Reply, Failure> {
+pub(crate) fn version<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let Settings {
+        version, platform, ..
+    } = asked.engine.settings();
+    let kernel = &asked.host.kernel;
     let details = BTreeMap::from([
         ("ApiVersion", MAX_API_VERSION),
-        ("Arch", &host.platform.architecture),
+        ("Arch", &platform.architecture),
         ("BuildTime", ""),
         ("Experimental", "false"),
         ("GitCommit", ""),
         ("GoVersion", ""),
-        ("KernelVersion", &host.kernel),
+        ("KernelVersion", kernel),
         ("MinAPIVersion", MIN_API_VERSION),
-        ("Os", &host.platform.os),
+        ("Os", &platform.os),
     ]);
-    Reply::json(&Version {
+    reply::json(&Version {
         platform: Name { name: "strata" },
         components: [Component {
             name: "Engine",
-            version: &host.version,
+            version,
             details,
         }],
-        version: &host.version,
+        version,
         api_version: MAX_API_VERSION,
         min_api_version: MIN_API_VERSION,
         git_commit: "",
         go_version: "",
-        os: &host.platform.os,
-        arch: &host.platform.architecture,
-        kernel_version: &host.kernel,
+        os: &platform.os,
+        arch: &platform.architecture,
+        kernel_version: kernel,
         build_time: "",
     })
 }
@@ -196,18 +202,19 @@ struct IndexConfig<'a> {
 ///
 /// # Errors
 /// The engine's, when it cannot count its images and containers.
-pub(crate) async fn info<O: Operations>(operations: &O) -> Result<Reply, Failure> {
-    let host = operations.host();
-    let (secs, nanos) = operations.now();
+pub(crate) async fn info<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let Asked { engine, host, .. } = asked;
+    let settings = engine.settings();
+    let (secs, nanos) = engine.now();
     // All of them: none ever runs.
-    let containers = operations.container_count().await?;
-    Reply::json(&Info {
+    let containers = engine.container_count().await?;
+    reply::json(&Info {
         id: &host.id,
         containers,
         containers_running: 0,
         containers_paused: 0,
         containers_stopped: containers,
-        images: operations.image_count().await?,
+        images: engine.image_count().await?,
         driver: DRIVER,
         // What clients know the containerd kind of store by, whose IDs and archives these are.
         driver_status: [["driver-type", "io.containerd.snapshotter.v1"]],
@@ -217,18 +224,18 @@ pub(crate) async fn info<O: Operations>(operations: &O) -> Result<Reply, Failure
         logging_driver: "",
         cgroup_driver: "none",
         kernel_version: &host.kernel,
-        operating_system: &host.platform.os,
+        operating_system: &settings.platform.os,
         os_type: "linux",
-        architecture: machine(&host.platform.architecture),
+        architecture: machine(&settings.platform.architecture),
         index_server_address: HUB_INDEX,
-        registry_config: registry_config(host),
+        registry_config: registry_config(settings),
         processors: host.processors,
         mem_total: host.memory,
         docker_root_dir: &host.root,
         name: &host.hostname,
         labels: [],
         experimental_build: false,
-        server_version: &host.version,
+        server_version: &settings.version,
         default_runtime: "",
         swarm: Swarm {
             node_id: "",
@@ -244,9 +251,12 @@ pub(crate) async fn info<O: Operations>(operations: &O) -> Result<Reply, Failure
     })
 }
 
-fn registry_config(host: &HostFacts) -> RegistryConfig<'_> {
+fn registry_config(settings: &Settings) -> RegistryConfig<'_> {
     let mirrors_of = |registry: &str| -> Vec<&str> {
-        let mirrors = host.mirrors.iter().filter(|mirror| mirror.host == registry);
+        let mirrors = settings
+            .mirrors
+            .iter()
+            .filter(|mirror| mirror.host == registry);
         mirrors.map(|mirror| mirror.url.as_str()).collect()
     };
     let config = |name, secure| IndexConfig {
@@ -255,7 +265,7 @@ fn registry_config(host: &HostFacts) -> RegistryConfig<'_> {
         secure,
         official: name == HUB,
     };
-    let insecure = host.insecure_registries.iter();
+    let insecure = settings.insecure_registries.iter();
     let mut index_configs: BTreeMap<_, _> = insecure
         .map(|name| (name.as_str(), config(name, false)))
         .collect();

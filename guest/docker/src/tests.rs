@@ -8,7 +8,7 @@ mod container_inspect;
 mod container_removal;
 mod containers;
 mod create;
-mod fake;
+pub(crate) mod fake;
 mod import;
 mod inspect;
 mod list;

@@ -2,11 +2,12 @@
 
 mod output;
 
-use std::rc::Rc;
+use std::{cell::OnceCell, rc::Rc};
 
 use futures::{channel::oneshot, future::select, pin_mut};
 use http::Method;
-use strata_docker::{HostFacts, RequestBody, Serving, reads_body, streams_body};
+use strata_docker::{Call, HostFacts};
+use strata_http::{Head, MAX_WHOLE_BODY, RequestBody, Taking};
 use wasip3::{
     http::types::{self as wasi, ErrorCode, Request, Response},
     wit_future,
@@ -18,13 +19,10 @@ use crate::{
     engine,
     lent::{self, WasiBody},
 };
-use output::{Head, WasiOutput};
+use output::{ResponseHead, WasiOutput};
 
 /// Serves requests.
 pub(crate) struct Served;
-
-/// Largest request body read for the operations that want one whole: forms.
-const MAX_BODY: usize = 1 << 20;
 
 /// The query of a request, where a host cannot hold it in the target: many count its bytes in 16
 /// bits. Only one of a target that has none counts, so that nothing a gate before this saw changes.
@@ -32,14 +30,14 @@ const LONG_QUERY: &str = "strata-query";
 
 impl wasip3::exports::http::handler::Guest for Served {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let request = read(request).await?;
-        let (head, arrived) = oneshot::channel::<Head>();
+        let (call, body) = read(request).await?;
+        let (head, arrived) = oneshot::channel::<ResponseHead>();
         // The task outlives this function: it goes on writing the body.
         spawn_local(async move {
-            let operations = serving();
+            let (engine, host) = (engine(), host_facts());
             let mut output = WasiOutput::new(head);
             let gone = output.watch().gone();
-            let work = strata_docker::respond(&operations, request, &mut output);
+            let work = call.answer(&engine, &host, body, &mut output);
             // A client that went away ends the operation; there is nobody to tell.
             pin_mut!(gone, work);
             let _ = select(work, gone).await;
@@ -51,8 +49,8 @@ impl wasip3::exports::http::handler::Guest for Served {
     }
 }
 
-/// Reads a request with its bounded body.
-async fn read(request: Request) -> Result<strata_docker::Request<WasiBody>, ErrorCode> {
+/// Reads a request, and its body as its route takes it.
+async fn read(request: Request) -> Result<(Call, RequestBody<WasiBody>), ErrorCode> {
     let method = match request.get_method() {
         wasi::Method::Get => Method::GET,
         wasi::Method::Head => Method::HEAD,
@@ -67,35 +65,30 @@ async fn read(request: Request) -> Result<strata_docker::Request<WasiBody>, Erro
             Method::from_bytes(name.as_bytes()).map_err(|_| ErrorCode::HttpRequestMethodInvalid)?
         }
     };
-    let mut path_and_query = request.get_path_with_query().unwrap_or_else(|| "/".into());
+    let mut target = request.get_path_with_query().unwrap_or_else(|| "/".into());
     let mut headers = lent::header_map(request.get_headers().copy_all());
     if let Some(query) = headers.remove(LONG_QUERY)
         && let Ok(query) = query.to_str()
-        && !path_and_query.contains('?')
+        && !target.contains('?')
     {
-        path_and_query.push('?');
-        path_and_query.push_str(query);
+        target.push('?');
+        target.push_str(query);
     }
-    let is_read =
-        method != Method::GET && method != Method::HEAD && reads_body(&method, &path_and_query);
-    let body = if !is_read {
-        RequestBody::Bytes(Vec::new())
-    } else {
+    let call = Call::new(Head::new(method, &target, headers));
+    let consume = || {
         let (done, done_reader) = wit_future::new(|| Ok(()));
         drop(done);
-        let (stream, trailers) = Request::consume_body(request, done_reader);
-        if streams_body(&method, &path_and_query) {
+        Request::consume_body(request, done_reader)
+    };
+    let body = match call.body() {
+        Taking::Nothing => RequestBody::Bytes(Vec::new()),
+        Taking::Whole => RequestBody::Bytes(read_whole(consume().0).await?),
+        Taking::Stream => {
+            let (stream, trailers) = consume();
             RequestBody::Stream(WasiBody::of_request(stream, trailers))
-        } else {
-            RequestBody::Bytes(read_whole(stream).await?)
         }
     };
-    Ok(strata_docker::Request {
-        method,
-        path_and_query,
-        headers,
-        body,
-    })
+    Ok((call, body))
 }
 
 /// A body that is at most a form.
@@ -104,8 +97,8 @@ async fn read_whole(mut stream: StreamReader<u8>) -> Result<Vec<u8>, ErrorCode> 
     loop {
         let (result, bytes) = stream.read(Vec::with_capacity(16 * 1024)).await;
         body.extend_from_slice(&bytes);
-        if body.len() > MAX_BODY {
-            return Err(ErrorCode::HttpRequestBodySize(Some(MAX_BODY as u64)));
+        if body.len() > MAX_WHOLE_BODY {
+            return Err(ErrorCode::HttpRequestBodySize(Some(MAX_WHOLE_BODY as u64)));
         }
         if !matches!(result, StreamResult::Complete(_)) {
             return Ok(body);
@@ -114,29 +107,21 @@ async fn read_whole(mut stream: StreamReader<u8>) -> Result<Vec<u8>, ErrorCode> 
 }
 
 thread_local! {
-    static FACTS: std::cell::OnceCell<Rc<HostFacts>> = const { std::cell::OnceCell::new() };
+    static FACTS: OnceCell<Rc<HostFacts>> = const { OnceCell::new() };
 }
 
-/// The engine of this instance, as the Docker face asks it.
-fn serving() -> Serving<lent::HostStore, lent::HostTransport, lent::HostClock> {
-    Serving {
-        engine: engine(),
-        host: FACTS.with(|cell| Rc::clone(cell.get_or_init(|| Rc::new(facts())))),
-    }
-}
-
-fn facts() -> HostFacts {
-    let configuration = settings::get();
-    HostFacts {
-        id: configuration.id.clone(),
-        hostname: configuration.hostname.clone(),
-        processors: configuration.processors,
-        memory: configuration.memory,
-        kernel: configuration.kernel.clone(),
-        root: configuration.root.clone(),
-        version: configuration.version.clone(),
-        platform: crate::convert::platform_from_wit(configuration.platform.clone()),
-        insecure_registries: configuration.insecure_registries.clone(),
-        mirrors: crate::convert::settings(configuration).mirrors,
-    }
+/// What the Docker face tells of the host.
+fn host_facts() -> Rc<HostFacts> {
+    let facts = || {
+        let configuration = settings::get();
+        Rc::new(HostFacts {
+            id: configuration.id,
+            hostname: configuration.hostname,
+            processors: configuration.processors,
+            memory: configuration.memory,
+            kernel: configuration.kernel,
+            root: configuration.root,
+        })
+    };
+    FACTS.with(|cell| Rc::clone(cell.get_or_init(facts)))
 }

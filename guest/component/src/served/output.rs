@@ -1,11 +1,11 @@
-//! One response, as the Docker face writes it.
+//! One response, as a face writes it.
 
 use std::{rc::Rc, time::Duration};
 
 use futures::{channel::oneshot, lock::Mutex};
 use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
-use strata_docker::{Gone, Output};
 use strata_engine::{Clock as _, Error};
+use strata_http::{Gone, Output};
 use wasip3::{
     http::types::{ErrorCode, Fields, Response, Trailers},
     wit_future, wit_stream,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What `handle` returns to the host.
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     status: StatusCode,
     headers: HeaderMap,
     body: StreamReader<u8>,
@@ -28,7 +28,7 @@ pub(super) struct Head {
 /// What follows a body: trailers, of which there are none, or why it breaks off.
 type TrailersResult = Result<Option<Trailers>, ErrorCode>;
 
-impl Head {
+impl ResponseHead {
     pub(super) fn into_response(self) -> Result<Response, ErrorCode> {
         let entries: Vec<(String, Vec<u8>)> = self
             .headers
@@ -53,7 +53,7 @@ const PROBE: Duration = Duration::from_millis(500);
 
 /// Sends the head to `handle`, then the body to the client.
 pub(super) struct WasiOutput {
-    head: Option<oneshot::Sender<Head>>,
+    head: Option<oneshot::Sender<ResponseHead>>,
     /// Locked while a write or a probe is under way; `None` before the head.
     body: Rc<Mutex<Option<StreamWriter<u8>>>>,
     /// Writes "no trailers" when it is dropped.
@@ -93,7 +93,7 @@ impl Watch {
 }
 
 impl WasiOutput {
-    pub(super) fn new(head: oneshot::Sender<Head>) -> Self {
+    pub(super) fn new(head: oneshot::Sender<ResponseHead>) -> Self {
         Self {
             head: Some(head),
             body: Rc::default(),
@@ -135,7 +135,7 @@ impl Output for WasiOutput {
             // The watch lives as long as this output.
             let _ = streams.send(());
         }
-        let head = Head {
+        let head = ResponseHead {
             status,
             headers,
             body: reader,

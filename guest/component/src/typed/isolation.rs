@@ -1,28 +1,22 @@
-//! `isolation`: what the Docker face says of its requests, with and without a version of the API.
+//! `isolation`: what the Docker face says of its requests.
 
-use strata_docker::{INSTANT, SHARED, Shape, WAITING};
+use strata_http::Company;
 
 use super::Typed;
 use crate::bindings::exports::strata::image::isolation as wit;
 
 impl wit::Guest for Typed {
     fn shapes() -> Vec<wit::Shape> {
-        let instant = INSTANT.iter().map(|shape| (shape, wit::Company::Instant));
-        let shared = SHARED.iter().map(|shape| (shape, wit::Company::Shared));
-        let waiting = WAITING.iter().map(|shape| (shape, wit::Company::Waiting));
-        instant
-            .chain(shared)
-            .chain(waiting)
-            .flat_map(both)
-            .collect()
+        let shapes = strata_docker::shapes().map(|shape| wit::Shape {
+            method: shape.method.to_owned(),
+            path: shape.path,
+            company: match shape.company {
+                Company::Instant => wit::Company::Instant,
+                Company::Shared => wit::Company::Shared,
+                Company::Waiting => wit::Company::Waiting,
+            },
+            unless: shape.unless.iter().map(|&name| name.to_owned()).collect(),
+        });
+        shapes.collect()
     }
-}
-
-fn both((shape, company): (&Shape, wit::Company)) -> [wit::Shape; 2] {
-    ["", "/v*"].map(|version| wit::Shape {
-        method: shape.method.to_owned(),
-        path: format!("{version}{}", shape.path),
-        company,
-        unless: shape.unless.iter().map(|&name| name.to_owned()).collect(),
-    })
 }

@@ -1,15 +1,13 @@
 //! `POST /commit` (§4.13 of the contract).
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
-use strata_engine::CommitOptions;
+use strata_engine::{CommitOptions, Host, Silent};
+use strata_http::{Reply, RequestBody, object};
 use strata_oci::Digest;
 
 use super::{config, unnamed};
-use crate::{
-    body, failure::Failure, images::new_name, operations::Operations, output::RequestBody,
-    query::Query, reply::Reply,
-};
+use crate::{Asked, failure::Failure, images::new_name, reply};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -21,13 +19,12 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// 400 for body and parameters, else the engine's.
-pub(crate) async fn commit<O: Operations>(
-    operations: &O,
-    query: &Query,
-    headers: &HeaderMap,
-    body: &RequestBody<O::Body>,
+pub(crate) async fn commit<H: Host>(
+    asked: &Asked<'_, H>,
+    body: &RequestBody<H::Body>,
 ) -> Result<Reply, Failure> {
-    let config = match body::object(headers, body)? {
+    let query = &asked.query;
+    let config = match object(asked.headers, body)? {
         Some(members) => config::read(&members)?,
         None => None,
     };
@@ -43,6 +40,6 @@ pub(crate) async fn commit<O: Operations>(
         changes: query.all("changes").map(str::to_owned).collect(),
         config,
     };
-    let id = operations.commit(container, &options).await?;
-    Ok(Reply::json(&Answer { id: &id })?.with_status(StatusCode::CREATED))
+    let id = asked.engine.commit(container, &options, &Silent).await?;
+    Ok(reply::json(&Answer { id: &id })?.with_status(StatusCode::CREATED))
 }

@@ -5,14 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use strata_oci::{
     config::{ContainerConfig, Empty, Healthcheck},
-    json,
+    json::{self, Members},
 };
 
-use crate::{
-    body::{self, Members},
-    failure::Failure,
-    version::ApiVersion,
-};
+use crate::{failure::Failure, version::ApiVersion};
 
 /// The members that make a request have a config.
 const MEMBERS: [&str; 24] = [
@@ -52,7 +48,7 @@ pub(super) fn read(members: &Members) -> Result<Option<ContainerConfig>, Failure
     }
     let object = members.object_of(|key| MEMBERS.iter().any(|it| it.eq_ignore_ascii_case(key)));
     let config = json::from_slice(object.as_bytes());
-    config.map(Some).map_err(|error| body::invalid(&error))
+    config.map(Some).map_err(|error| Failure::json(&error))
 }
 
 /// A config as it is shown: what is empty is mostly there.

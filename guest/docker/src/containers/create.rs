@@ -1,22 +1,17 @@
 //! `POST /containers/create` (§6 of the contract).
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use strata_engine::CreateOptions;
-use strata_oci::{config::ContainerConfig, json};
+use strata_engine::{CreateOptions, Host};
+use strata_http::{Reply, RequestBody};
+use strata_oci::{
+    config::ContainerConfig,
+    json::{self, Members},
+};
 
 use super::config;
-use crate::{
-    body::{self, Members},
-    failure::Failure,
-    images::platform_specifier,
-    operations::Operations,
-    output::RequestBody,
-    query::Query,
-    reply::Reply,
-    version::ApiVersion,
-};
+use crate::{Asked, failure::Failure, images::platform_specifier, reply};
 
 /// The deepest that what a container is created with may be nested. Nothing the API knows goes deeper than
 /// ten; Go's decoders, which are to read it again inside of other documents, give up at ten thousand, and
@@ -35,45 +30,39 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// 400 for body and parameters, else the engine's.
-pub(crate) async fn create<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    headers: &HeaderMap,
-    body: &RequestBody<O::Body>,
+pub(crate) async fn create<H: Host>(
+    asked: &Asked<'_, H>,
+    body: &RequestBody<H::Body>,
 ) -> Result<Reply, Failure> {
-    let options = options(operations, version, query, headers, body)?;
-    let created = operations.create_container(&options).await?;
+    let options = options(asked, body)?;
+    let created = asked.engine.create_container(&options).await?;
     let answer = Answer {
         id: &created.id,
         warnings: &created.warnings,
     };
-    Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
+    Ok(reply::json(&answer)?.with_status(StatusCode::CREATED))
 }
 
-fn options<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    headers: &HeaderMap,
-    body: &RequestBody<O::Body>,
+fn options<H: Host>(
+    asked: &Asked<'_, H>,
+    body: &RequestBody<H::Body>,
 ) -> Result<CreateOptions, Failure> {
-    let members = body::object(headers, body)?.unwrap_or_default();
+    let members = strata_http::object(asked.headers, body)?.unwrap_or_default();
     let Some(mut config) = config::read(&members)? else {
         let message = "config cannot be empty in order to create a container";
         return Err(Failure::invalid(message));
     };
     check_image(&config)?;
     if let Some(healthcheck) = &mut config.healthcheck
-        && !version.at_least(44)
+        && !asked.version.at_least(44)
     {
         healthcheck.start_interval = 0;
     }
-    let platform = match version.at_least(41) {
-        true => platform_specifier(query, &operations.host().platform)?,
+    let platform = match asked.version.at_least(41) {
+        true => platform_specifier(asked)?,
         false => None,
     };
-    let name = query.text("name");
+    let name = asked.query.text("name");
     let name = name.strip_prefix('/').unwrap_or(name);
     Ok(CreateOptions {
         image: config.image.clone(),
@@ -106,7 +95,7 @@ fn object(members: &Members, name: &str) -> Result<Option<Box<RawValue>>, Failur
             continue;
         }
         let read: Result<Members, _> = json::from_slice(value.get().as_bytes());
-        let read = read.map_err(|error| body::invalid(&error))?;
+        let read = read.map_err(|error| Failure::json(&error))?;
         if depth(value.get()) > MAX_DEPTH {
             return Err(Failure::invalid(format!(
                 "invalid JSON: {name} is nested more than {MAX_DEPTH} deep"
@@ -130,7 +119,7 @@ fn both(one: &Members, other: &Members) -> Result<Box<RawValue>, Failure> {
         .map(String::as_str)
         .filter(|it| !it.is_empty())
         .collect();
-    RawValue::from_string(format!("{{{}}}", parts.join(","))).map_err(|error| body::invalid(&error))
+    RawValue::from_string(format!("{{{}}}", parts.join(","))).map_err(|error| Failure::json(&error))
 }
 
 /// How deep valid JSON is nested.

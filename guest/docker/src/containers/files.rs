@@ -1,20 +1,13 @@
 //! What is in a container: its paths, as archives or changes (§6 of the contract), and all of it.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use strata_engine::{ChangeKind, CopyInOptions, FileKind, PathStat};
+use strata_engine::{ChangeKind, CopyInOptions, FileKind, Host, PathStat, Silent};
+use strata_http::{Archive, Output, Reply, RequestBody};
 use strata_oci::timestamp;
 
-use crate::{
-    archive::Sink,
-    body,
-    failure::Failure,
-    operations::Operations,
-    output::{Gone, Output, RequestBody},
-    query::Query,
-    reply::Reply,
-};
+use crate::{Answer, Asked, failure::Failure};
 
 /// Bytes of an answer gathered before they are sent.
 const PIECE_BYTES: usize = 32 << 10;
@@ -33,126 +26,86 @@ mod file_mode {
     pub(super) const STICKY: u32 = 1 << 20;
 }
 
-/// A path in a container.
-pub(crate) struct CopyOut {
-    container: String,
-    path: String,
-}
-
-impl CopyOut {
-    /// Reads the parameters.
-    ///
-    /// # Errors
-    /// 400 if one is empty.
-    pub(crate) fn new(container: &str, query: &Query) -> Result<Self, Failure> {
-        let path = query.text("path");
-        for (value, name) in [(container, "name"), (path, "path")] {
-            if value.is_empty() {
-                return Err(Failure::invalid(format!(
-                    "bad parameter: {name} cannot be empty"
-                )));
-            }
-        }
-        Ok(Self {
-            container: container.to_owned(),
-            path: path.to_owned(),
-        })
-    }
-}
-
-/// A path in a container where an archive is to be unpacked, and how.
-pub(crate) struct CopyIn {
-    target: CopyOut,
-    options: CopyInOptions,
-}
-
-impl CopyIn {
-    /// Reads the parameters.
-    ///
-    /// # Errors
-    /// 400 for what is missing.
-    pub(crate) fn new(container: &str, query: &Query) -> Result<Self, Failure> {
-        Ok(Self {
-            target: CopyOut::new(container, query)?,
-            options: CopyInOptions {
-                no_overwrite_dir_non_dir: query.boolean("noOverwriteDirNonDir"),
-                copy_uid_gid: query.boolean("copyUIDGID"),
-            },
-        })
-    }
-}
-
 /// Answers `HEAD` with what a path is, in a header.
 ///
 /// # Errors
 /// 400 for what is missing, else the engine's.
-pub(crate) async fn stat<O: Operations>(
-    operations: &O,
-    container: &str,
-    query: &Query,
-) -> Result<Reply, Failure> {
-    let CopyOut { container, path } = CopyOut::new(container, query)?;
-    let stat = operations.stat_path(&container, path.as_bytes()).await?;
+pub(crate) async fn stat<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let path = path(asked)?;
+    let stat = asked.engine.stat_path(asked.name, path).await?;
     let mut reply = Reply::empty(StatusCode::OK);
     reply.headers.insert(PATH_STAT, encode(&stat)?);
     Ok(reply)
 }
 
-/// Sends a path as an archive, with what it is in a header. `headers` are the others.
+/// Sends a path as an archive, with what it is in a header.
 ///
 /// # Errors
-/// The inner failure if nothing was sent yet; later ones break the response off. [`Gone`] if the client
-/// left.
-pub(crate) async fn copy_out<O: Operations, W: Output<Body = O::Body>>(
-    operations: &O,
-    CopyOut { container, path }: &CopyOut,
-    mut headers: HeaderMap,
+/// 400 for what is missing, else the engine's; once anything is sent they break the response off.
+pub(crate) async fn copy_out<H: Host, W: Output<Body = H::Body>>(
+    asked: &Asked<'_, H>,
     output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
-    let path = path.as_bytes();
-    let stat = operations.stat_path(container, path).await;
-    match stat.map_err(Failure::from).and_then(|stat| encode(&stat)) {
-        Ok(stat) => headers.insert(PATH_STAT, stat),
-        Err(failure) => return Ok(Err(failure)),
-    };
-    let mut sink = Sink::new(output, headers);
-    let outcome = operations.copy_out(container, path, &mut sink).await;
-    sink.finish(outcome).await
+) -> Answer {
+    let path = path(asked)?;
+    let stat = asked.engine.stat_path(asked.name, path).await?;
+    let mut headers = asked.growing("application/x-tar");
+    headers.insert(PATH_STAT, encode(&stat)?);
+    let mut archive = Archive::new(output, headers);
+    let copied = asked.engine.copy_out(asked.name, path, &mut archive).await;
+    archive.finish(copied).await??;
+    Ok(None)
 }
 
 /// Unpacks an archive at a path: 200 without a body.
 ///
 /// # Errors
-/// 500 if the shell has not streamed the archive, else the engine's.
-pub(crate) async fn copy_in<O: Operations>(
-    operations: &O,
-    CopyIn { target, options }: &CopyIn,
-    body: RequestBody<O::Body>,
+/// 400 for what is missing, 500 if the shell has not streamed the archive, else the engine's.
+pub(crate) async fn copy_in<H: Host>(
+    asked: &Asked<'_, H>,
+    body: RequestBody<H::Body>,
 ) -> Result<Reply, Failure> {
-    let archive = body::archive(body)?;
-    let path = target.path.as_bytes();
-    operations
-        .copy_in(&target.container, path, archive, options)
-        .await?;
+    let path = path(asked)?;
+    let options = CopyInOptions {
+        no_overwrite_dir_non_dir: asked.boolean("noOverwriteDirNonDir"),
+        copy_uid_gid: asked.boolean("copyUIDGID"),
+    };
+    let archive = body.stream().ok_or_else(Failure::not_streamed)?;
+    let copied = asked
+        .engine
+        .copy_in(asked.name, path, archive, &options, &Silent);
+    copied.await?;
     Ok(Reply::empty(StatusCode::OK))
 }
 
-/// Sends all of a container as an archive. `headers` are those of the response.
+/// The path that is asked for, in a container that has a name.
+///
+/// # Errors
+/// 400 if one is empty.
+fn path<'a, H: Host>(asked: &'a Asked<'_, H>) -> Result<&'a [u8], Failure> {
+    let path = asked.query.text("path");
+    for (value, name) in [(asked.name, "name"), (path, "path")] {
+        if value.is_empty() {
+            return Err(Failure::invalid(format!(
+                "bad parameter: {name} cannot be empty"
+            )));
+        }
+    }
+    Ok(path.as_bytes())
+}
+
+/// Sends all of a container as an archive.
 ///
 /// # Errors
 /// As [`copy_out`].
-pub(crate) async fn export<O: Operations, W: Output<Body = O::Body>>(
-    operations: &O,
-    container: &str,
-    mut headers: HeaderMap,
+pub(crate) async fn export<H: Host, W: Output<Body = H::Body>>(
+    asked: &Asked<'_, H>,
     output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
+) -> Answer {
     // dockerd says nothing, and its HTTP server guesses this.
-    let guessed = HeaderValue::from_static("application/octet-stream");
-    headers.insert(CONTENT_TYPE, guessed);
-    let mut sink = Sink::new(output, headers);
-    let outcome = operations.export(container, &mut sink).await;
-    sink.finish(outcome).await
+    let mut archive = Archive::new(output, asked.growing("application/octet-stream"));
+    let exported = asked.engine.export(asked.name, &mut archive, &Silent).await;
+    archive.finish(exported).await??;
+    Ok(None)
 }
 
 #[derive(Serialize)]
@@ -163,24 +116,17 @@ struct Change<'a> {
 }
 
 /// Sends what differs from the image; null if nothing does. There may be hundreds of thousands of paths, so
-/// the answer is never whole. `headers` are those of the response.
+/// the answer is never whole.
 ///
 /// # Errors
-/// The engine's, before anything is sent; [`Gone`] if the client left.
-pub(crate) async fn changes<O: Operations, W: Output<Body = O::Body>>(
-    operations: &O,
-    container: &str,
-    headers: HeaderMap,
-    output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
-    let changed = match operations.changes(container).await {
-        Ok(changed) => changed,
-        Err(error) => return Ok(Err(error.into())),
-    };
+/// The engine's, before anything is sent.
+pub(crate) async fn changes<H: Host, W: Output>(asked: &Asked<'_, H>, output: &mut W) -> Answer {
+    let changed = asked.engine.changes(asked.name).await?;
+    let headers = asked.growing("application/json");
     output.head(StatusCode::OK, headers).await?;
     if changed.is_empty() {
         output.write(b"null\n".to_vec()).await?;
-        return Ok(Ok(()));
+        return Ok(None);
     }
     let mut piece = Vec::new();
     let mut before = b'[';
@@ -203,7 +149,7 @@ pub(crate) async fn changes<O: Operations, W: Output<Body = O::Body>>(
     }
     piece.extend_from_slice(b"]\n");
     output.write(piece).await?;
-    Ok(Ok(()))
+    Ok(None)
 }
 
 #[derive(Serialize)]

@@ -5,8 +5,7 @@ use serde::{
     ser::{Error, SerializeMap},
 };
 use serde_json::value::RawValue;
-
-use crate::body::Members;
+use strata_oci::json::Members;
 
 /// Members with what stands for each of them when it is not given, in JSON.
 pub(super) type Defaults = &'static [(&'static str, &'static str)];

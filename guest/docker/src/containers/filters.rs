@@ -2,10 +2,13 @@
 //! never ran.
 
 use strata_engine::{ContainerFilters, ContainerSummary};
-use strata_oci::filter::{FilterError, Filters};
+use strata_oci::{
+    filter::{FilterError, Filters},
+    json::Members,
+};
 
 use super::networks::Networks;
-use crate::{body::Members, failure::Failure, query};
+use crate::{failure::Failure, query};
 
 const KEYS: [&str; 15] = [
     "ancestor",

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use strata_oci::json::Members;
 
 use super::filled::{Defaults, Filled};
-use crate::body::Members;
 
 /// The log driver of those who name none. Clients decide by it whether there are logs.
 const LOG_DRIVER: &str = "json-file";

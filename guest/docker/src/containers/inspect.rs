@@ -1,8 +1,9 @@
 //! `GET /containers/{id}/json`.
 
 use serde::Serialize;
-use strata_engine::ContainerDetails;
-use strata_oci::{Descriptor, Digest, timestamp};
+use strata_engine::{ContainerDetails, Host};
+use strata_http::Reply;
+use strata_oci::{Descriptor, Digest, json::Members, timestamp};
 
 use super::{
     CREATED,
@@ -12,8 +13,7 @@ use super::{
     networks::Networks,
 };
 use crate::{
-    body::Members, failure::Failure, images::ZERO_TIME, operations::Operations, query::Query,
-    reply::Reply, system::DRIVER, version::ApiVersion,
+    Asked, failure::Failure, images::ZERO_TIME, reply, system::DRIVER, version::ApiVersion,
 };
 
 /// Digits of an ID that are a host name.
@@ -41,14 +41,9 @@ const LEGACY_NETWORK: Defaults = &[
 ///
 /// # Errors
 /// The engine's.
-pub(crate) async fn inspect<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    name: &str,
-) -> Result<Reply, Failure> {
-    let size = query.boolean("size");
-    let details = operations.container(name, size).await?;
+pub(crate) async fn inspect<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let size = asked.boolean("size");
+    let details = asked.engine.container(asked.name, size).await?;
     let members = |json: &Option<_>| json.as_deref().map(Members::of).unwrap_or_default();
     let given = Given {
         host: members(&details.host_config),
@@ -56,8 +51,8 @@ pub(crate) async fn inspect<O: Operations>(
         nothing: Members::default(),
     };
     let network_mode = host::network_mode(&given.host);
-    let inspected = Inspected::new(&details, version, size, &given, &network_mode);
-    Reply::json(&inspected)
+    let inspected = Inspected::new(&details, asked.version, size, &given, &network_mode);
+    reply::json(&inspected)
 }
 
 /// What was given at creation.

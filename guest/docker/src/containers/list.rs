@@ -4,18 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use strata_engine::{ContainerListOptions, ContainerSummary};
-use strata_oci::{Descriptor, Digest};
+use strata_engine::{ContainerListOptions, ContainerSummary, Host};
+use strata_http::Reply;
+use strata_oci::{Descriptor, Digest, json::Members};
 
 use super::{CREATED, filters::ListFilters, host, networks::Networks};
-use crate::{
-    body::Members,
-    failure::Failure,
-    operations::Operations,
-    query::{self, Query},
-    reply::Reply,
-    version::ApiVersion,
-};
+use crate::{Asked, failure::Failure, query, reply, version::ApiVersion};
 
 /// What a listing needs of the host config.
 const HOST_MEMBERS: [&str; 2] = ["Annotations", "NetworkMode"];
@@ -24,29 +18,25 @@ const HOST_MEMBERS: [&str; 2] = ["Annotations", "NetworkMode"];
 ///
 /// # Errors
 /// 400 for parameters, else the engine's.
-pub(crate) async fn list<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-) -> Result<Reply, Failure> {
-    let filters = ListFilters::read(query.text("filters"))?;
-    let limit = limit(query.text("limit"))?;
+pub(crate) async fn list<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let filters = ListFilters::read(asked.query.text("filters"))?;
+    let limit = limit(asked.query.text("limit"))?;
     let options = ContainerListOptions {
-        all: query.boolean("all") || limit.is_some(),
+        all: asked.boolean("all") || limit.is_some(),
         // Counted below what the engine cannot tell.
         limit: limit.filter(|_| filters.is_engines()),
-        size: query.boolean("size"),
+        size: asked.boolean("size"),
         filters: filters.engine.clone(),
         host_members: &HOST_MEMBERS,
     };
-    let mut containers = operations.containers(&options).await?;
+    let mut containers = asked.engine.containers(&options).await?;
     containers.retain(|container| filters.matches(container));
     containers.truncate(limit.unwrap_or(usize::MAX));
     let entries: Vec<_> = containers
         .iter()
-        .map(|container| Entry::new(container, version))
+        .map(|container| Entry::new(container, asked.version))
         .collect();
-    Reply::json(&entries)
+    reply::json(&entries)
 }
 
 /// How many to list; zero and less is all.
@@ -82,7 +72,7 @@ struct Entry<'a> {
     damaged: Option<&'a str>,
     state: &'static str,
     status: &'static str,
-    host_config: Host,
+    host_config: HostConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<Health>,
     network_settings: Joined,
@@ -91,7 +81,7 @@ struct Entry<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Host {
+struct HostConfig {
     network_mode: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<Box<RawValue>>,
@@ -134,7 +124,7 @@ impl<'a> Entry<'a> {
             damaged: container.damaged.as_deref(),
             state: CREATED,
             status: "Created",
-            host_config: Host {
+            host_config: HostConfig {
                 network_mode: host::network_mode(&given),
                 annotations: annotations.map(RawValue::to_owned),
             },

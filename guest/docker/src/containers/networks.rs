@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use strata_oci::json::Members;
 
 use super::{
     filled::{Defaults, Filled},
     host,
 };
-use crate::body::Members;
 
 const ENDPOINT: Defaults = &[
     ("IPAMConfig", "null"),

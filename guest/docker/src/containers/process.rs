@@ -1,34 +1,19 @@
 //! What is asked of containers that would run. Here none does: requests get dockerd's answer for a
 //! container that was created and never started, or hear that it will not be.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
-use strata_engine::{ContainerDetails, Error};
+use strata_engine::{ContainerDetails, Error, Host};
+use strata_http::{Output, Reply};
+use strata_oci::json::Members;
 
 use super::host;
-use crate::{
-    body::Members,
-    failure::Failure,
-    operations::Operations,
-    output::{Gone, Output},
-    query::{self, Query},
-    reply::Reply,
-    route::Process,
-    version::ApiVersion,
-};
+use crate::{Answer, Asked, failure::Failure, query, reply, route::Process, version::ApiVersion};
 
 /// Output of a container with a terminal, and of any before 1.42.
 const RAW_STREAM: &str = "application/vnd.docker.raw-stream";
 /// Both outputs of a container, in turns.
 const MULTIPLEXED_STREAM: &str = "application/vnd.docker.multiplexed-stream";
-
-/// What a request that needs a process comes to.
-pub(crate) enum Processed {
-    /// An answer.
-    Reply(Reply),
-    /// An answer that comes when the container of this ID is removed.
-    Wait(String),
-}
 
 /// How a process that never was ended.
 #[derive(Serialize)]
@@ -45,23 +30,21 @@ struct Waited {
 /// # Errors
 /// 400 for parameters, 404 for an unknown container, 409 for what only running containers take, 501 for
 /// the rest.
-pub(crate) async fn process<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    name: &str,
+pub(crate) async fn process<H: Host, W: Output>(
+    asked: &Asked<'_, H>,
     process: Process,
-) -> Result<Processed, Failure> {
-    let returns_at_once = check(version, query, process)?;
-    let found = operations.container(name, false).await;
-    let container = found.map_err(|error| about(process, name, error.into()))?;
+    output: &mut W,
+) -> Answer {
+    let returns_at_once = check(asked, process)?;
+    let found = asked.engine.container(asked.name, false).await;
+    let container = found.map_err(|error| about(process, asked.name, error.into()))?;
     let reply = match process {
         Process::Stop => Reply::empty(StatusCode::NOT_MODIFIED),
-        Process::Wait if returns_at_once => Reply::json(&Waited { status_code: 0 })?,
-        Process::Wait => return Ok(Processed::Wait(container.id)),
+        Process::Wait if returns_at_once => reply::json(&Waited { status_code: 0 })?,
+        Process::Wait => return wait(asked, &container.id, output).await,
         Process::Attach => {
             let mut reply = Reply::empty(StatusCode::SWITCHING_PROTOCOLS);
-            let content_type = output_type(&container, version);
+            let content_type = output_type(&container, asked.version);
             reply.headers.insert(CONTENT_TYPE, content_type);
             reply
         }
@@ -70,51 +53,51 @@ pub(crate) async fn process<O: Operations>(
             let given = given.map(Members::of).unwrap_or_default();
             // What could not be started has ended.
             if host::auto_remove(&given) {
-                match operations.remove_container(&container.id).await {
+                match asked.engine.remove_container(&container.id).await {
                     Ok(()) | Err(Error::NotFound(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
-            return Err(refusal(process, &container));
+            return Err(refusal(process, &container).into());
         }
-        _ => return Err(about(process, name, refusal(process, &container))),
+        _ => {
+            let refusal = refusal(process, &container);
+            return Err(about(process, asked.name, refusal).into());
+        }
     };
-    Ok(Processed::Reply(reply))
+    Ok(Some(reply))
 }
 
 /// Waits until a container is removed: the one end it can have.
 ///
 /// # Errors
-/// The inner failure if nothing was sent yet, which cannot be; [`Gone`] if the client left.
-pub(crate) async fn wait<O: Operations, W: Output<Body = O::Body>>(
-    operations: &O,
-    id: &str,
-    headers: HeaderMap,
-    output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
+/// Only that the client left.
+async fn wait<H: Host, W: Output>(asked: &Asked<'_, H>, id: &str, output: &mut W) -> Answer {
     // Clients go on with what they wait for the end of when they have this.
+    let headers = asked.growing("application/json");
     output.head(StatusCode::OK, headers).await?;
-    match operations.wait_removed(id).await {
+    match asked.engine.wait_removed(id).await {
         Ok(()) => {
-            let waited = Reply::json(&Waited { status_code: 0 });
+            let waited = reply::json(&Waited { status_code: 0 });
             output
                 .write(waited.map(|it| it.body).unwrap_or_default())
                 .await?;
         }
         Err(_) => output.abort().await,
     }
-    Ok(Ok(()))
+    Ok(None)
 }
 
 /// Checks the parameters that are looked at before the container is; says whether a wait is over by now.
-fn check(version: ApiVersion, query: &Query, process: Process) -> Result<bool, Failure> {
+fn check<H: Host>(asked: &Asked<'_, H>, process: Process) -> Result<bool, Failure> {
+    let query = &asked.query;
     match process {
         Process::Stop | Process::Restart if !query.text("t").is_empty() => {
             let seconds = query::integer(query.text("t"));
             seconds.map(|_| false).map_err(Failure::invalid)
         }
         // Older versions knew one condition.
-        Process::Wait if !version.at_least(30) => Ok(true),
+        Process::Wait if !asked.version.at_least(30) => Ok(true),
         Process::Wait => match query.text("condition") {
             "" | "not-running" => Ok(true),
             "next-exit" | "removed" => Ok(false),
@@ -166,19 +149,14 @@ fn refusal(process: Process, ContainerDetails { id, name, .. }: &ContainerDetail
 ///
 /// # Errors
 /// 400 if no output is asked for, else the engine's.
-pub(crate) async fn logs<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    name: &str,
-) -> Result<Reply, Failure> {
-    if !query.boolean("stdout") && !query.boolean("stderr") {
+pub(crate) async fn logs<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    if !asked.boolean("stdout") && !asked.boolean("stderr") {
         let message = "must specify at least one of 'stdout' or 'stderr'";
         return Err(Failure::invalid(message));
     }
-    let container = operations.container(name, false).await?;
+    let container = asked.engine.container(asked.name, false).await?;
     let mut reply = Reply::empty(StatusCode::OK);
-    let content_type = output_type(&container, version);
+    let content_type = output_type(&container, asked.version);
     reply.headers.insert(CONTENT_TYPE, content_type);
     Ok(reply)
 }

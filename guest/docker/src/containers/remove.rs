@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde::Serialize;
-use strata_engine::{ContainerListOptions, Error};
+use strata_engine::{ContainerListOptions, Error, Host};
+use strata_http::Reply;
 use strata_oci::filter::{FilterError, Filters};
 
-use crate::{failure::Failure, images::until, operations::Operations, query::Query, reply::Reply};
+use crate::{Asked, failure::Failure, images::until, reply};
 
 const PRUNE_KEYS: [&str; 3] = ["label", "label!", "until"];
 
@@ -16,8 +17,8 @@ const PRUNE_KEYS: [&str; 3] = ["label", "label!", "until"];
 ///
 /// # Errors
 /// The engine's.
-pub(crate) async fn remove<O: Operations>(operations: &O, name: &str) -> Result<Reply, Failure> {
-    operations.remove_container(name).await?;
+pub(crate) async fn remove<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    asked.engine.remove_container(asked.name).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -33,25 +34,25 @@ struct Pruned {
 ///
 /// # Errors
 /// 400 for filters, else the engine's.
-pub(crate) async fn prune<O: Operations>(operations: &O, query: &Query) -> Result<Reply, Failure> {
+pub(crate) async fn prune<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
     let invalid = |error: FilterError| Failure::invalid(error.to_string());
-    let filters = Filters::parse(query.text("filters")).map_err(invalid)?;
+    let filters = Filters::parse(asked.query.text("filters")).map_err(invalid)?;
     filters.validate(&PRUNE_KEYS).map_err(invalid)?;
-    let (now, _) = operations.now();
+    let (now, _) = asked.engine.now();
     let until = until(&filters, now)?;
     let options = ContainerListOptions {
         all: true,
         ..ContainerListOptions::default()
     };
     let mut pruned = Pruned::default();
-    for container in operations.containers(&options).await? {
+    for container in asked.engine.containers(&options).await? {
         let is_newer = until.is_some_and(|until| container.created > until);
         // Of one that cannot be read nobody knows whether it has the label that spares it.
         let is_unknown = container.damaged.is_some() && filters.contains("label!");
         if is_newer || is_unknown || !matches(&filters, &container.labels) {
             continue;
         }
-        match remove_one(operations, &container.id).await {
+        match remove_one(asked, &container.id).await {
             Ok(size) => {
                 pruned.space_reclaimed = pruned.space_reclaimed.saturating_add(size);
                 let deleted = pruned.containers_deleted.get_or_insert_default();
@@ -62,15 +63,15 @@ pub(crate) async fn prune<O: Operations>(operations: &O, query: &Query) -> Resul
             Err(error) => return Err(error.into()),
         }
     }
-    Reply::json(&pruned)
+    reply::json(&pruned)
 }
 
 /// Removes a container; returns the bytes of what was changed in it.
-async fn remove_one<O: Operations>(operations: &O, id: &str) -> Result<u64, Error> {
-    let container = operations.container(id, false).await;
+async fn remove_one<H: Host>(asked: &Asked<'_, H>, id: &str) -> Result<u64, Error> {
+    let container = asked.engine.container(id, false).await;
     // One that cannot be read goes all the same.
     let size = container.map_or(0, |it| it.size_changed);
-    operations.remove_container(id).await?;
+    asked.engine.remove_container(id).await?;
     Ok(size)
 }
 

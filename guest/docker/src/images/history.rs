@@ -1,13 +1,12 @@
 //! `GET /images/{name}/history` (§4.3 of the contract).
 
 use serde::Serialize;
-use strata_engine::HistoryEntry;
+use strata_engine::{HistoryEntry, Host};
+use strata_http::Reply;
 use strata_oci::Digest;
 
 use super::platform_json;
-use crate::{
-    failure::Failure, operations::Operations, query::Query, reply::Reply, version::ApiVersion,
-};
+use crate::{Asked, failure::Failure, reply};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -25,19 +24,14 @@ struct Step<'a> {
 ///
 /// # Errors
 /// 400 for parameters, else the engine's.
-pub(crate) async fn history<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    name: &str,
-) -> Result<Reply, Failure> {
-    let platform = match version.at_least(48) {
-        true => platform_json(query.text("platform"))?,
+pub(crate) async fn history<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let platform = match asked.version.at_least(48) {
+        true => platform_json(asked.query.text("platform"))?,
         false => None,
     };
-    let entries = operations.history(name, platform.as_ref()).await?;
+    let entries = asked.engine.history(asked.name, platform.as_ref()).await?;
     let steps: Vec<Step<'_>> = entries.iter().map(Step::new).collect();
-    Reply::json(&(!steps.is_empty()).then_some(steps))
+    reply::json(&(!steps.is_empty()).then_some(steps))
 }
 
 impl<'a> Step<'a> {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use strata_engine::{ImageDetails, InspectOptions};
+use strata_engine::{Host, ImageDetails, InspectOptions};
+use strata_http::Reply;
 use strata_oci::{Digest, ImageConfig, config::ContainerConfig, timestamp};
 
 use super::{
@@ -11,9 +12,7 @@ use super::{
     manifest::{Identity, Manifest},
     platform_json,
 };
-use crate::{
-    failure::Failure, operations::Operations, query::Query, reply::Reply, version::ApiVersion,
-};
+use crate::{Asked, failure::Failure, reply, version::ApiVersion};
 
 /// Go's zero time: what clients read as "not known".
 pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -22,15 +21,11 @@ pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 ///
 /// # Errors
 /// 400 for parameters, else the engine's.
-pub(crate) async fn inspect<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    name: &str,
-) -> Result<Reply, Failure> {
-    let manifests = version.at_least(48) && query.boolean("manifests");
+pub(crate) async fn inspect<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let version = asked.version;
+    let manifests = version.at_least(48) && asked.boolean("manifests");
     let platform = match version.at_least(49) {
-        true => platform_json(query.text("platform"))?,
+        true => platform_json(asked.query.text("platform"))?,
         false => None,
     };
     if manifests && platform.is_some() {
@@ -42,8 +37,8 @@ pub(crate) async fn inspect<O: Operations>(
         platform,
         manifests,
     };
-    let details = operations.inspect(name, &options).await?;
-    Reply::json(&Inspected {
+    let details = asked.engine.inspect(asked.name, &options).await?;
+    reply::json(&Inspected {
         details: &details,
         version,
     })

@@ -2,21 +2,14 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
-use strata_engine::{ImageSummary, ListOptions, Listed};
+use strata_engine::{Host, ImageSummary, ListOptions, Listed};
+use strata_http::{Output, Reply};
 use strata_oci::{Descriptor, Digest, Labels};
 
 use super::{filters, manifest::Manifest};
-use crate::{
-    Answer, Stream,
-    failure::Failure,
-    operations::Operations,
-    output::{Gone, Output},
-    query::Query,
-    reply::Reply,
-    version::ApiVersion,
-};
+use crate::{Answer, Asked, failure::Failure, version::ApiVersion};
 
 /// What dockerd says where it does not count or compute.
 const NOT_COMPUTED: i64 = -1;
@@ -26,29 +19,19 @@ const NO_DIGESTS: [&str; 1] = ["<none>@<none>"];
 /// Bytes of a listing sent at once when it is sent in parts.
 const PART_BYTES: usize = 256 * 1024;
 
-/// A listing with labels too heavy to be held at once: sent image by image.
-pub(crate) struct Listing {
-    images: Vec<Rc<ImageSummary>>,
-    version: ApiVersion,
-}
-
 /// Answers a listing. Nothing of `all` and `digests` needs doing: there are no intermediate images, and
 /// digests are always told.
 ///
 /// # Errors
 /// 400 for parameters, else the engine's.
-pub(crate) async fn list<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-) -> Result<Answer, Failure> {
-    let manifests = version.at_least(47) && query.boolean("manifests");
-    if version.at_least(54) && query.boolean("identity") && !manifests {
-        return Err(Failure::invalid(
-            "conflicting options: identity requires manifests=1",
-        ));
+pub(crate) async fn list<H: Host, W: Output>(asked: &Asked<'_, H>, output: &mut W) -> Answer {
+    let (version, query) = (asked.version, &asked.query);
+    let manifests = version.at_least(47) && asked.boolean("manifests");
+    if version.at_least(54) && asked.boolean("identity") && !manifests {
+        let message = "conflicting options: identity requires manifests=1";
+        return Err(Failure::invalid(message).into());
     }
-    let (now, _) = operations.now();
+    let (now, _) = asked.engine.now();
     let mut filters = filters::for_list(query.text("filters"), now)?;
     // Before 1.41 one name pattern had a parameter of its own.
     if !version.at_least(41) && !query.text("filter").is_empty() {
@@ -56,15 +39,15 @@ pub(crate) async fn list<O: Operations>(
     }
     let options = ListOptions {
         filters,
-        shared_size: version.at_least(42) && query.boolean("shared-size"),
+        shared_size: version.at_least(42) && asked.boolean("shared-size"),
         manifests,
     };
-    let images = operations.list(&options).await?;
+    let images = asked.engine.list(&options).await?;
     let heavy = |image: &Rc<ImageSummary>| {
         matches!(image.labels, Listed::InConfig(_)) || image.manifests_later
     };
     if images.iter().any(heavy) {
-        return Ok(Answer::Stream(Stream::List(Listing { images, version })));
+        return send(asked, &images, output).await;
     }
     let mut body = Vec::with_capacity(images.len().saturating_mul(1024));
     body.push(b'[');
@@ -75,7 +58,7 @@ pub(crate) async fn list<O: Operations>(
         show(image, version, &mut body)?;
     }
     body.extend_from_slice(b"]\n");
-    Ok(Answer::Reply(Reply::json_text(body)))
+    Ok(Some(Reply::json(StatusCode::OK, body)))
 }
 
 /// Writes an entry, as it was written before if it was.
@@ -102,39 +85,39 @@ pub(crate) fn show(
     Ok(())
 }
 
-/// Sends a listing image by image. `headers` are those of the 200 answer.
+/// Sends a listing with labels too heavy to be held at once, image by image.
 ///
 /// # Errors
-/// [`Gone`] if the client left.
-pub(crate) async fn send_list<O: Operations, W: Output<Body = O::Body>>(
-    operations: &O,
-    Listing { images, version }: &Listing,
-    headers: HeaderMap,
+/// Only that the client left.
+async fn send<H: Host, W: Output>(
+    asked: &Asked<'_, H>,
+    images: &[Rc<ImageSummary>],
     output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
+) -> Answer {
+    let headers = asked.growing("application/json");
     output.head(StatusCode::OK, headers).await?;
     let mut part = Vec::new();
     for (position, image) in images.iter().enumerate() {
         part.push(if position == 0 { b'[' } else { b',' });
-        let Ok(labels) = operations.labels(image).await else {
+        let Ok(labels) = asked.engine.labels(image).await else {
             output.abort().await;
-            return Ok(Ok(()));
+            return Ok(None);
         };
         let mut later = Vec::new();
         if image.manifests_later {
-            match operations.manifests(image).await {
+            match asked.engine.manifests(image).await {
                 Ok(manifests) => later = manifests,
                 Err(_) => {
                     output.abort().await;
-                    return Ok(Ok(()));
+                    return Ok(None);
                 }
             }
         }
-        let mut entry = Entry::new(image, labels.as_deref(), *version);
+        let mut entry = Entry::new(image, labels.as_deref(), asked.version);
         entry.manifests.extend(later.iter().map(Manifest::new));
         if serde_json::to_writer(&mut part, &entry).is_err() {
             output.abort().await;
-            return Ok(Ok(()));
+            return Ok(None);
         }
         if part.len() >= PART_BYTES {
             output.write(std::mem::take(&mut part)).await?;
@@ -142,7 +125,7 @@ pub(crate) async fn send_list<O: Operations, W: Output<Body = O::Body>>(
     }
     part.extend_from_slice(b"]\n");
     output.write(part).await?;
-    Ok(Ok(()))
+    Ok(None)
 }
 
 /// One element, in the shape of one API version.

@@ -1,71 +1,46 @@
 //! `POST /images/load` (§4.12 of the contract).
 
-use http::HeaderMap;
-use strata_engine::{BlobProgress, Event, LoadOptions, Loaded, Phase, Progress};
+use strata_engine::{BlobProgress, Event, Host, LoadOptions, Loaded, Phase, Progress};
+use strata_http::{Failures, Lines, Output, RequestBody};
 
 use super::archive_platforms;
 use crate::{
-    body,
+    Answer, Asked,
     failure::Failure,
     line::{Detail, Line},
-    operations::Operations,
-    output::{Gone, Output, RequestBody},
-    query::Query,
-    stream::{self, Failures, Lines},
-    version::ApiVersion,
+    query,
 };
 
-/// A load whose parameters are in order.
-pub(crate) struct Load {
-    options: LoadOptions,
-    /// Only the results are told.
-    quiet: bool,
-}
-
-impl Load {
-    /// Reads the parameters.
-    ///
-    /// # Errors
-    /// 400 for platforms.
-    pub(crate) fn new(version: ApiVersion, query: &Query) -> Result<Self, Failure> {
-        Ok(Self {
-            options: LoadOptions {
-                platforms: archive_platforms(version, query)?,
-            },
-            quiet: query.boolean_or("quiet", true),
-        })
-    }
-}
-
 /// Loads an archive, telling the client how far it is, unless that is to be quiet, and what it had.
-/// `headers` are those of the stream.
 ///
 /// # Errors
-/// An inner failure only if the shell has not streamed the body: whatever is wrong with an archive is told
-/// in the stream. [`Gone`] if the client left, which cancels the load.
-pub(crate) async fn load<O: Operations, W: Output>(
-    operations: &O,
-    Load { options, quiet }: &Load,
-    body: RequestBody<O::Body>,
-    headers: HeaderMap,
+/// 400 for platforms, 500 if the shell has not streamed the body; whatever is wrong with an archive is told in
+/// the stream.
+pub(crate) async fn load<H: Host, W: Output>(
+    asked: &Asked<'_, H>,
+    body: RequestBody<H::Body>,
     output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
-    let body = match body::archive(body) {
-        Ok(body) => body,
-        Err(failure) => return Ok(Err(failure)),
+) -> Answer {
+    let options = LoadOptions {
+        platforms: archive_platforms(asked)?,
     };
+    let body = body.stream().ok_or_else(Failure::not_streamed)?;
     let lines = Lines::default();
     let display = Display {
         lines: &lines,
-        quiet: *quiet,
+        quiet: query::boolean(&asked.query, "quiet", true),
     };
     let work = async {
-        for loaded in operations.load(body, options, &display).await? {
+        for loaded in asked.engine.load(body, &options, &display).await? {
             lines.push_result(result(&loaded)).await;
         }
         Ok(())
     };
-    stream::run(work, &lines, Failures::InStream, headers, output).await
+    let headers = asked.growing("application/json");
+    lines
+        .follow(work, Failures::InStream, headers, output)
+        .await??;
+    Ok(None)
 }
 
 fn result(loaded: &Loaded) -> Line {
@@ -77,7 +52,7 @@ fn result(loaded: &Loaded) -> Line {
 
 /// Words events as dockerd's older store does; the other one has no progress here.
 struct Display<'a> {
-    lines: &'a Lines,
+    lines: &'a Lines<Line>,
     quiet: bool,
 }
 

@@ -2,59 +2,60 @@
 
 use std::cell::RefCell;
 
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use strata_engine::{
-    BlobProgress, Completed, Event, Phase, Progress, PullOptions, Resolved, Retry,
+    BlobProgress, Completed, Event, Host, Phase, Progress, PullOptions, Resolved, Retry,
 };
+use strata_http::{Failures, Lines, Output};
 use strata_oci::{Digest, Reference};
 
 use super::platform_specifier;
 use crate::{
-    auth,
+    Answer, Asked, auth,
     failure::Failure,
     line::{Detail, Line},
-    operations::Operations,
-    output::{Gone, Output},
-    query::Query,
-    stream::{self, Failures, Lines},
-    version::ApiVersion,
 };
 
 /// Warnings kept while nothing is resolved: more than any registry sends, so that none fills the memory.
 const MAX_EARLY_WARNINGS: usize = 16;
 
-/// A pull whose parameters are in order.
-pub(crate) struct Pull(PullOptions);
+/// Pulls, telling the client how far it is.
+///
+/// # Errors
+/// 400 for parameters, 403 for `scratch`; the engine's, if nothing was sent yet.
+pub(crate) async fn pull<H: Host, W: Output>(asked: &Asked<'_, H>, output: &mut W) -> Answer {
+    let options = options(asked)?;
+    let lines = Lines::default();
+    let display = Display::new(&lines);
+    let work = async {
+        let pulled = asked.engine.pull(&options, &display).await;
+        pulled.map(drop)
+    };
+    let headers = asked.growing("application/json");
+    lines
+        .follow(work, Failures::ByStatus, headers, output)
+        .await??;
+    Ok(None)
+}
 
-impl Pull {
-    /// Reads the parameters.
-    ///
-    /// # Errors
-    /// 400 for them, 403 for `scratch`.
-    pub(crate) fn new<O: Operations>(
-        operations: &O,
-        version: ApiVersion,
-        query: &Query,
-        headers: &HeaderMap,
-    ) -> Result<Self, Failure> {
-        let reference = reference(query.text("fromImage"), query.text("tag"))?;
-        if reference.familiar_repository() == "scratch" {
-            let message = "'scratch' is a reserved name";
-            return Err(Failure::new(StatusCode::FORBIDDEN, message));
-        }
-        let platform = match version.at_least(32) {
-            true => platform_specifier(query, &operations.host().platform)?,
-            false => None,
-        };
-        Ok(Self(PullOptions {
-            all_tags: reference.is_name_only(),
-            platforms: platform.into_iter().collect(),
-            all_platforms: false,
-            auth: auth::credentials(headers, &reference),
-            headers: auth::meta_headers(headers),
-            reference,
-        }))
+fn options<H: Host>(asked: &Asked<'_, H>) -> Result<PullOptions, Failure> {
+    let reference = reference(asked.query.text("fromImage"), asked.query.text("tag"))?;
+    if reference.familiar_repository() == "scratch" {
+        let message = "'scratch' is a reserved name";
+        return Err(Failure::new(StatusCode::FORBIDDEN, message));
     }
+    let platform = match asked.version.at_least(32) {
+        true => platform_specifier(asked)?,
+        false => None,
+    };
+    Ok(PullOptions {
+        all_tags: reference.is_name_only(),
+        platforms: platform.into_iter().collect(),
+        all_platforms: false,
+        auth: auth::credentials(asked.headers, &reference),
+        headers: auth::meta_headers(asked.headers),
+        reference,
+    })
 }
 
 /// `tag` may be a digest, which replaces whatever tag or digest the image has.
@@ -73,28 +74,9 @@ fn reference(image: &str, tag: &str) -> Result<Reference, Failure> {
         .map_err(|error| Failure::invalid(error.to_string()))
 }
 
-/// Pulls, telling the client how far it is. `headers` are those of the stream.
-///
-/// # Errors
-/// The inner failure if nothing was sent yet; [`Gone`] if the client left, which cancels the pull.
-pub(crate) async fn pull<O: Operations, W: Output>(
-    operations: &O,
-    Pull(options): &Pull,
-    headers: HeaderMap,
-    output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
-    let lines = Lines::default();
-    let display = Display::new(&lines);
-    let work = async {
-        let pulled = operations.pull(options, &display).await;
-        pulled.map(drop)
-    };
-    stream::run(work, &lines, Failures::ByStatus, headers, output).await
-}
-
 /// Words events as dockerd does.
 struct Display<'a> {
-    lines: &'a Lines,
+    lines: &'a Lines<Line>,
     /// Warnings, until something is resolved; attempts to resolve are not shown at all. A line before
     /// that would make the status 200, and what is likely to come (no such image, no credentials, a rate
     /// limit) is best told by status.
@@ -116,7 +98,7 @@ impl Progress for Display<'_> {
 }
 
 impl<'a> Display<'a> {
-    fn new(lines: &'a Lines) -> Self {
+    fn new(lines: &'a Lines<Line>) -> Self {
         Self {
             lines,
             early: RefCell::new(Some(Vec::new())),

@@ -1,64 +1,24 @@
 //! `POST /images/{name}/push` (§4.6 of the contract).
 
-use http::HeaderMap;
-use strata_engine::{BlobProgress, Completed, Event, Phase, Progress, PushOptions, Substituted};
+use strata_engine::{
+    BlobProgress, Completed, Event, Host, Phase, Progress, PushOptions, Substituted,
+};
+use strata_http::{Failures, Lines, Output};
 use strata_oci::Reference;
 
 use super::{platform_json, tagged};
 use crate::{
-    auth,
+    Answer, Asked, auth,
     failure::Failure,
     line::{Aux, Detail, Line},
-    operations::Operations,
-    output::{Gone, Output},
-    query::Query,
-    stream::{self, Failures, Lines},
-    version::ApiVersion,
 };
 
-/// A push whose parameters are in order.
-pub(crate) struct Push(PushOptions);
-
-impl Push {
-    /// Reads the parameters.
-    ///
-    /// # Errors
-    /// 400 for them.
-    pub(crate) fn new(
-        version: ApiVersion,
-        query: &Query,
-        headers: &HeaderMap,
-        name: &str,
-    ) -> Result<Self, Failure> {
-        let reference = match query.text("tag") {
-            "" => Reference::parse(name).map_err(|error| Failure::invalid(error.to_string()))?,
-            tag => tagged(name, tag)?,
-        };
-        let platform = match version.at_least(46) {
-            true => platform_json(query.text("platform"))?,
-            false => None,
-        };
-        Ok(Self(PushOptions {
-            all_tags: reference.is_name_only(),
-            platform,
-            auth: auth::credentials(headers, &reference),
-            headers: auth::meta_headers(headers),
-            reference,
-        }))
-    }
-}
-
-/// Pushes, telling the client how far it is. `headers` are those of the stream.
+/// Pushes, telling the client how far it is.
 ///
 /// # Errors
-/// No inner failure: the first line goes out before anything is looked up. [`Gone`] if the client left,
-/// which cancels the push.
-pub(crate) async fn push<O: Operations, W: Output>(
-    operations: &O,
-    Push(options): &Push,
-    headers: HeaderMap,
-    output: &mut W,
-) -> Result<Result<(), Failure>, Gone> {
+/// 400 for parameters. No others: the first line goes out before anything is looked up.
+pub(crate) async fn push<H: Host, W: Output>(asked: &Asked<'_, H>, output: &mut W) -> Answer {
+    let options = options(asked)?;
     let lines = Lines::default();
     let repository = options.reference.repository();
     lines.push(Line::plain(format!(
@@ -66,14 +26,36 @@ pub(crate) async fn push<O: Operations, W: Output>(
     )));
     let display = Display(&lines);
     let work = async {
-        let pushed = operations.push(options, &display).await;
+        let pushed = asked.engine.push(&options, &display).await;
         pushed.map(drop)
     };
-    stream::run(work, &lines, Failures::InStream, headers, output).await
+    let headers = asked.growing("application/json");
+    lines
+        .follow(work, Failures::InStream, headers, output)
+        .await??;
+    Ok(None)
+}
+
+fn options<H: Host>(asked: &Asked<'_, H>) -> Result<PushOptions, Failure> {
+    let reference = match asked.query.text("tag") {
+        "" => Reference::parse(asked.name).map_err(|error| Failure::invalid(error.to_string()))?,
+        tag => tagged(asked.name, tag)?,
+    };
+    let platform = match asked.version.at_least(46) {
+        true => platform_json(asked.query.text("platform"))?,
+        false => None,
+    };
+    Ok(PushOptions {
+        all_tags: reference.is_name_only(),
+        platform,
+        auth: auth::credentials(asked.headers, &reference),
+        headers: auth::meta_headers(asked.headers),
+        reference,
+    })
 }
 
 /// Words events as dockerd does.
-struct Display<'a>(&'a Lines);
+struct Display<'a>(&'a Lines<Line>);
 
 impl Progress for Display<'_> {
     fn report(&self, event: Event) {

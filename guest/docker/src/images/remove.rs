@@ -1,13 +1,12 @@
 //! `DELETE /images/{name}` and `POST /images/prune` (§4.8 and §4.9 of the contract).
 
 use serde::Serialize;
-use strata_engine::{Removal, RemoveOptions};
+use strata_engine::{Host, Removal, RemoveOptions};
+use strata_http::Reply;
 use strata_oci::{Digest, Platform};
 
 use super::{filters, parse_platform_json};
-use crate::{
-    failure::Failure, operations::Operations, query::Query, reply::Reply, version::ApiVersion,
-};
+use crate::{Asked, failure::Failure, reply};
 
 /// One thing that was done: an object with exactly one key.
 #[derive(Serialize)]
@@ -28,18 +27,14 @@ struct Pruned<'a> {
 ///
 /// # Errors
 /// 400 for parameters, else the engine's.
-pub(crate) async fn remove<O: Operations>(
-    operations: &O,
-    version: ApiVersion,
-    query: &Query,
-    name: &str,
-) -> Result<Reply, Failure> {
-    if name.trim().is_empty() {
+pub(crate) async fn remove<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    if asked.name.trim().is_empty() {
         return Err(Failure::invalid("image name cannot be blank"));
     }
-    let force = query.boolean("force");
-    let platforms: Vec<Platform> = match version.at_least(50) {
-        true => query
+    let force = asked.boolean("force");
+    let platforms: Vec<Platform> = match asked.version.at_least(50) {
+        true => asked
+            .query
             .all("platforms")
             .map(parse_platform_json)
             .collect::<Result<_, _>>()?,
@@ -53,23 +48,23 @@ pub(crate) async fn remove<O: Operations>(
     }
     let options = RemoveOptions {
         force,
-        no_prune: query.boolean("noprune"),
+        no_prune: asked.boolean("noprune"),
         platforms,
     };
-    let removals = operations.remove(name, &options).await?;
-    Reply::json(&steps(&removals))
+    let removals = asked.engine.remove(asked.name, &options).await?;
+    reply::json(&steps(&removals))
 }
 
 /// Removes the images nothing uses.
 ///
 /// # Errors
 /// 400 for filters, else the engine's.
-pub(crate) async fn prune<O: Operations>(operations: &O, query: &Query) -> Result<Reply, Failure> {
-    let (now, _) = operations.now();
-    let filters = filters::for_prune(query.text("filters"), now)?;
-    let pruned = operations.prune(&filters).await?;
+pub(crate) async fn prune<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let (now, _) = asked.engine.now();
+    let filters = filters::for_prune(asked.query.text("filters"), now)?;
+    let pruned = asked.engine.prune(&filters).await?;
     let images_deleted = steps(&pruned.removals);
-    Reply::json(&Pruned {
+    reply::json(&Pruned {
         images_deleted: (!images_deleted.is_empty()).then_some(images_deleted),
         space_reclaimed: pruned.reclaimed,
     })

@@ -1,28 +1,25 @@
 //! `POST /images/{name}/tag` (§4.7 of the contract).
 
 use http::StatusCode;
-use strata_engine::Error;
+use strata_engine::{Error, Host};
+use strata_http::Reply;
 use strata_oci::Reference;
 
 use super::tagged;
-use crate::{failure::Failure, operations::Operations, query::Query, reply::Reply};
+use crate::{Asked, failure::Failure};
 
 /// Gives an image another name: 201 without a body.
 ///
 /// # Errors
 /// 400 for the target, 404 for anything wrong with the source, else the engine's.
-pub(crate) async fn tag<O: Operations>(
-    operations: &O,
-    query: &Query,
-    source: &str,
-) -> Result<Reply, Failure> {
-    let repository = query.text("repo");
+pub(crate) async fn tag<H: Host>(asked: &Asked<'_, H>) -> Result<Reply, Failure> {
+    let repository = asked.query.text("repo");
     if repository.is_empty() {
         // dockerd does nothing here, and says that it succeeded.
         return Ok(Reply::empty(StatusCode::OK));
     }
-    let target = target(repository, query.text("tag"))?;
-    let outcome = operations.tag(source, &target).await;
+    let target = target(repository, asked.query.text("tag"))?;
+    let outcome = asked.engine.tag(asked.name, &target).await;
     outcome.map_err(|error| match error {
         // The target is valid, so this is about the source, and a name no image can have is not found.
         Error::InvalidArgument(message) => Failure::not_found(message),

@@ -4,10 +4,9 @@ use http::{HeaderValue, header::CONTENT_TYPE};
 use strata_engine::{Error, Pruned, Removal};
 
 use super::{
-    client::{Client, block_on, call, request},
+    client::{Client, block_on, call, request, respond},
     fake::{Fake, digest, last_call},
 };
-use crate::respond;
 
 #[test]
 fn tag_answers_201_without_a_body() {

@@ -11,10 +11,11 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use strata_engine::Error;
+use strata_engine::{Error, memory::Bytes};
+use strata_http::{Gone, Head, Output, RequestBody, Taking};
 
 use super::fake::Fake;
-use crate::{Gone, Output, Request, RequestBody, respond, streams_body};
+use crate::Call;
 
 /// A client; reads a write only after `delay` turns.
 #[derive(Default)]
@@ -48,7 +49,7 @@ impl Client {
 }
 
 impl Output for Client {
-    type Body = Vec<u8>;
+    type Body = Bytes;
 
     async fn head(&mut self, status: StatusCode, headers: HeaderMap) -> Result<(), Gone> {
         assert_eq!(self.status.replace(status), None, "one head");
@@ -70,7 +71,8 @@ impl Output for Client {
         Ok(())
     }
 
-    async fn copy(&mut self, body: Vec<u8>, length: u64) -> Result<Result<(), Error>, Gone> {
+    async fn copy(&mut self, body: Bytes, length: u64) -> Result<Result<(), Error>, Gone> {
+        let body = body.whole();
         let is_whole = body.len() as u64 == length;
         self.write(body).await?;
         Ok(match is_whole {
@@ -85,20 +87,40 @@ impl Output for Client {
     }
 }
 
-/// `METHOD path` with a body as the shell would pass it on.
-pub(super) fn request(line: &str, body: &[u8]) -> Request<Vec<u8>> {
-    let (method, path) = line.split_once(' ').unwrap();
+/// A request as the shell would pass it on.
+pub(super) struct Request {
+    method: Method,
+    target: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: RequestBody<Bytes>,
+}
+
+/// `METHOD path` with a body.
+pub(super) fn request(line: &str, body: &[u8]) -> Request {
+    let (method, target) = line.split_once(' ').unwrap();
     let method: Method = method.parse().unwrap();
-    let body = match streams_body(&method, path) {
-        true => RequestBody::Stream(body.to_vec()),
-        false => RequestBody::Bytes(body.to_vec()),
+    let call = Call::new(Head::new(method.clone(), target, HeaderMap::new()));
+    let body = match call.body() {
+        Taking::Stream => RequestBody::Stream(Bytes::of(body.to_vec())),
+        Taking::Whole | Taking::Nothing => RequestBody::Bytes(body.to_vec()),
     };
     Request {
         method,
-        path_and_query: path.to_owned(),
+        target: target.to_owned(),
         headers: HeaderMap::new(),
         body,
     }
+}
+
+/// Sends a request as `client`.
+pub(super) async fn respond(
+    fake: &Fake,
+    request: Request,
+    client: &mut Client,
+) -> Result<(), Gone> {
+    let head = Head::new(request.method, &request.target, request.headers);
+    let call = Call::new(head);
+    call.answer(fake, &fake.host, request.body, client).await
 }
 
 /// Sends `METHOD path` and returns what came back.

@@ -1,13 +1,13 @@
 //! What is in containers: stat, copies both ways, changes and export.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use strata_engine::{ChangeKind, ChangedPath, Error, FileKind, PathStat};
+use strata_engine::{ChangeKind, ChangedPath, Error, FileKind, PathStat, memory::Bytes};
+use strata_http::{Gone, RequestBody};
 
 use super::{
-    client::{Client, block_on, call, call_as, request},
+    client::{Client, block_on, call, call_as, request, respond},
     fake::{Fake, Step, last_call},
 };
-use crate::{Gone, RequestBody, respond};
 
 const COPY_OUT: &str = "GET /containers/web/archive?path=/etc";
 const COPY_IN: &str = "PUT /containers/web/archive?path=/etc";
@@ -72,7 +72,7 @@ fn a_copy_out_is_its_bytes_in_order() {
     let fake = Fake::scripted([
         Step::Write(b"one ".to_vec()),
         Step::Yield,
-        Step::Copy(b"two".to_vec(), 3),
+        Step::Copy(Bytes::of(b"two".to_vec()), 3),
     ]);
     let client = call(
         &fake,

@@ -1,4 +1,8 @@
 //! A scripted engine.
+#![expect(
+    clippy::unused_async,
+    reason = "operations are as asynchronous as the engine's"
+)]
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,24 +11,26 @@ use std::{
 };
 
 use strata_engine::{
-    ArchiveSink, ChangedPath, CommitOptions, Completed, ContainerDetails, ContainerListOptions,
-    ContainerSummary, CopyInOptions, CreateOptions, Created, Error, Event, FileKind, Filters,
-    HistoryEntry, ImageDetails, ImageSummary, ImportOptions, ImportSource, InspectOptions,
-    ListOptions, Listed, LoadOptions, Loaded, ManifestSummary, Mirror, PathStat, Progress, Pruned,
-    PullOptions, PushOptions, Removal, RemoveOptions, Result, SaveOptions, Silent,
+    ArchiveSink, Body, ChangedPath, CommitOptions, Completed, ContainerDetails,
+    ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, Error, Event,
+    FileKind, Filters, HistoryEntry, Host, ImageDetails, ImageSummary, ImportOptions, ImportSource,
+    InspectOptions, ListOptions, Listed, LoadOptions, Loaded, ManifestSummary, Mirror, PathStat,
+    Progress, Pruned, PullOptions, PushOptions, Removal, RemoveOptions, Result, SaveOptions,
+    Settings, Silent,
+    memory::{Bytes, Memory, Offline, Stopped},
 };
 use strata_oci::{Descriptor, Digest, Labels, Platform, Reference, media_type::OCI_INDEX};
 
 use super::client::pause;
-use crate::{HostFacts, Operations};
+use crate::HostFacts;
 
 /// What a scripted operation with progress or an archive does next.
-pub(super) enum Step {
+pub(super) enum Scripted<B> {
     Report(Event),
     /// Bytes of an archive.
     Write(Vec<u8>),
     /// Content of an archive, with the length it is said to have.
-    Copy(Vec<u8>, u64),
+    Copy(B, u64),
     /// Lets others run once.
     Yield,
     Fail(Error),
@@ -32,9 +38,16 @@ pub(super) enum Step {
     Hang,
 }
 
-/// Answers with what its fields hold, and remembers what it was asked.
-pub(super) struct Fake {
+pub(super) type Step = Scripted<Bytes>;
+
+/// The engine under test.
+pub(super) type Fake = Engine<(Memory, Offline, Stopped)>;
+
+/// Has the operations of `strata_engine::Engine`; answers with what its fields hold, and remembers what it
+/// was asked.
+pub struct Engine<H: Host> {
     pub(super) host: HostFacts,
+    pub(super) settings: Settings,
     pub(super) images: Vec<ImageSummary>,
     /// Labels of the images that do not hold theirs.
     pub(super) labels: Labels,
@@ -52,7 +65,7 @@ pub(super) struct Fake {
     pub(super) unreadable: Option<Error>,
     /// What everything without script fails with.
     pub(super) error: Option<Error>,
-    pub(super) script: RefCell<VecDeque<Step>>,
+    pub(super) script: RefCell<VecDeque<Scripted<H::Body>>>,
     /// `operation arguments`, in their debug form.
     pub(super) calls: RefCell<Vec<String>>,
     pub(super) pulls: RefCell<Vec<PullOptions>>,
@@ -75,19 +88,24 @@ pub(super) fn digest(text: &str) -> Digest {
 impl Default for Fake {
     fn default() -> Self {
         let host = HostFacts {
-            version: "0.1.0".to_owned(),
-            platform: linux(),
             hostname: "box".to_owned(),
             processors: 2,
             memory: 1024,
             kernel: "6.1".to_owned(),
             root: "/store".to_owned(),
+            id: "some-id".to_owned(),
+        };
+        let settings = Settings {
+            version: "0.1.0".to_owned(),
+            platform: linux(),
             mirrors: vec![Mirror {
                 host: "docker.io".to_owned(),
                 url: "http://127.0.0.1:5000".to_owned(),
             }],
             insecure_registries: vec!["reg:80".to_owned()],
-            id: "some-id".to_owned(),
+            parallel_layers: 1,
+            allow_unsafe_redirects: false,
+            verify_diff_ids_first: false,
         };
         let details = ImageDetails {
             target: Descriptor::new(OCI_INDEX, digest("target"), 7),
@@ -103,6 +121,7 @@ impl Default for Fake {
         };
         Self {
             host,
+            settings,
             images: Vec::new(),
             labels: Labels::default(),
             details,
@@ -141,14 +160,6 @@ impl Fake {
         fake.script.borrow_mut().extend(script);
         fake
     }
-
-    fn answer<T: Clone>(&self, call: String, answer: &T) -> Result<T> {
-        self.calls.borrow_mut().push(call);
-        match &self.error {
-            Some(error) => Err(error.clone()),
-            None => Ok(answer.clone()),
-        }
-    }
 }
 
 /// Says so when the work is dropped before its end.
@@ -163,19 +174,27 @@ impl Drop for Guard<'_> {
 /// The sink of what has no archive.
 struct NoArchive;
 
-impl ArchiveSink<Vec<u8>> for NoArchive {
+impl<B> ArchiveSink<B> for NoArchive {
     async fn write(&mut self, _bytes: Vec<u8>) -> Result<()> {
         panic!("writes an archive");
     }
 
-    async fn copy(&mut self, _body: Vec<u8>, _length: u64) -> Result<()> {
+    async fn copy(&mut self, _body: B, _length: u64) -> Result<()> {
         panic!("writes an archive");
     }
 }
 
-impl Fake {
+impl<H: Host> Engine<H> {
+    fn answer<T: Clone>(&self, call: String, answer: &T) -> Result<T> {
+        self.calls.borrow_mut().push(call);
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(answer.clone()),
+        }
+    }
+
     /// Does what the script says.
-    async fn play<W: ArchiveSink<Vec<u8>>>(
+    async fn play<W: ArchiveSink<H::Body>>(
         &self,
         progress: &dyn Progress,
         sink: &mut W,
@@ -185,12 +204,12 @@ impl Fake {
             let step = self.script.borrow_mut().pop_front();
             let mut done = Ok(());
             match step {
-                Some(Step::Report(event)) => progress.report(event),
-                Some(Step::Write(bytes)) => done = sink.write(bytes).await,
-                Some(Step::Copy(body, length)) => done = sink.copy(body, length).await,
-                Some(Step::Yield) => pause().await,
-                Some(Step::Fail(error)) => done = Err(error),
-                Some(Step::Hang) => std::future::pending().await,
+                Some(Scripted::Report(event)) => progress.report(event),
+                Some(Scripted::Write(bytes)) => done = sink.write(bytes).await,
+                Some(Scripted::Copy(body, length)) => done = sink.copy(body, length).await,
+                Some(Scripted::Yield) => pause().await,
+                Some(Scripted::Fail(error)) => done = Err(error),
+                Some(Scripted::Hang) => std::future::pending().await,
                 None => break Ok(()),
             }
             if done.is_err() {
@@ -202,50 +221,57 @@ impl Fake {
     }
 }
 
-impl Operations for Fake {
-    type Body = Vec<u8>;
-
-    async fn pull(&self, options: &PullOptions, progress: &dyn Progress) -> Result<Vec<Completed>> {
+impl<H: Host> Engine<H> {
+    pub(crate) async fn pull(
+        &self,
+        options: &PullOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Completed>> {
         self.pulls.borrow_mut().push(options.clone());
         self.play(progress, &mut NoArchive).await?;
         Ok(Vec::new())
     }
 
-    async fn push(&self, options: &PushOptions, progress: &dyn Progress) -> Result<Vec<Completed>> {
+    pub(crate) async fn push(
+        &self,
+        options: &PushOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Completed>> {
         self.pushes.borrow_mut().push(options.clone());
         self.play(progress, &mut NoArchive).await?;
         Ok(Vec::new())
     }
 
-    async fn save<W: ArchiveSink<Vec<u8>>>(
+    pub(crate) async fn save<W: ArchiveSink<H::Body>>(
         &self,
         options: &SaveOptions,
         sink: &mut W,
+        progress: &dyn Progress,
     ) -> Result<()> {
         self.answer(format!("save {options:?}"), &())?;
-        self.play(&Silent, sink).await
+        self.play(progress, sink).await
     }
 
-    async fn load(
+    pub(crate) async fn load(
         &self,
-        body: Vec<u8>,
+        body: H::Body,
         options: &LoadOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Loaded>> {
-        let body = String::from_utf8(body).unwrap();
+        let body = text(body).await;
         let loaded = self.answer(format!("load {body} {options:?}"), &self.loaded)?;
         self.play(progress, &mut NoArchive).await?;
         Ok(loaded)
     }
 
-    async fn import(
+    pub(crate) async fn import(
         &self,
-        source: ImportSource<Vec<u8>>,
+        source: ImportSource<H::Body>,
         options: &ImportOptions,
         progress: &dyn Progress,
     ) -> Result<Digest> {
         let source = match source {
-            ImportSource::Body(body) => String::from_utf8(body).unwrap(),
+            ImportSource::Body(body) => text(body).await,
             ImportSource::Url(url) => url,
         };
         let id = self.answer(format!("import {source} {options:?}"), &digest("imported"))?;
@@ -253,20 +279,28 @@ impl Operations for Fake {
         Ok(id)
     }
 
-    async fn commit(&self, container: &str, options: &CommitOptions) -> Result<Digest> {
+    pub(crate) async fn commit(
+        &self,
+        container: &str,
+        options: &CommitOptions,
+        _: &dyn Progress,
+    ) -> Result<Digest> {
         let call = format!("commit {container} {options:?}");
         self.answer(call, &digest("committed"))
     }
 
-    async fn create_container(&self, options: &CreateOptions) -> Result<Created> {
+    pub(crate) async fn create_container(&self, options: &CreateOptions) -> Result<Created> {
         self.answer(format!("create {options:?}"), &self.created)
     }
 
-    async fn containers(&self, options: &ContainerListOptions) -> Result<Vec<ContainerSummary>> {
+    pub(crate) async fn containers(
+        &self,
+        options: &ContainerListOptions,
+    ) -> Result<Vec<ContainerSummary>> {
         self.answer(format!("containers {options:?}"), &self.containers)
     }
 
-    async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
+    pub(crate) async fn container(&self, name: &str, size: bool) -> Result<ContainerDetails> {
         let found = self.answer(format!("container {name} {size}"), &self.container)?;
         if let Some(error) = &self.unreadable {
             return Err(error.clone());
@@ -274,26 +308,26 @@ impl Operations for Fake {
         found.ok_or_else(|| Error::NotFound(format!("No such container: {name}")))
     }
 
-    async fn remove_container(&self, name: &str) -> Result<()> {
+    pub(crate) async fn remove_container(&self, name: &str) -> Result<()> {
         let found = self.answer(format!("remove_container {name}"), &self.container)?;
         let found = found.map(drop);
         found.ok_or_else(|| Error::NotFound(format!("No such container: {name}")))
     }
 
-    async fn wait_removed(&self, id: &str) -> Result<()> {
+    pub(crate) async fn wait_removed(&self, id: &str) -> Result<()> {
         self.answer(format!("wait_removed {id}"), &())
     }
 
-    async fn container_count(&self) -> Result<usize> {
+    pub(crate) async fn container_count(&self) -> Result<usize> {
         self.answer("container_count".to_owned(), &self.containers.len())
     }
 
-    async fn stat_path(&self, container: &str, path: &[u8]) -> Result<PathStat> {
+    pub(crate) async fn stat_path(&self, container: &str, path: &[u8]) -> Result<PathStat> {
         let path = String::from_utf8_lossy(path);
         self.answer(format!("stat {container} {path}"), &self.stat)
     }
 
-    async fn copy_out<W: ArchiveSink<Vec<u8>>>(
+    pub(crate) async fn copy_out<W: ArchiveSink<H::Body>>(
         &self,
         container: &str,
         path: &[u8],
@@ -304,37 +338,43 @@ impl Operations for Fake {
         self.play(&Silent, sink).await
     }
 
-    async fn copy_in(
+    pub(crate) async fn copy_in(
         &self,
         container: &str,
         path: &[u8],
-        archive: Vec<u8>,
+        archive: H::Body,
         options: &CopyInOptions,
+        progress: &dyn Progress,
     ) -> Result<()> {
         let path = String::from_utf8_lossy(path);
-        let archive = String::from_utf8_lossy(&archive);
+        let archive = text(archive).await;
         self.answer(
             format!("copy_in {container} {path} {archive} {options:?}"),
             &(),
         )?;
-        self.play(&Silent, &mut NoArchive).await
+        self.play(progress, &mut NoArchive).await
     }
 
-    async fn changes(&self, container: &str) -> Result<Vec<ChangedPath>> {
+    pub(crate) async fn changes(&self, container: &str) -> Result<Vec<ChangedPath>> {
         self.answer(format!("changes {container}"), &self.changes)
     }
 
-    async fn export<W: ArchiveSink<Vec<u8>>>(&self, container: &str, sink: &mut W) -> Result<()> {
+    pub(crate) async fn export<W: ArchiveSink<H::Body>>(
+        &self,
+        container: &str,
+        sink: &mut W,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         self.answer(format!("export {container}"), &())?;
-        self.play(&Silent, sink).await
+        self.play(progress, sink).await
     }
 
-    async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
+    pub(crate) async fn list(&self, options: &ListOptions) -> Result<Vec<Rc<ImageSummary>>> {
         let images = self.answer(format!("list {options:?}"), &self.images)?;
         Ok(images.into_iter().map(Rc::new).collect())
     }
 
-    async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>> {
+    pub(crate) async fn labels(&self, image: &ImageSummary) -> Result<Option<Rc<Labels>>> {
         Ok(match &image.labels {
             Listed::None => None,
             Listed::Here(labels) => Some(labels.clone()),
@@ -342,41 +382,58 @@ impl Operations for Fake {
         })
     }
 
-    async fn manifests(&self, _: &ImageSummary) -> Result<Vec<ManifestSummary>> {
+    pub(crate) async fn manifests(&self, _: &ImageSummary) -> Result<Vec<ManifestSummary>> {
         Ok(self.details.manifests.clone())
     }
 
-    async fn inspect(&self, name: &str, options: &InspectOptions) -> Result<ImageDetails> {
+    pub(crate) async fn inspect(
+        &self,
+        name: &str,
+        options: &InspectOptions,
+    ) -> Result<ImageDetails> {
         self.answer(format!("inspect {name} {options:?}"), &self.details)
     }
 
-    async fn history(&self, name: &str, platform: Option<&Platform>) -> Result<Vec<HistoryEntry>> {
+    pub(crate) async fn history(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<Vec<HistoryEntry>> {
         self.answer(format!("history {name} {platform:?}"), &self.history)
     }
 
-    async fn tag(&self, source: &str, target: &Reference) -> Result<()> {
+    pub(crate) async fn tag(&self, source: &str, target: &Reference) -> Result<()> {
         self.answer(format!("tag {source} {target}"), &())
     }
 
-    async fn remove(&self, name: &str, options: &RemoveOptions) -> Result<Vec<Removal>> {
+    pub(crate) async fn remove(&self, name: &str, options: &RemoveOptions) -> Result<Vec<Removal>> {
         self.answer(format!("remove {name} {options:?}"), &self.pruned.removals)
     }
 
-    async fn prune(&self, filters: &Filters) -> Result<Pruned> {
+    pub(crate) async fn prune(&self, filters: &Filters) -> Result<Pruned> {
         self.answer(format!("prune {filters:?}"), &self.pruned)
     }
 
-    async fn image_count(&self) -> Result<usize> {
+    pub(crate) async fn image_count(&self) -> Result<usize> {
         self.answer("image_count".to_owned(), &self.images.len())
     }
 
-    fn host(&self) -> &HostFacts {
-        &self.host
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
-    fn now(&self) -> (i64, u32) {
+    pub(crate) fn now(&self) -> (i64, u32) {
         (1_700_000_000, 500_000_000)
     }
+}
+
+/// A body as text.
+async fn text(mut body: impl Body) -> String {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await.unwrap() {
+        bytes.extend(chunk);
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 /// The last thing the engine was asked.

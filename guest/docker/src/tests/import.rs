@@ -1,12 +1,12 @@
 //! Import: its parameters, where the archive comes from, the lines of the stream, and failures.
 
 use strata_engine::{ContentProgress, Error, Event, Phase};
+use strata_http::{Gone, RequestBody};
 
 use super::{
-    client::{Client, block_on, call, call_as, request},
+    client::{Client, block_on, call, call_as, request, respond},
     fake::{Fake, Step, digest, last_call},
 };
-use crate::{Gone, RequestBody, respond};
 
 const BODY: &str = "POST /images/create?fromSrc=-&repo=a";
 const URL: &str = "POST /images/create?fromSrc=host/a.tar";

@@ -1,13 +1,13 @@
 //! Load: its parameters, the streamed body, the lines of the stream, and failures.
 
 use strata_engine::{BlobProgress, Completed, Error, Event, Loaded, Phase};
+use strata_http::{Gone, RequestBody};
 use strata_oci::Reference;
 
 use super::{
-    client::{Client, block_on, call, call_as, request},
+    client::{Client, block_on, call, call_as, request, respond},
     fake::{Fake, Step, digest, last_call},
 };
-use crate::{Gone, RequestBody, respond};
 
 const LOUD: &str = "POST /images/load?quiet=0";
 

@@ -1,13 +1,13 @@
 //! Pull: the lines of the stream, and what happens when either side fails.
 
 use strata_engine::{BlobProgress, Completed, Error, Event, Phase, Resolved, Retry};
+use strata_http::Gone;
 use strata_oci::Reference;
 
 use super::{
     client::{Client, call, call_as},
     fake::{Fake, Step, digest},
 };
-use crate::Gone;
 
 const PULL: &str = "POST /images/create?fromImage=docker.io%2Flibrary%2Falpine&tag=3";
 

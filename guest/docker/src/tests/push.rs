@@ -4,13 +4,13 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE};
 use strata_engine::{
     BlobProgress, Completed, Error, Event, Phase, RegistryAuth, Resolved, Retry, Substituted,
 };
+use strata_http::Gone;
 use strata_oci::{Descriptor, Reference, media_type::OCI_INDEX};
 
 use super::{
     client::{Client, call, call_as, call_with},
     fake::{Fake, Step, digest},
 };
-use crate::Gone;
 
 const PUSH: &str = "POST /images/docker.io/library/foo/push?tag=1";
 const FIRST: &str = r#"{"status":"The push refers to repository [docker.io/library/foo]"}"#;

@@ -1,12 +1,12 @@
 //! Save: its parameters, the archive, and failures before and within it.
 
-use strata_engine::Error;
+use strata_engine::{Error, memory::Bytes};
+use strata_http::Gone;
 
 use super::{
     client::{Client, call, call_as},
     fake::{Fake, Step, last_call},
 };
-use crate::Gone;
 
 const SAVE: &str = "GET /images/get?names=a";
 const AMD: &str = r#"platform={"os":"linux","architecture":"amd64"}"#;
@@ -17,7 +17,7 @@ fn write(text: &str) -> Step {
 }
 
 fn copy(text: &str, length: u64) -> Step {
-    Step::Copy(text.as_bytes().to_vec(), length)
+    Step::Copy(Bytes::of(text.as_bytes().to_vec()), length)
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::{
 };
 
 use http::{HeaderMap, StatusCode};
-use strata_docker::{Gone, Output};
 use strata_engine::{Error, memory::Bytes};
+use strata_http::{Gone, Output};
 
 /// Bytes after which the client has seen enough and leaves.
 const ENOUGH: usize = 4 << 20;

@@ -1,13 +1,11 @@
 //! An engine with an image and a container, and how requests reach it.
 
-use std::rc::Rc;
-
-use http::Method;
-use strata_docker::{HostFacts, Request, RequestBody, Serving, reads_body, respond, streams_body};
+use strata_docker::{Call, HostFacts};
 use strata_engine::{
     Engine, Mirror, Settings, Store as _, Target,
     memory::{Bytes, Memory},
 };
+use strata_http::{Head, MAX_WHOLE_BODY, RequestBody, Taking};
 use strata_oci::{Digest, Platform};
 
 use crate::{
@@ -17,15 +15,13 @@ use crate::{
     web::Web,
 };
 
-/// Largest body that is read whole, as the component has it.
-const MAX_BODY: usize = 1 << 20;
 /// The layer of `base:1`: a folder with a file, and a link to it.
 const LAYER: &[u8] = include_bytes!("layer.tar");
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// All there is.
 pub(crate) struct World {
-    serving: Serving<Memory, Web, Ticking>,
+    engine: Engine<(Memory, Web, Ticking)>,
     clock: Ticking,
     pub(crate) store: Memory,
     pub(crate) web: Web,
@@ -43,10 +39,7 @@ impl World {
         add_image(&store);
         let engine = Engine::new(store.clone(), web.clone(), clock.clone(), settings());
         let world = Self {
-            serving: Serving {
-                engine: Rc::new(engine),
-                host: Rc::new(host()),
-            },
+            engine,
             clock,
             store,
             web,
@@ -84,26 +77,19 @@ impl World {
             headers,
             mut body,
         } = asked;
-        let is_read =
-            method != Method::GET && method != Method::HEAD && reads_body(&method, &path_and_query);
-        body.truncate(if is_read { usize::MAX } else { 0 });
-        let body = match is_read && streams_body(&method, &path_and_query) {
-            true => RequestBody::Stream(Bytes::in_pieces(body, self.size)),
-            false => {
-                body.truncate(MAX_BODY);
+        let waits = path_and_query.contains("wait") || path_and_query.contains("%");
+        let shown = format!("{method} {path_and_query}");
+        let call = Call::new(Head::new(method, &path_and_query, headers));
+        let body = match call.body() {
+            Taking::Nothing => RequestBody::Bytes(Vec::new()),
+            Taking::Stream => RequestBody::Stream(Bytes::in_pieces(body, self.size)),
+            Taking::Whole => {
+                body.truncate(MAX_WHOLE_BODY);
                 RequestBody::Bytes(body)
             }
         };
-        let waits = path_and_query.contains("wait") || path_and_query.contains("%");
-        let shown = format!("{method} {path_and_query}");
-        let request = Request {
-            method,
-            path_and_query,
-            headers,
-            body,
-        };
         let mut answer = Answer::default();
-        let answered = client::run(respond(&self.serving, request, &mut answer));
+        let answered = client::run(call.answer(&self.engine, &host(), body, &mut answer));
         assert!(answered.is_some() || waits, "{shown} waits for ever");
         answer.left |= answered.is_none();
         answer
@@ -139,18 +125,14 @@ fn linux() -> Platform {
     }
 }
 
-fn mirrors() -> Vec<Mirror> {
-    vec![Mirror {
-        host: "mirrored.example".to_owned(),
-        url: "http://127.0.0.1:5000".to_owned(),
-    }]
-}
-
 fn settings() -> Settings {
     Settings {
         version: "0.1.0".to_owned(),
         platform: linux(),
-        mirrors: mirrors(),
+        mirrors: vec![Mirror {
+            host: "mirrored.example".to_owned(),
+            url: "http://127.0.0.1:5000".to_owned(),
+        }],
         insecure_registries: Vec::new(),
         parallel_layers: 3,
         allow_unsafe_redirects: false,
@@ -160,15 +142,11 @@ fn settings() -> Settings {
 
 fn host() -> HostFacts {
     HostFacts {
-        version: "0.1.0".to_owned(),
-        platform: linux(),
         hostname: "box".to_owned(),
         processors: 2,
         memory: 1024,
         kernel: "6.1".to_owned(),
         root: "/store".to_owned(),
-        mirrors: mirrors(),
-        insecure_registries: Vec::new(),
         id: "some-id".to_owned(),
     }
 }

@@ -15,7 +15,9 @@ fn main() {
                 .map(drop)
                 .map_err(|error| format!("STRATA_CODE: cannot read {}: {error}", path.display()))
         }
-        None => fs::write(&out, []).map_err(|error| format!("cannot write {}: {error}", out.display())),
+        None => {
+            fs::write(&out, []).map_err(|error| format!("cannot write {}: {error}", out.display()))
+        }
     };
     if let Err(error) = copied {
         println!("cargo::error={error}");

@@ -37,6 +37,7 @@ use crate::{Engine, Host, Result, container::Roots};
 use cache::Bounded;
 use config::{Config, Known};
 use content::Content;
+use facts::Origin;
 use view::Shelf;
 
 pub(crate) use containers::{Basis, CONTAINERS, Container};
@@ -73,7 +74,7 @@ pub(crate) struct Catalog {
     /// The names, as of one generation.
     snapshot: RefCell<Option<Rc<Snapshot>>>,
     /// Manifests and indexes by digest, and what bytes are that are neither.
-    documents: RefCell<Bounded<Digest, Content>>,
+    documents: RefCell<Bounded<Digest, (Content, Origin)>>,
     /// Configs by digest.
     configs: RefCell<Bounded<Digest, Rc<Config>>>,
     /// What a listing needs of a config, by its digest.

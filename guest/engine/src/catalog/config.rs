@@ -4,7 +4,11 @@ use std::{collections::HashMap, rc::Rc};
 
 use strata_oci::{Digest, ImageConfig, Labels, Platform, config::MAX_CONFIG_BYTES, timestamp};
 
-use super::{content::damage, facts, weight};
+use super::{
+    content::damage,
+    facts::{self, Facts},
+    weight,
+};
 use crate::{Engine, Error, Host, Result, Store};
 
 /// Bytes of a config that is kept whole when its essentials are read: whoever lists inspects next.
@@ -79,9 +83,10 @@ impl<H: Host> Engine<H> {
             }
         }
         let blobs = unread.iter().map(|(digest, _)| digest);
-        let kept = self.recall_facts(blobs, facts::ESSENTIALS).await?;
+        let kept = self.recall_facts(blobs, facts::ESSENTIALS, facts::essentials);
+        let mut kept = kept.await?;
         unread.retain(|(digest, _)| {
-            let Some(known) = kept.get(digest).and_then(|kept| facts::essentials(kept)) else {
+            let Some(known) = kept.remove(digest) else {
                 return true;
             };
             let known = Ok(Rc::new(known));
@@ -89,7 +94,7 @@ impl<H: Host> Engine<H> {
             essentials.insert(digest.clone(), few(known, &mut labels));
             false
         });
-        let mut read = Vec::new();
+        let mut read = Facts::default();
         self.read_each(unread, MAX_CONFIG_BYTES, |digest, bytes| {
             let known: Known = match bytes {
                 // Other bytes may come to be here: not kept.
@@ -103,8 +108,7 @@ impl<H: Host> Engine<H> {
                         if bytes.len() <= AT_HAND {
                             self.keep_config(&digest, bytes, image);
                         }
-                        let fact = facts::of_essentials(&essentials);
-                        read.extend(fact.map(|fact| (digest.clone(), fact)));
+                        read.add(&digest, facts::of_essentials(&essentials));
                         Ok(Rc::new(essentials))
                     }
                     Err(error) => Err(Error::config(&digest, &error).to_string().into()),

@@ -12,7 +12,7 @@ use strata_oci::{
     media_type::{self, Kind},
 };
 
-use super::{content::Content, snapshot::Image, walk::Walk, weight};
+use super::{content::Content, facts::Origin, snapshot::Image, walk::Walk, weight};
 use crate::{Engine, Error, Host, Result, Store, Target, pace::Pace};
 
 /// Small blobs read at the same time: enough to keep the store's threads busy,
@@ -170,8 +170,8 @@ impl<H: Host> Engine<H> {
         for digest in digests {
             pace.steps(1).await;
             let known = self.catalog.documents.borrow_mut().get(&digest);
-            match known {
-                Some(Content::Document(document)) => see(&digest, &document),
+            match known.filter(|(_, origin)| *origin == Origin::Bytes) {
+                Some((Content::Document(document), _)) => see(&digest, &document),
                 Some(_) => {}
                 None => unknown.push(digest),
             }

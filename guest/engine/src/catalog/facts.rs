@@ -14,6 +14,15 @@ use strata_oci::{
 use super::config::Essentials;
 use crate::{Engine, Error, Host, Result, Store};
 
+/// Where something that is known comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Bytes of the right digest.
+    Bytes,
+    /// A fact. Enough for what is shown; nothing is removed by it.
+    Fact,
+}
+
 /// The kind of derived data of documents. Another form of it gets another number.
 pub(super) const DOCUMENTS: &str = "documents-1";
 /// The kind of derived data of configs.
@@ -24,6 +33,11 @@ const FROM: usize = 16;
 const MOST: usize = 32 << 10;
 /// Bytes kept of most blobs: of a manifest of a few layers.
 const USUAL: usize = 512;
+/// Blobs whose facts are recalled at once, so that those of the heaviest are some MiB.
+const AT_ONCE: usize = 128;
+/// Bytes of facts that are kept of blobs read at once: those of thousands of usual ones. What is beyond is read
+/// again.
+const MOST_AT_ONCE: usize = 4 << 20;
 
 /// What is kept of a manifest or index: what [`super::content::lean`] leaves of it.
 #[derive(Serialize, Deserialize)]
@@ -224,35 +238,56 @@ pub(super) fn essentials(kept: &[u8]) -> Option<Essentials> {
 }
 
 impl<H: Host> Engine<H> {
-    /// What is kept of some of these blobs.
+    /// Reads what is kept of some of these blobs, a few at a time.
     ///
     /// # Errors
     /// [`Error::Cancelled`] only: what cannot be recalled can be read.
-    pub(super) async fn recall_facts(
+    pub(super) async fn recall_facts<F>(
         &self,
         blobs: impl ExactSizeIterator<Item = &Digest>,
         kind: &str,
-    ) -> Result<HashMap<Digest, Vec<u8>>> {
+        read: impl Fn(&[u8]) -> Option<F>,
+    ) -> Result<HashMap<Digest, F>> {
+        let mut facts = HashMap::new();
         if blobs.len() < FROM {
-            return Ok(HashMap::new());
+            return Ok(facts);
         }
         let blobs: Vec<Digest> = blobs.cloned().collect();
-        match self.store.recall_all(&blobs, kind).await {
-            Ok(kept) => {
-                let kept = blobs.into_iter().zip(kept);
-                Ok(kept
-                    .filter_map(|(blob, kept)| Some((blob, kept?)))
-                    .collect())
-            }
-            Err(Error::Cancelled) => Err(Error::Cancelled),
-            Err(_) => Ok(HashMap::new()),
+        for part in blobs.chunks(AT_ONCE) {
+            let kept = match self.store.recall_all(part, kind).await {
+                Ok(kept) => kept,
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(_) => break,
+            };
+            let kept = part.iter().zip(kept);
+            facts.extend(kept.filter_map(|(blob, kept)| Some((blob.clone(), read(&kept?)?))));
         }
+        Ok(facts)
     }
 
     /// Has the store keep what some blobs come to. That is no more than a help.
-    pub(super) async fn remember_facts(&self, facts: Vec<(Digest, Vec<u8>)>, kind: &str) {
-        if facts.len() >= FROM {
-            let _ = self.store.remember_all(facts, kind).await;
+    pub(super) async fn remember_facts(&self, facts: Facts, kind: &str) {
+        if facts.kept.len() >= FROM {
+            let _ = self.store.remember_all(facts.kept, kind).await;
+        }
+    }
+}
+
+/// What is to be kept of blobs that were read, up to [`MOST_AT_ONCE`].
+#[derive(Default)]
+pub(super) struct Facts {
+    kept: Vec<(Digest, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Facts {
+    /// Adds what one blob comes to.
+    pub(super) fn add(&mut self, blob: &Digest, fact: Option<Vec<u8>>) {
+        if let Some(fact) = fact
+            && self.bytes + fact.len() <= MOST_AT_ONCE
+        {
+            self.bytes += fact.len();
+            self.kept.push((blob.clone(), fact));
         }
     }
 }
@@ -333,5 +368,15 @@ mod tests {
             labels: Some(Rc::new(Labels::new([("a", &*heavy)]))),
         };
         assert_eq!(of_essentials(&before), None);
+    }
+
+    #[test]
+    fn what_is_kept_at_once_is_bounded() {
+        let mut facts = Facts::default();
+        for number in 0..1000_u32 {
+            let digest = Digest::sha256(&number.to_le_bytes());
+            facts.add(&digest, Some(vec![0; MOST]));
+        }
+        assert_eq!(facts.kept.len(), MOST_AT_ONCE / MOST);
     }
 }

@@ -18,7 +18,8 @@ use strata_oci::{
 use super::{
     content::{Content, Unparsable, lean},
     documents::{PARALLEL_READS, Readable},
-    facts, weight,
+    facts::{self, Facts, Origin},
+    weight,
 };
 use crate::{Engine, Error, Host, Result, Store, Target};
 
@@ -49,6 +50,8 @@ pub(crate) struct Walk {
     /// Here, with their sizes.
     found: Vec<(Wanted, u64)>,
     damage: Option<Rc<Damage>>,
+    /// Whether facts are believed.
+    believes: bool,
 }
 
 /// A blob to visit.
@@ -81,11 +84,19 @@ impl Walk {
             wanted: Vec::new(),
             found: Vec::new(),
             damage,
+            believes: false,
         };
         for root in roots {
             walk.add_root(root);
         }
         walk
+    }
+
+    /// The same, but what the store keeps of documents is believed as long as their files look as they did: for what
+    /// is shown. Who removes something reads what it decides by.
+    pub(super) fn believing(mut self) -> Self {
+        self.believes = true;
+        self
     }
 
     /// What is damaged, as far as it came to light.
@@ -146,7 +157,8 @@ impl<H: Host> Engine<H> {
                 continue;
             }
             let known = self.catalog.documents.borrow_mut().get(&next.digest);
-            if let Some(content) = known {
+            let known = known.filter(|(_, origin)| walk.believes || *origin == Origin::Bytes);
+            if let Some((content, _)) = known {
                 visited.push(Visited::read(next, size, content));
             } else if size > MAX_DOCUMENT_BYTES as u64 {
                 let content = Content::Unparsable(Rc::new(Unparsable {
@@ -168,30 +180,29 @@ impl<H: Host> Engine<H> {
                 break;
             }
         }
-        let blobs = unread.iter().map(|(next, _)| &next.digest);
-        let kept = self.recall_facts(blobs, facts::DOCUMENTS).await?;
-        unread.retain(|(next, size)| {
-            let known = kept.get(&next.digest);
-            let Some(document) = known.and_then(|kept| facts::document(kept)) else {
-                return true;
-            };
-            let content = self.keep_document(&next.digest, document);
-            visited.push(Visited::read(next.clone(), *size, content));
-            false
-        });
+        if walk.believes {
+            let blobs = unread.iter().map(|(next, _)| &next.digest);
+            let kept = self.recall_facts(blobs, facts::DOCUMENTS, facts::document);
+            let mut kept = kept.await?;
+            unread.retain(|(next, size)| {
+                let Some(document) = kept.remove(&next.digest) else {
+                    return true;
+                };
+                let content = self.keep_document(&next.digest, document, Origin::Fact);
+                visited.push(Visited::read(next.clone(), *size, content));
+                false
+            });
+        }
         let reads = unread.into_iter().map(|(next, size)| async move {
             let content = self.read_document(&next.digest).await?;
             Ok::<_, Error>(Visited::read(next, size, content))
         });
         let mut reads = stream::iter(reads).buffer_unordered(PARALLEL_READS);
-        let mut read = Vec::new();
+        let mut read = Facts::default();
         while let Some(next) = reads.next().await {
             let next = next?;
-            let fact = next
-                .content
-                .document()
-                .and_then(|it| facts::of_document(it));
-            read.extend(fact.map(|fact| (next.digest.clone(), fact)));
+            let document = next.content.document();
+            read.add(&next.digest, document.and_then(|it| facts::of_document(it)));
             visited.push(next);
         }
         self.remember_facts(read, facts::DOCUMENTS).await;
@@ -271,24 +282,26 @@ impl<H: Host> Engine<H> {
         // Without an announced type the outcome depends on the bytes alone, so it
         // may be kept by digest.
         Ok(match Document::parse("", &bytes).map(lean) {
-            Ok(document) => self.keep_document(digest, document),
+            Ok(document) => self.keep_document(digest, document, Origin::Bytes),
             Err(error) => {
                 let unparsable = Unparsable::new(digest, &error, &bytes);
                 let weight = unparsable.weight();
-                self.keep_content(digest, Content::Unparsable(Rc::new(unparsable)), weight)
+                let content = Content::Unparsable(Rc::new(unparsable));
+                self.keep_content(digest, (content, Origin::Bytes), weight)
             }
         })
     }
 
-    fn keep_document(&self, digest: &Digest, document: Document) -> Content {
+    fn keep_document(&self, digest: &Digest, document: Document, origin: Origin) -> Content {
         let weight = weight::document(&document);
-        self.keep_content(digest, Content::Document(Rc::new(document)), weight)
+        let content = Content::Document(Rc::new(document));
+        self.keep_content(digest, (content, origin), weight)
     }
 
-    fn keep_content(&self, digest: &Digest, content: Content, weight: usize) -> Content {
+    fn keep_content(&self, digest: &Digest, known: (Content, Origin), weight: usize) -> Content {
         let mut cache = self.catalog.documents.borrow_mut();
-        cache.insert(digest.clone(), content.clone(), weight);
-        content
+        cache.insert(digest.clone(), known.clone(), weight);
+        known.0
     }
 }
 

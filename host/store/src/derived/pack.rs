@@ -3,17 +3,20 @@
 //! An entry is good as long as the file of its blob is the one it was made from. What the file of a pack lacks is only
 //! derived again, so it is written a little later or when the store is closed, and two processes may overwrite each
 //! other's.
+//!
+//! Disks change bytes without a word. So what was given out is read again a little later, once a process, and is damage
+//! if it is not what its digest says.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::{PACK, bound, check_kind, note_use, path, read, write};
+use super::{MAX_KINDS, PACK, bound, check_kind, note_use, path, read, write};
 use crate::damage::{self, Stamp};
 use crate::open::Inner;
 use crate::sync::lock;
-use crate::{Digest, Error, regular};
+use crate::{Digest, Error, regular, verify};
 
 /// Largest data of one blob and kind, in bytes.
 const MAX_DATA: usize = 64 << 10;
@@ -21,14 +24,18 @@ const MAX_DATA: usize = 64 << 10;
 const MOST: usize = 32 << 20;
 /// What an entry takes besides its data.
 const ENTRY: usize = 256;
-/// From the first new entry to the writing of the packs: more are on their way.
-const SAVED_AFTER: Duration = Duration::from_secs(2);
+/// Bytes given out at once, at most.
+const MOST_RECALLED: usize = 16 << 20;
+/// Largest blob that is read again, in bytes: no manifest or config is larger.
+const MOST_READ: u64 = 16 << 20;
+/// From the first entry that is new, or given out, until packs are written and blobs are read: more are on their way.
+const AFTER: Duration = Duration::from_secs(2);
 
 /// The packs this process has read or begun.
 #[derive(Default)]
 pub(crate) struct Packs {
     kinds: Mutex<HashMap<String, Pack>>,
-    /// Whether they will be written.
+    /// Whether they will be looked at.
     is_due: AtomicBool,
 }
 
@@ -42,6 +49,18 @@ struct Pack {
 struct Entry {
     stamp: Stamp,
     data: Vec<u8>,
+    trust: Trust,
+}
+
+/// Whether this process has seen that the bytes of a blob are what they should be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Yes: the data was made from them, or they were read again.
+    Seen,
+    /// No.
+    Unseen,
+    /// No, and its data was given out.
+    GivenOut,
 }
 
 impl Pack {
@@ -50,13 +69,20 @@ impl Pack {
         weights.sum()
     }
 
+    /// Drops what is about files that are others, or gone.
+    fn drop_outdated(&mut self, inner: &Inner) {
+        let is_of_now =
+            |digest: &Digest, entry: &mut Entry| damage::stamp(inner, digest) == Some(entry.stamp);
+        self.entries.retain(is_of_now);
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.weight());
         let mut put = |part: &[u8]| {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part);
         };
-        for (digest, Entry { stamp, data }) in &self.entries {
+        for (digest, Entry { stamp, data, .. }) in &self.entries {
             put(digest.as_str().as_bytes());
             put(&stamp.to_bytes());
             put(data);
@@ -77,7 +103,8 @@ impl Pack {
             let digest = Digest::parse(std::str::from_utf8(digest).ok()?).ok()?;
             let stamp = Stamp::from_bytes(part()?)?;
             let data = part()?.to_vec();
-            entries.insert(digest, Entry { stamp, data });
+            let trust = Trust::Unseen;
+            entries.insert(digest, Entry { stamp, data, trust });
         }
         Some(entries)
     }
@@ -90,18 +117,27 @@ pub(crate) fn recall(
     kind: &str,
 ) -> Result<Vec<Option<Vec<u8>>>, Error> {
     check_kind(kind)?;
-    let known: Vec<Option<Entry>> = {
+    let known: Vec<Option<(Stamp, Vec<u8>)>> = {
         let mut packs = lock(&inner.derived.packs.kinds);
-        let pack = opened(inner, &mut packs, kind);
-        let find = |digest| pack.entries.get(digest).cloned();
+        let Some(pack) = opened(inner, &mut packs, kind) else {
+            return Ok(vec![None; subjects.len()]);
+        };
+        let mut left = MOST_RECALLED;
+        let find = |digest| {
+            let entry = pack.entries.get_mut(digest)?;
+            left = left.checked_sub(entry.data.len())?;
+            if entry.trust == Trust::Unseen {
+                entry.trust = Trust::GivenOut;
+            }
+            Some((entry.stamp, entry.data.clone()))
+        };
         subjects.iter().map(find).collect()
     };
     damage::refresh(inner);
     let known = subjects.iter().zip(known);
     let known = known.map(|(digest, known)| {
-        known
-            .filter(|known| damage::stamp(inner, digest) == Some(known.stamp))
-            .map(|known| known.data)
+        let (stamp, data) = known?;
+        (damage::stamp(inner, digest) == Some(stamp)).then_some(data)
     });
     Ok(known.collect())
 }
@@ -122,35 +158,86 @@ pub(crate) fn remember(
     damage::refresh(inner);
     let new = data.into_iter().filter_map(|(digest, data)| {
         let stamp = damage::stamp(inner, &digest)?;
-        Some((digest, Entry { stamp, data }))
+        let trust = Trust::Seen;
+        Some((digest, Entry { stamp, data, trust }))
     });
     let new: Vec<(Digest, Entry)> = new.collect();
     let mut packs = lock(&inner.derived.packs.kinds);
-    let pack = opened(inner, &mut packs, kind);
+    let Some(pack) = opened(inner, &mut packs, kind) else {
+        return Ok(());
+    };
     pack.is_unsaved |= !new.is_empty();
     pack.entries.extend(new);
-    if packs.values().map(Pack::weight).sum::<usize>() > MOST {
-        // What is listed next fills them again, with what is still here.
-        packs.clear();
+    let weight = |packs: &HashMap<String, Pack>| packs.values().map(Pack::weight).sum::<usize>();
+    if weight(&packs) > MOST {
+        packs
+            .values_mut()
+            .for_each(|pack| pack.drop_outdated(inner));
+    }
+    if weight(&packs) > MOST {
+        // What is listed next fills them again.
+        for pack in packs.values_mut() {
+            pack.entries.clear();
+            pack.is_unsaved = true;
+        }
     }
     Ok(())
 }
 
-/// Has what the files lack written soon, on this runtime.
-pub(crate) fn save_soon(inner: &Arc<Inner>) {
-    if !inner.writable || inner.derived.packs.is_due.swap(true, Ordering::AcqRel) {
+/// Has blobs read again, and what the files lack written, soon and on this runtime.
+pub(crate) fn look_soon(inner: &Arc<Inner>) {
+    let packs = &inner.derived.packs;
+    let is_waited_for = |pack: &Pack| {
+        let mut entries = pack.entries.values();
+        pack.is_unsaved || entries.any(|entry| entry.trust == Trust::GivenOut)
+    };
+    if !lock(&packs.kinds).values().any(is_waited_for) || packs.is_due.swap(true, Ordering::AcqRel)
+    {
         return;
     }
-    // Closing the store writes them, too.
     let inner = Arc::downgrade(inner);
     tokio::spawn(async move {
-        tokio::time::sleep(SAVED_AFTER).await;
+        tokio::time::sleep(AFTER).await;
+        // Closing the store writes them, too.
+        let Some(opened) = inner.upgrade() else {
+            return;
+        };
+        opened.derived.packs.is_due.store(false, Ordering::Release);
+        drop(opened);
+        let _ = tokio::task::spawn_blocking(move || {
+            read_again(&inner);
+            if let Some(inner) = inner.upgrade() {
+                save(&inner);
+            }
+        })
+        .await;
+    });
+}
+
+/// Reads the blobs whose data was given out, as long as the store is open.
+fn read_again(inner: &Weak<Inner>) {
+    let Some(opened) = inner.upgrade() else {
+        return;
+    };
+    let mut unread = Vec::new();
+    for pack in lock(&opened.derived.packs.kinds).values_mut() {
+        for (digest, entry) in &mut pack.entries {
+            if entry.trust == Trust::GivenOut {
+                entry.trust = Trust::Seen;
+                unread.push((digest.clone(), entry.stamp));
+            }
+        }
+    }
+    drop(opened);
+    for (digest, stamp) in unread {
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        inner.derived.packs.is_due.store(false, Ordering::Release);
-        let _ = tokio::task::spawn_blocking(move || save(&inner)).await;
-    });
+        if stamp.size <= MOST_READ && damage::stamp(&inner, &digest) == Some(stamp) {
+            // Marks it if its bytes are others.
+            let _ = verify::examine(&inner, &digest, &|| true);
+        }
+    }
 }
 
 /// Writes what the files lack.
@@ -158,9 +245,11 @@ pub(crate) fn save(inner: &Inner) {
     if !inner.writable {
         return;
     }
+    damage::refresh(inner);
     let mut unsaved = Vec::new();
     for (kind, pack) in lock(&inner.derived.packs.kinds).iter_mut() {
         if std::mem::take(&mut pack.is_unsaved) {
+            pack.drop_outdated(inner);
             unsaved.push((kind.clone(), pack.encode()));
         }
     }
@@ -172,18 +261,25 @@ pub(crate) fn save(inner: &Inner) {
     }
 }
 
-/// Drops what is kept of deleted blobs. Their files keep it until they are written again.
+/// Drops what is kept of deleted blobs. Files of packs that were not read have it until they are written.
 pub(crate) fn forget(packs: &Packs, gone: &[(Digest, u64)]) {
     for pack in lock(&packs.kinds).values_mut() {
         for (digest, _) in gone {
-            pack.entries.remove(digest);
+            pack.is_unsaved |= pack.entries.remove(digest).is_some();
         }
     }
 }
 
-/// The pack of a kind, read if it was not.
-fn opened<'p>(inner: &Inner, packs: &'p mut HashMap<String, Pack>, kind: &str) -> &'p mut Pack {
-    packs.entry(kind.to_owned()).or_insert_with(|| {
+/// The pack of a kind, read if it was not; `None` if there are as many as may be.
+fn opened<'p>(
+    inner: &Inner,
+    packs: &'p mut HashMap<String, Pack>,
+    kind: &str,
+) -> Option<&'p mut Pack> {
+    if packs.len() >= MAX_KINDS && !packs.contains_key(kind) {
+        return None;
+    }
+    Some(packs.entry(kind.to_owned()).or_insert_with(|| {
         let file = regular::open(&path(&inner.layout, PACK, kind));
         let bytes = file.ok().and_then(|(mut file, metadata)| {
             if inner.writable {
@@ -197,5 +293,5 @@ fn opened<'p>(inner: &Inner, packs: &'p mut HashMap<String, Pack>, kind: &str) -
             entries: entries.unwrap_or_default(),
             is_unsaved: false,
         }
-    })
+    }))
 }

@@ -50,7 +50,9 @@ impl Store {
         kind: &str,
     ) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let (inner, subjects, kind) = (self.inner.clone(), subjects.to_vec(), kind.to_owned());
-        blocking(move || pack::recall(&inner, &subjects, &kind)).await
+        let known = blocking(move || pack::recall(&inner, &subjects, &kind)).await?;
+        pack::look_soon(&self.inner);
+        Ok(known)
     }
 
     /// Keeps little data of many blobs together: [`remember`](Store::remember) for what is recalled by the thousand.
@@ -66,7 +68,7 @@ impl Store {
     ) -> Result<(), Error> {
         let (inner, kind) = (self.inner.clone(), kind.to_owned());
         blocking(move || pack::remember(&inner, data, &kind)).await?;
-        pack::save_soon(&self.inner);
+        pack::look_soon(&self.inner);
         Ok(())
     }
 }

@@ -193,6 +193,17 @@ async fn bytes_that_the_disk_does_not_give_are_damage() {
     assert!(matches!(state, Ok(IngestState::Open(_))), "{state:?}");
 }
 
+/// Files of `/proc` have more bytes than their size says, some of them terabytes.
+#[tokio::test]
+async fn a_file_that_does_not_end_is_not_read_to_its_end() {
+    let f = Fixture::new();
+    let digest = f.blob(GOOD).await;
+    fs::remove_file(f.file(&digest)).unwrap();
+    symlink("/proc/self/pagemap", f.file(&digest)).unwrap();
+    let verdict = f.store.verify(&digest).await.unwrap();
+    assert!(matches!(verdict, Verdict::Damaged(_)), "{verdict:?}");
+}
+
 /// Who looked for a blob says so when it may have come already.
 #[tokio::test]
 async fn what_is_noted_as_missing_is_good_when_it_is_here() {

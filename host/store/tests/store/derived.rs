@@ -1,6 +1,6 @@
 //! Data derived from blobs: kept while it is whole and its blob is here.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use strata_store::{Digest, Error, Options, Store};
@@ -182,7 +182,7 @@ async fn data_of_a_blob_that_is_not_what_it_was_is_absent() {
     let deleted = f.store.delete(&[data[3].0.clone()], generation).await;
     assert_eq!(deleted.unwrap().len(), 1);
     // One that is known to be damaged, though the file is as it was.
-    let file = fs::File::options().write(true).open(f.file(&data[4].0));
+    let file = File::options().write(true).open(f.file(&data[4].0));
     let modified = fs::metadata(f.file(&data[4].0)).unwrap().modified();
     fs::write(f.file(&data[4].0), "blob 5").unwrap();
     file.unwrap().set_modified(modified.unwrap()).unwrap();
@@ -260,8 +260,69 @@ async fn packs_are_bounded() {
         assert_eq!(found.unwrap(), [None]);
     }
     f.store.remember_all(of(1_000), "other").await.unwrap();
-    let found = f.store.recall_all(&[data[0].0.clone()], "other").await;
-    assert!(found.unwrap()[0].is_some());
+    // What was too much does not come back.
+    let f = f.reopen();
+    let first = [data[0].0.clone()];
+    let found = f.store.recall_all(&first, "other").await.unwrap();
+    assert!(found[0].is_some());
+    assert_eq!(f.store.recall_all(&first, "kind").await.unwrap(), [None]);
+    // One blob may be asked for again and again.
+    let again = vec![data[0].0.clone(); 100_000];
+    let found = f.store.recall_all(&again, "other").await.unwrap();
+    let bytes: usize = found.iter().flatten().map(Vec::len).sum();
+    assert!(bytes <= 16 << 20, "{bytes}");
+    for kind in 0..40 {
+        let kind = format!("kind-{kind}");
+        f.store.remember_all(data.clone(), &kind).await.unwrap();
+    }
+    let directory = f.directory.path().join(".strata/derived");
+    drop(f.store);
+    assert!(fs::read_dir(directory).unwrap().count() <= 16);
+}
+
+#[tokio::test]
+async fn what_is_gone_leaves_a_pack() {
+    let f = Fixture::new();
+    let mut data = small(&f, 3).await;
+    for (_, data) in &mut data {
+        *data = noise(10_000);
+    }
+    f.store.remember_all(data.clone(), "kind").await.unwrap();
+    let f = f.reopen();
+    // As another process removes them.
+    fs::remove_file(f.file(&data[0].0)).unwrap();
+    fs::remove_file(f.file(&data[1].0)).unwrap();
+    let last = vec![data[2].clone()];
+    f.store.remember_all(last, "kind").await.unwrap();
+    let f = f.reopen();
+    let size = fs::metadata(f.directory.path().join(PACK)).unwrap().len();
+    assert!(size < 20_000, "{size}");
+    assert!(recalled(&f.store, &data).await[2].is_some());
+    let generation = f.store.generation().unwrap();
+    let gone = f.store.delete(&[data[2].0.clone()], generation).await;
+    assert_eq!(gone.unwrap().len(), 1);
+    let f = f.reopen();
+    let size = fs::metadata(f.directory.path().join(PACK)).unwrap().len();
+    assert!(size < 10_000, "{size}");
+}
+
+/// As disks change bytes: no time says so.
+#[tokio::test]
+async fn blobs_are_read_again_behind_what_was_recalled() {
+    let f = Fixture::new();
+    let data = small(&f, 3).await;
+    f.store.remember_all(data.clone(), "kind").await.unwrap();
+    let f = f.reopen();
+    let file = File::options()
+        .write(true)
+        .open(f.file(&data[1].0))
+        .unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    fs::write(f.file(&data[1].0), "blob 7").unwrap();
+    file.set_modified(modified).unwrap();
+    assert!(recalled(&f.store, &data).await.iter().all(Option::is_some));
+    until(async || f.store.damaged().await.unwrap().len() == 1).await;
+    assert_eq!(recalled(&f.store, &data).await[1], None);
 }
 
 #[tokio::test]

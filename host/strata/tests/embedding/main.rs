@@ -23,9 +23,7 @@ async fn engine(store: &Path) -> Engine {
         store: store.to_path_buf(),
         ..Capabilities::default()
     };
-    Engine::new(None, capabilities)
-        .await
-        .unwrap()
+    Engine::new(None, capabilities).await.unwrap()
 }
 
 fn options(reference: &str) -> types::PullOptions {
@@ -263,9 +261,7 @@ async fn an_operation_that_computes_for_too_long_ends_with_its_bound() {
         ..Capabilities::default()
     };
     capabilities.limits.compute = std::time::Duration::from_millis(5);
-    let engine = Engine::new(None, capabilities)
-        .await
-        .unwrap();
+    let engine = Engine::new(None, capabilities).await.unwrap();
     // To take them over is work for the component, whatever it thinks of them then.
     let filters = types::Filters {
         references: vec!["a".to_owned(); 2_000_000],

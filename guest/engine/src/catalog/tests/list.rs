@@ -248,6 +248,10 @@ fn what_one_instance_has_read_the_next_is_told() {
     let next = engine_of(first.store.clone());
     assert_eq!(told(&next), before);
     assert_eq!(next.store.count("get"), 0);
+    // Who decides what is removed reads.
+    let roots = block_on(next.snapshot()).unwrap().roots.clone();
+    block_on(next.documents(&roots)).unwrap();
+    assert_eq!(next.store.count("get"), 40 + 80);
 }
 
 #[test]

@@ -184,7 +184,8 @@ impl<H: Host> Engine<H> {
         let mut walk = Walk::new(
             Some(first.shelf.damage.clone()),
             images.iter().map(|image| &image.target),
-        );
+        )
+        .believing();
         while let Some(visited) = self.advance(&mut walk).await? {
             for it in visited {
                 if let Some(document) = it.content.document() {

@@ -31,7 +31,8 @@ pub(crate) fn check(asked: &Asked, answer: &Answer, was_online: bool, is_harmed:
         assert_eq!(length, answer.body.len().to_string(), "{shown}");
     }
     match code {
-        500 if is_harmed && text.contains("damaged") => {}
+        // The answer to a HEAD has no text.
+        500 if is_harmed && (text.contains("damaged") || asked.method == Method::HEAD) => {}
         500 => assert!(AS_DOCKERD.iter().any(|it| text.contains(it)), "{shown}"),
         502..=504 => assert!(was_online, "{shown}"),
         501 => {}

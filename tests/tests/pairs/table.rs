@@ -27,7 +27,7 @@ impl Served {
                 true => self.path == path,
                 // The name of a network is told apart elsewhere.
                 false => name().is_some_and(|name| {
-                    !name.is_empty() && !(name.contains('/') && path.starts_with("/networks/"))
+                    !(name.is_empty() || name.contains('/') && path.starts_with("/networks/"))
                 }),
             }
     }

@@ -6,7 +6,7 @@ mod archives;
 mod containers;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
 };
 

@@ -19,7 +19,7 @@ use crate::{Engine, Error, Host, Result, Store};
 pub(super) enum Origin {
     /// Bytes of the right digest.
     Bytes,
-    /// A fact. Enough for what is shown; nothing is removed by it.
+    /// A fact. Enough for what is shown and for filters; marking what must stay reads.
     Fact,
 }
 

@@ -93,7 +93,7 @@ impl Walk {
     }
 
     /// The same, but what the store keeps of documents is believed as long as their files look as they did: for what
-    /// is shown. Who removes something reads what it decides by.
+    /// is shown and for filters. Marking what must stay reads.
     pub(super) fn believing(mut self) -> Self {
         self.believes = true;
         self

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::Doing as _;
 use crate::private::Private;
-use crate::{Error, layout};
+use crate::{Error, directory};
 
 /// What SQLite keeps beside a database.
 pub(crate) const BESIDE_DATABASE: [&str; 2] = ["-wal", "-shm"];
@@ -96,9 +96,9 @@ pub(crate) fn set_aside_as(
             })?,
         }
     }
-    layout::sync_directory(&private.quarantine())?;
+    directory::sync(&private.quarantine())?;
     if let Some(parent) = path.parent() {
-        layout::sync_directory(parent)?;
+        directory::sync(parent)?;
     }
     Ok(())
 }
@@ -107,9 +107,9 @@ pub(crate) fn set_aside_as(
 pub(crate) fn free_name(private: &Private, path: &Path) -> Result<PathBuf, Error> {
     let folder = private.quarantine();
     if !folder.is_dir() && fs::symlink_metadata(&folder).is_ok() {
-        return Err(not_a_folder(&folder));
+        return Err(directory::not_a_folder(&folder));
     }
-    layout::make(&folder)?;
+    directory::make(&folder)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = format!("{name}.broken-{}", now());
     let taken = |path: &Path| fs::symlink_metadata(path).is_ok();
@@ -121,14 +121,6 @@ pub(crate) fn free_name(private: &Private, path: &Path) -> Result<PathBuf, Error
         target = folder.join(format!("{name}-{number}"));
     }
     Ok(target)
-}
-
-/// Something else is where a folder has to be.
-pub(crate) fn not_a_folder(path: &Path) -> Error {
-    Error::Invalid(format!(
-        "{} is not a folder; move it away, and the store makes it anew",
-        path.display()
-    ))
 }
 
 /// The time in UTC, as ISO 8601 writes it without separators.

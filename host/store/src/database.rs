@@ -3,6 +3,8 @@
 //! `store.db` holds what must survive a power cut (WAL, `synchronous=FULL`). What need not lives in
 //! `leases.db`, see [`crate::lease`].
 
+pub(crate) mod suspect;
+
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,9 +12,10 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::error::broken;
 use crate::name::mirror;
 use crate::sync::lock;
-use crate::{Error, holder, rebuild};
+use crate::{Error, holder};
 
 const SCHEMA_VERSION: i64 = 1;
 /// Largest version that may be a newer program's, and not damage.
@@ -152,7 +155,7 @@ impl Database {
     fn judge<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|error| {
             if error.is_broken() {
-                return rebuild::suspect(&self.path, &error, self.writer.is_some());
+                return suspect::note(&self.path, &error, self.writer.is_some());
             }
             error
         })
@@ -433,15 +436,6 @@ pub(crate) fn text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Strin
         }
         _ => String::new(),
     })
-}
-
-/// What is stored cannot have been written.
-pub(crate) fn broken(why: impl std::fmt::Display) -> Error {
-    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Error::Database(rusqlite::Error::SqliteFailure(
-        failure,
-        Some(why.to_string()),
-    ))
 }
 
 fn data_version(connection: &Connection) -> Result<i64, Error> {

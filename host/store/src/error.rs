@@ -224,6 +224,15 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+/// What is stored cannot have been written.
+pub(crate) fn broken(why: impl std::fmt::Display) -> Error {
+    let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Error::Database(rusqlite::Error::SqliteFailure(
+        failure,
+        Some(why.to_string()),
+    ))
+}
+
 /// Says what was being done when a file operation failed.
 pub(crate) trait Doing<T> {
     /// `context` names the action and the file.

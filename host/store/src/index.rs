@@ -10,7 +10,7 @@
 //!
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>
 
-mod projector;
+pub(crate) mod projector;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
@@ -20,15 +20,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::layout::Layout;
-use crate::open::Inner;
+use crate::name::table::Names;
+use crate::name::{IMAGES, UNTYPED, apply, withdrawn};
 use crate::{
-    Change, Descriptor, Digest, Error, Expectation, aside, database, digest, name, reached, rebuild,
+    Change, Descriptor, Digest, Error, Expectation, aside, database, digest, reached, rebuild,
 };
-
-pub(crate) use projector::{Signal, run};
-
-/// The name space `index.json` shows.
-pub const IMAGES: &str = "images";
 
 /// Names dockerd gives to images that lost theirs. Shown, as they keep content alive, but without a
 /// name nobody should use.
@@ -40,8 +36,6 @@ const MEDIA_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 /// Largest `index.json` read and written, in bytes: some 400,000 names of the longest. Foreign input is
 /// bounded.
 const MAX_INDEX: u64 = 256 * 1024 * 1024;
-/// The type of what has none: the engine looks at the bytes.
-pub(crate) const UNTYPED: &str = "application/octet-stream";
 /// Length of a digest as text.
 const MENTION: usize = "sha256:".len() + 64;
 /// Largest adopted target, in bytes; registries accept manifests up to 4 MiB.
@@ -67,12 +61,12 @@ struct Entry {
 }
 
 /// Adopts what another tool added, then writes the projection if it differs.
-pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
-    let layout = &inner.layout;
+pub(crate) fn synchronize(names: &Names) -> Result<(), Error> {
+    let layout = &names.layout;
     // One process at a time, from reading the names to the rename: an older projection must not
     // replace a newer one.
     let _locked = layout.lock("index.lock")?;
-    inner.index.begin();
+    names.projection.begin();
 
     let current = match read(layout) {
         Ok(current) => current,
@@ -92,7 +86,7 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
         .as_deref()
         .map(|bytes| Digest::of(bytes).to_string());
     // What cannot be read of it is not the hash of anything: then names are compared one by one.
-    let (before, after) = inner.database.read(|connection, _| {
+    let (before, after) = names.database.read(|connection, _| {
         Ok(
             connection.query_row("SELECT index_before, index_after FROM head", [], |row| {
                 Ok((database::text(row, 0)?, database::text(row, 1)?))
@@ -103,13 +97,13 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
         .as_ref()
         .is_none_or(|hash| *hash == before || *hash == after);
     if let (false, Some(bytes)) = (own, &current) {
-        adopt(inner, bytes)?;
+        adopt(names, bytes)?;
     }
 
     // Before the names: who is withdrawn later is not taken for settled.
-    let withdrawn = withdrawn(inner)?;
-    let (_, names) = inner.names.load(inner, IMAGES)?;
-    let projection = project(&names)?;
+    let withdrawn = names.read(|connection, _| withdrawn::all(connection))?;
+    let (_, images) = names.load(IMAGES)?;
+    let projection = project(&images)?;
     let hash = Digest::of(&projection).to_string();
     if projection.len() as u64 > MAX_INDEX {
         // Written, it could not be read again.
@@ -117,7 +111,7 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
             "there are more names than index.json may have, which stays as it is: remove some"
         );
     } else if current_hash.as_ref() != Some(&hash) {
-        inner.database.write(|transaction, _| {
+        names.database.write(|transaction, _| {
             transaction.execute(
                 "UPDATE head SET index_before = ?, index_after = ?",
                 params![current_hash.unwrap_or_default(), hash],
@@ -128,41 +122,10 @@ pub(crate) fn synchronize(inner: &Inner) -> Result<(), Error> {
     }
     if !withdrawn.is_empty() {
         // Now nothing on disk shows them any more. Those withdrawn since are left.
-        name::heal::write(inner, |transaction, _| {
-            let mut delete = transaction
-                .prepare_cached("DELETE FROM withdrawn WHERE name = ? AND digest = ?")?;
-            for pair in &withdrawn {
-                delete.execute((&pair.0, &pair.1))?;
-            }
-            Ok(())
-        })?;
+        names.write(|transaction, _| withdrawn::forget(transaction, &withdrawn))?;
     }
-    reached::note(layout.place(), &inner.database)?;
-    inner.index.done(layout);
-    Ok(())
-}
-
-/// Notes that `name` no longer points where the projection may still say.
-pub(crate) fn remember_withdrawn(
-    transaction: &Transaction<'_>,
-    name: &str,
-    old: Option<&str>,
-    change: &Change,
-) -> Result<(), Error> {
-    let new = match change {
-        Change::Set { target, .. } => Some(target.digest.as_str()),
-        Change::Remove { .. } => None,
-    };
-    if let Some(old) = old.filter(|old| Some(*old) != new) {
-        transaction
-            .prepare_cached("INSERT OR IGNORE INTO withdrawn VALUES (?, ?)")?
-            .execute([name, old])?;
-    }
-    if let Some(new) = new {
-        transaction
-            .prepare_cached("DELETE FROM withdrawn WHERE name = ? AND digest = ?")?
-            .execute([name, new])?;
-    }
+    reached::note(layout.place(), &names.database)?;
+    names.projection.done(layout);
     Ok(())
 }
 
@@ -184,44 +147,32 @@ pub(crate) fn names_from_layout(
         if let Some(why) = foreign.odd {
             tracing::warn!(why, "index.json cannot be read whole");
         }
-        name::apply(transaction, layout, &foreign.changes)?;
+        apply::apply(transaction, layout, &foreign.changes)?;
     }
     Ok(())
 }
 
-/// Names that may still be in the projection, with what they pointed at. A row that cannot be read is
-/// none: at worst another tool's change brings one name back.
-fn withdrawn(inner: &Inner) -> Result<Vec<(String, String)>, Error> {
-    name::heal::read(inner, |connection, _| {
-        Ok(connection
-            .prepare_cached("SELECT name, digest FROM withdrawn")?
-            .query_map([], |row| {
-                Ok((database::text(row, 0)?, database::text(row, 1)?))
-            })?
-            .collect::<Result<_, _>>()?)
-    })
-}
-
-fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
+fn adopt(names: &Names, bytes: &[u8]) -> Result<(), Error> {
     // Also spares hashing the targets of our own names, which the other tool left in place.
-    let mut known: HashSet<(String, String)> = withdrawn(inner)?.into_iter().collect();
-    let (_, names) = inner.names.load(inner, IMAGES)?;
-    let own = names.iter();
+    let withdrawn = names.read(|connection, _| withdrawn::all(connection))?;
+    let mut known: HashSet<(String, String)> = withdrawn.into_iter().collect();
+    let (_, images) = names.load(IMAGES)?;
+    let own = images.iter();
     known.extend(own.map(|it| (it.name.clone(), it.target.digest.to_string())));
-    let Foreign { changes, odd } = foreign_names(&inner.layout, bytes, &known)?;
+    let Foreign { changes, odd } = foreign_names(&names.layout, bytes, &known)?;
     if let Some(why) = odd {
         let adopted = changes.iter().filter_map(|change| match change {
             Change::Set { target, .. } => Some(target.digest.as_str()),
             Change::Remove { .. } => None,
         });
         let known = known.iter().map(|(_, digest)| digest.as_str());
-        keep_unread(inner, bytes, &known.chain(adopted).collect(), &why)?;
+        keep_unread(names, bytes, &known.chain(adopted).collect(), &why)?;
     }
     if changes.is_empty() {
         return Ok(());
     }
-    let adopted = name::heal::write(inner, |transaction, _| {
-        if name::apply(transaction, &inner.layout, &changes)?.any {
+    let adopted = names.write(|transaction, _| {
+        if apply::apply(transaction, &names.layout, &changes)?.any {
             database::advance(transaction, true)?;
         }
         Ok(changes.len())
@@ -232,8 +183,8 @@ fn adopt(inner: &Inner, bytes: &[u8]) -> Result<(), Error> {
 
 /// Sets an index aside of which not all can be read, if it mentions content that has no name here. What it
 /// named is not known then, so everything is kept as long as people have not looked.
-fn keep_unread(inner: &Inner, bytes: &[u8], known: &HashSet<&str>, why: &str) -> Result<(), Error> {
-    let layout = &inner.layout;
+fn keep_unread(names: &Names, bytes: &[u8], known: &HashSet<&str>, why: &str) -> Result<(), Error> {
+    let layout = &names.layout;
     let is_news =
         |digest: &Digest| !known.contains(digest.as_str()) && layout.open_blob(digest).is_ok();
     if !mentioned(bytes).any(|digest| is_news(&digest)) {
@@ -245,7 +196,7 @@ fn keep_unread(inner: &Inner, bytes: &[u8], known: &HashSet<&str>, why: &str) ->
     }
     let path = layout.root().join("index.json");
     let moved = aside::set_aside(layout.place(), &path, &[])?;
-    inner.database.write(|transaction, _| {
+    names.database.write(|transaction, _| {
         rebuild::add_lost(transaction, &moved, "application/json")?;
         database::advance(transaction, true)
     })?;
@@ -385,7 +336,7 @@ fn believe(layout: &Layout, name: &str, found: &Found<'_>) -> Result<Change, Err
         digest,
         size,
     };
-    name::check(layout, IMAGES, name, &target)?;
+    apply::check(layout, IMAGES, name, &target)?;
     if size > MAX_TARGET {
         return Err(Error::TooLarge {
             digest: target.digest,

@@ -15,27 +15,24 @@ mod worker;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _, Seek as _};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use crate::activity::Activity;
+use crate::content::Content;
 use crate::error::Doing as _;
-use crate::layout::Layout;
-use crate::open::Inner;
 use crate::owner::{is_still, try_lock};
 use crate::sync::lock;
 use crate::verify::{self, Verdict};
-use crate::{Digest, Error, damage, regular};
+use crate::{Digest, Error, partial, regular};
 
 use pool::POOL;
 use queue::{Queue, Request};
 use worker::{Goal, Worker};
 
 pub use stage::Stage;
-pub(crate) use stage::{PREFIX as STAGE_PREFIX, open as stage};
 
 /// Larger pieces are sent in parts, so that hashing starts before all is queued.
 const PART: usize = 256 * 1024;
@@ -199,155 +196,125 @@ impl IngestSink {
 }
 
 /// The ingests this process has open.
-#[derive(Default)]
 pub(crate) struct Ingests {
-    open: AtomicUsize,
+    content: Arc<Content>,
+    activity: Arc<Activity>,
     queues: Mutex<HashMap<Digest, Arc<Queue>>>,
 }
 
 impl Ingests {
-    /// Whether nothing is being written here.
-    pub(crate) fn idle(&self) -> bool {
-        self.open.load(Ordering::Relaxed) == 0
-    }
-}
-
-/// Opens the one ingest of a digest that is protected already.
-pub(crate) fn open(inner: &Arc<Inner>, digest: &Digest, size: u64) -> Result<IngestState, Error> {
-    loop {
-        if let Some(found) = damage::present(inner, digest)? {
-            if found == size {
-                return Ok(IngestState::Present);
-            }
-            // Either the file is damaged, or the descriptor is wrong.
-            match verify::examine(inner, digest, &|| true)? {
-                Verdict::Intact(found) => {
-                    return Err(Error::Invalid(format!(
-                        "blob {digest} has {found} bytes, the descriptor asked for says {size}"
-                    )));
-                }
-                Verdict::Absent | Verdict::Damaged(_) => {}
-            }
+    /// No ingests yet. What they write becomes `content`.
+    pub(crate) fn new(content: Arc<Content>, activity: Arc<Activity>) -> Ingests {
+        Ingests {
+            content,
+            activity,
+            queues: Mutex::default(),
         }
-        let path = path(&inner.layout, digest);
-        let doing = || format!("opening the ingest of {digest}");
-        regular::clear_other(&path, false);
-        let file = regular::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .doing(doing)?;
-        if !try_lock(&file).doing(doing)? {
-            // One that was dropped here only has to write its last bytes: wait for it.
-            let queue = lock(&inner.ingests.queues).get(digest).cloned();
-            if queue.is_some_and(|queue| queue.wait_closed()) {
+    }
+
+    /// Opens the one ingest of a digest that is protected already.
+    pub(crate) fn open(self: &Arc<Self>, digest: &Digest, size: u64) -> Result<IngestState, Error> {
+        loop {
+            if let Some(found) = self.content.damage.present(digest)? {
+                if found == size {
+                    return Ok(IngestState::Present);
+                }
+                // Either the file is damaged, or the descriptor is wrong.
+                match verify::examine(&self.content.damage, digest, &|| true)? {
+                    Verdict::Intact(found) => {
+                        return Err(Error::Invalid(format!(
+                            "blob {digest} has {found} bytes, the descriptor asked for says {size}"
+                        )));
+                    }
+                    Verdict::Absent | Verdict::Damaged(_) => {}
+                }
+            }
+            let path = partial::path(self.content.layout(), digest);
+            let doing = || format!("opening the ingest of {digest}");
+            regular::clear_other(&path, false);
+            let file = regular::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .doing(doing)?;
+            if !try_lock(&file).doing(doing)? {
+                // One that was dropped here only has to write its last bytes: wait for it.
+                let queue = lock(&self.queues).get(digest).cloned();
+                if queue.is_some_and(|queue| queue.wait_closed()) {
+                    continue;
+                }
+                return Ok(IngestState::Busy(file.metadata().doing(doing)?.len()));
+            }
+            // Whoever had the lock before may have published or removed the file.
+            if !is_still(&file, &path) {
                 continue;
             }
-            return Ok(IngestState::Busy(file.metadata().doing(doing)?.len()));
+            let mut length = file.metadata().doing(doing)?.len();
+            if length > size {
+                file.set_len(0).doing(doing)?;
+                length = 0;
+            }
+            let queue = Arc::new(Queue::new(Some(size), length));
+            let goal = Goal::Blob(digest.clone());
+            let worker = Worker::new(self.clone(), goal.clone(), file, path, None);
+            self.start(&queue, &goal, worker)?;
+            return Ok(IngestState::Open(Ingest { queue }));
         }
-        // Whoever had the lock before may have published or removed the file.
-        if !is_still(&file, &path) {
-            continue;
-        }
-        let mut length = file.metadata().doing(doing)?.len();
-        if length > size {
-            file.set_len(0).doing(doing)?;
-            length = 0;
+    }
+
+    /// Opens an ingest beside any other of the same digest, which is protected already. If it `continues`, it begins with
+    /// what the other one has.
+    pub(crate) fn open_own(
+        self: &Arc<Self>,
+        digest: &Digest,
+        size: u64,
+        continues: bool,
+    ) -> Result<Ingest, Error> {
+        let doing = || format!("opening an ingest of {digest}");
+        let (path, mut file) = partial::stage(self.content.layout()).doing(doing)?;
+        let mut length = 0;
+        if continues
+            && let Ok((partial, _)) = regular::open(&partial::path(self.content.layout(), digest))
+        {
+            // What cannot be had of it is fetched.
+            length = match io::copy(&mut partial.take(size), &mut file) {
+                Ok(length) => length,
+                Err(_) => {
+                    file.set_len(0).doing(doing)?;
+                    0
+                }
+            };
+            file.rewind().doing(doing)?;
         }
         let queue = Arc::new(Queue::new(Some(size), length));
-        let goal = Goal::Blob(digest.clone());
-        let worker = Worker::new(inner.clone(), goal.clone(), file, path, None);
-        start(inner, &queue, &goal, worker)?;
-        return Ok(IngestState::Open(Ingest { queue }));
-    }
-}
-
-/// Opens an ingest beside any other of the same digest, which is protected already. If it `continues`, it begins with
-/// what the other one has.
-pub(crate) fn open_own(
-    inner: &Arc<Inner>,
-    digest: &Digest,
-    size: u64,
-    continues: bool,
-) -> Result<Ingest, Error> {
-    let doing = || format!("opening an ingest of {digest}");
-    let (path, mut file) = stage::create(inner).doing(doing)?;
-    let mut length = 0;
-    if continues && let Ok((partial, _)) = regular::open(&self::path(&inner.layout, digest)) {
-        // What cannot be had of it is fetched.
-        length = match io::copy(&mut partial.take(size), &mut file) {
-            Ok(length) => length,
-            Err(_) => {
-                file.set_len(0).doing(doing)?;
-                0
-            }
-        };
-        file.rewind().doing(doing)?;
-    }
-    let queue = Arc::new(Queue::new(Some(size), length));
-    let goal = Goal::Own(digest.clone());
-    let worker = Worker::new(inner.clone(), goal.clone(), file, path.clone(), None);
-    if let Err(error) = start(inner, &queue, &goal, worker) {
-        let _ = fs::remove_file(path);
-        return Err(error);
-    }
-    Ok(Ingest { queue })
-}
-
-/// Starts a worker.
-fn start(inner: &Inner, queue: &Arc<Queue>, goal: &Goal, worker: Worker) -> Result<(), Error> {
-    POOL.enter().doing(|| "starting a thread to write with")?;
-    if let Goal::Blob(digest) = goal {
-        lock(&inner.ingests.queues).insert(digest.clone(), queue.clone());
-    }
-    inner.ingests.open.fetch_add(1, Ordering::Relaxed);
-    queue.start(worker);
-    Ok(())
-}
-
-/// The worker has ended.
-fn closed(inner: &Inner, goal: &Goal) {
-    if let Goal::Blob(digest) = goal {
-        lock(&inner.ingests.queues).remove(digest);
-    }
-    inner.ingests.open.fetch_sub(1, Ordering::Relaxed);
-    POOL.leave();
-    inner.facts.wake();
-}
-
-/// Removes partial downloads nobody is writing, and returns their bytes.
-pub(crate) fn discard(layout: &Layout, prefix: &str) -> Result<u64, Error> {
-    let directory = layout.ingests();
-    let doing = || format!("reading {}", directory.display());
-    let mut bytes = 0;
-    for entry in fs::read_dir(&directory).doing(doing)? {
-        let entry = entry.doing(doing)?;
-        if !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(prefix.as_bytes())
-        {
-            continue;
+        let goal = Goal::Own(digest.clone());
+        let worker = Worker::new(self.clone(), goal.clone(), file, path.clone(), None);
+        if let Err(error) = self.start(&queue, &goal, worker) {
+            let _ = fs::remove_file(path);
+            return Err(error);
         }
-        let path = entry.path();
-        let Ok((file, _)) = regular::open(&path) else {
-            // Nobody writes into what is no file.
-            regular::clear_other(&path, false);
-            continue;
-        };
-        if try_lock(&file).doing(doing)? && is_still(&file, &path) {
-            let length = file.metadata().doing(doing)?.len();
-            fs::remove_file(&path).doing(|| format!("removing {}", path.display()))?;
-            bytes += length;
-        }
+        Ok(Ingest { queue })
     }
-    Ok(bytes)
-}
 
-fn path(layout: &Layout, digest: &Digest) -> PathBuf {
-    layout
-        .ingests()
-        .join(format!("{}-{}", digest.algorithm().name(), digest.hex()))
+    /// Starts a worker.
+    fn start(&self, queue: &Arc<Queue>, goal: &Goal, worker: Worker) -> Result<(), Error> {
+        POOL.enter().doing(|| "starting a thread to write with")?;
+        if let Goal::Blob(digest) = goal {
+            lock(&self.queues).insert(digest.clone(), queue.clone());
+        }
+        self.activity.begin();
+        queue.start(worker);
+        Ok(())
+    }
+
+    /// The worker has ended.
+    fn closed(&self, goal: &Goal) {
+        if let Goal::Blob(digest) = goal {
+            lock(&self.queues).remove(digest);
+        }
+        POOL.leave();
+        self.activity.end();
+    }
 }

@@ -14,8 +14,8 @@ mod handle;
 mod shared;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Transaction};
@@ -24,6 +24,7 @@ pub use handle::Lease;
 
 use crate::layout::Layout;
 use crate::owner::Owner;
+use crate::reserve::KeepOnDrop;
 use crate::sync::lock;
 use crate::{Digest, Error, database, reserve};
 use file::Opened;
@@ -48,6 +49,8 @@ pub(crate) struct Leases {
     /// `None` in a read-only store: nothing can be protected there.
     shared: Option<Shared>,
     own: Mutex<Own>,
+    /// Last: when the database is closed.
+    _reserve: Option<Arc<KeepOnDrop>>,
 }
 
 /// This process's leases: what is protected already costs no SQL.
@@ -70,11 +73,13 @@ struct Held {
 }
 
 impl Leases {
-    /// Opens or creates the database. Callers hold the store's opening lock.
+    /// Opens or creates the database. Callers hold the store's opening lock. Once it is closed the reserve
+    /// may be `kept`.
     pub(crate) fn open(
         layout: &Layout,
         owner: Owner,
         busy_timeout: Duration,
+        kept: Arc<KeepOnDrop>,
     ) -> Result<Leases, Error> {
         let private = layout.place().clone();
         let path = layout.private("leases.db");
@@ -107,6 +112,7 @@ impl Leases {
         Ok(Leases {
             shared: Some(shared),
             own: Mutex::default(),
+            _reserve: Some(kept),
         })
     }
 
@@ -115,6 +121,7 @@ impl Leases {
         Leases {
             shared: None,
             own: Mutex::default(),
+            _reserve: None,
         }
     }
 

@@ -35,6 +35,7 @@
 //! Layout specification:
 //! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
+mod activity;
 mod aside;
 mod buffer;
 mod content;
@@ -43,6 +44,7 @@ mod database;
 mod decompress;
 mod derived;
 mod digest;
+mod directory;
 mod error;
 mod facts;
 mod holder;
@@ -53,8 +55,11 @@ mod lease;
 mod log;
 mod name;
 mod open;
+mod options;
 mod owner;
+mod partial;
 mod private;
+mod projection;
 mod quarantine;
 mod reached;
 mod rebuild;
@@ -71,10 +76,9 @@ pub use decompress::{DecoderMemory, Gate, Holder, Kind, Room, decompress};
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
 pub use facts::LayerFacts;
-pub use index::IMAGES;
 pub use ingest::{Ingest, IngestSink, IngestState, Stage};
 pub use lease::Lease;
-pub use name::{Change, Descriptor, Expectation, Name};
-pub use open::Options;
+pub use name::{Change, Descriptor, Expectation, IMAGES, Name};
+pub use options::Options;
 pub use store::Store;
 pub use verify::Verdict;

@@ -18,11 +18,13 @@ use std::time::Duration;
 use rusqlite::{Transaction, params};
 
 use crate::aside::{self, BESIDE_DATABASE, beside};
+use crate::database::suspect;
 use crate::database::{self, Database};
+use crate::directory;
 use crate::error::Doing as _;
-use crate::layout::{Layout, sync_directory};
+use crate::layout::Layout;
 use crate::log::{self, Found};
-use crate::name::mirror;
+use crate::name::{LOST, mirror};
 use crate::owner::{self, Owner};
 use crate::private::Private;
 use crate::{Digest, Error, reached};
@@ -33,12 +35,6 @@ const FILE: &str = "store.db";
 const NEW: &str = "store.db.new";
 /// A copy of the damaged file, to be read.
 const COPY: &str = "store.db.copy";
-/// Says that whoever used the database found damage.
-const SUSPECT: &str = "store.db.damaged";
-
-/// Names of what is quarantined and may have named content: databases that could not be read completely,
-/// rows of names, another tool's index.
-pub(crate) const LOST: &str = "lost";
 
 /// Opens the database, rebuilt if it is damaged. Callers hold the store's opening lock.
 pub(crate) fn open(
@@ -49,7 +45,7 @@ pub(crate) fn open(
     let private = layout.place();
     let path = private.path(FILE);
     finish(private)?;
-    let is_suspect = private.path(SUSPECT).exists();
+    let is_suspect = suspect::is_noted(private);
     let other = || -> Result<Option<String>, Error> {
         let living = owner::living(&private.owners(), owner.id())?;
         Ok(living.first().map(|id| owner::describe(id)))
@@ -94,24 +90,6 @@ pub(crate) fn open(
     }
     rebuild(layout, &path, &why, is_cut)?;
     Database::open(&path, busy_timeout)
-}
-
-/// Notes that the database at `path` was found damaged, and says what to do.
-pub(crate) fn suspect(path: &Path, error: &Error, is_writable: bool) -> Error {
-    if is_writable {
-        // Without it the next start finds the damage only if it meets it.
-        let _ = File::create(path.with_file_name(SUSPECT));
-    }
-    Error::Broken(format!(
-        "the store's database {} is damaged ({error}); stop every strata that uses this store and \
-         start it again: the next start rebuilds it, and keeps what can still be read",
-        path.display()
-    ))
-}
-
-/// Forgets what was found: it is put right.
-pub(crate) fn clear(private: &Private) {
-    let _ = fs::remove_file(private.path(SUSPECT));
 }
 
 /// Completes a rebuild that was cut short, or clears away what one left.
@@ -213,7 +191,7 @@ fn write_new(layout: &Layout, path: &Path, moved: &Path, is_cut: bool) -> Result
     File::open(&new)
         .and_then(|file| file.sync_all())
         .doing(|| format!("syncing {}", new.display()))?;
-    sync_directory(&private.path(""))?;
+    directory::sync(&private.path(""))?;
     Ok(salvaged)
 }
 
@@ -236,8 +214,8 @@ fn put_in_place(private: &Private) -> Result<(), Error> {
     // Where the new one begins has nothing to do with that.
     reached::forget(private);
     fs::rename(&new, &path).doing(|| format!("moving {}", new.display()))?;
-    clear(private);
-    sync_directory(&private.path(""))
+    suspect::clear(private);
+    directory::sync(&private.path(""))
 }
 
 fn remove_database(path: &Path) -> Result<(), Error> {

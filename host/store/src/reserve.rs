@@ -12,11 +12,12 @@ use std::sync::Mutex;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
+use crate::derived::sum;
 use crate::error::Doing as _;
 use crate::layout::{Layout, OPENING};
 use crate::private::Private;
 use crate::sync::lock;
-use crate::{Error, derived, regular};
+use crate::{Error, regular};
 
 /// Bytes kept: a few hundred pages of write-ahead log, far more than removing a name takes.
 const SIZE: u64 = 1 << 20;
@@ -100,7 +101,7 @@ pub(crate) fn spend<T>(
         return result;
     }
     let _spending = lock(&SPENDING);
-    if derived::clear(layout) {
+    if sum::clear(layout) {
         result = work();
     }
     if matches!(result, Err(Error::NoSpace(_))) && give(layout) {

@@ -4,8 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::name::heal;
-use crate::open::Inner;
+use crate::name::table::Names;
 use crate::{Digest, Error};
 
 /// Repositories kept of one blob: base layers are in very many, and a few that answer suffice.
@@ -14,7 +13,7 @@ const MOST: i64 = 8;
 const MAX_REPOSITORY: usize = 1024;
 
 /// Notes that blobs are in a repository.
-pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Result<(), Error> {
+pub(crate) fn note(names: &Names, digests: &[Digest], repository: &str) -> Result<(), Error> {
     if !is_right(repository) {
         return Err(Error::Invalid(format!(
             "a repository must have 1 to {MAX_REPOSITORY} bytes and no control characters, this \
@@ -27,7 +26,7 @@ pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Resul
         .map_or(0, |since| {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         });
-    heal::write(inner, |transaction, _| {
+    names.write(|transaction, _| {
         // Later than any before, whatever the clock says.
         let mut insert = transaction.prepare_cached(
             "INSERT OR REPLACE INTO sources VALUES (?1, ?2, max(?3, 1 + coalesce(
@@ -47,8 +46,8 @@ pub(crate) fn note(inner: &Inner, digests: &[Digest], repository: &str) -> Resul
 }
 
 /// Repositories of a blob, latest first.
-pub(crate) fn of(inner: &Inner, digest: &Digest) -> Result<Vec<String>, Error> {
-    heal::read(inner, |connection, _| {
+pub(crate) fn of(names: &Names, digest: &Digest) -> Result<Vec<String>, Error> {
+    names.read(|connection, _| {
         // A store that an older version wrote and that cannot be written has no such table.
         let exists: Option<i64> = connection
             .prepare_cached("SELECT 1 FROM sqlite_master WHERE name = 'sources'")?

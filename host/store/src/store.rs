@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::content::Unread;
-use crate::ingest::{self, Ingest, IngestState, Stage};
+use crate::content::{self, Unread, deletion};
+use crate::ingest::{Ingest, IngestState, Stage};
 use crate::layout::Unopened;
 use crate::lease::Lease;
-use crate::name::{self, Change, Name};
-use crate::open::{self, Background, Inner};
+use crate::name::{Change, Name, apply};
+use crate::open::{self, Background, Parts};
 use crate::sync::blocking;
-use crate::{Digest, Error, LayerFacts, Options, content, damage, database, facts, index, reserve};
+use crate::{Digest, Error, LayerFacts, Options, database, index, partial, reserve};
 
 /// Blobs up to this many bytes are read on the caller's thread: handing the work over costs more.
 const INLINE_READ: u64 = 256 * 1024;
@@ -29,7 +29,7 @@ const INLINE_READ: u64 = 256 * 1024;
 /// Methods that are `async` need a tokio runtime.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    parts: Arc<Parts>,
     // Last: when the last clone goes, the background threads are stopped and joined.
     _background: Arc<Background>,
 }
@@ -54,21 +54,21 @@ impl Store {
     /// [`Error::Invalid`] if the directory has other content; [`Error::Unsupported`] if another
     /// version wrote it; [`Error::Io`] and [`Error::NoSpace`].
     pub fn open(path: &Path, options: Options) -> Result<Store, Error> {
-        let (inner, background) = open::open(path, &options)?;
+        let (parts, background) = open::open(path, &options)?;
         Ok(Store {
-            inner,
+            parts,
             _background: Arc::new(background),
         })
     }
 
     /// The store's directory, absolute and without symbolic links.
     pub fn root(&self) -> &Path {
-        self.inner.layout.root()
+        self.parts.layout.root()
     }
 
     /// Whether every change fails, with [`Error::ReadOnly`] or because the disk was full when it was opened.
     pub fn read_only(&self) -> bool {
-        !self.inner.writable
+        !self.parts.layout.is_writable()
     }
 
     // ---- content ----
@@ -97,11 +97,12 @@ impl Store {
     ) -> Result<Vec<Option<u64>>, Error> {
         self.protect(digests, lease).await?;
         let mut news = Vec::new();
-        let sizes = damage::present_all(&self.inner, digests, &mut news)?;
+        let damage = &self.parts.damage;
+        let sizes = damage.present_all(digests, &mut news)?;
         if !news.is_empty() {
-            let inner = self.inner.clone();
+            let damage = damage.clone();
             blocking(move || {
-                damage::mark_all(&inner, news);
+                damage.mark_all(news);
                 Ok(())
             })
             .await?;
@@ -112,18 +113,19 @@ impl Store {
     /// Protects first, so that a deletion either sees the lease or its result is seen.
     async fn protect(&self, digests: &[Digest], lease: Option<&Lease>) -> Result<(), Error> {
         let Some(lease) = lease else { return Ok(()) };
-        let id = lease.id(&self.inner)?;
+        let leases = &self.parts.leases;
+        let id = lease.id(leases)?;
         let mut new = Vec::new();
         for digest in digests {
-            if !self.inner.leases.protects(id, digest)? {
+            if !leases.protects(id, digest)? {
                 new.push(digest.clone());
             }
         }
         if new.is_empty() {
             return Ok(());
         }
-        let (inner, lease) = (self.inner.clone(), lease.clone());
-        blocking(move || inner.leases.protect(lease.id(&inner)?, &new)).await
+        let (leases, lease) = (leases.clone(), lease.clone());
+        blocking(move || leases.protect(lease.id(&leases)?, &new)).await
     }
 
     /// Reads a whole small blob and checks its digest.
@@ -133,15 +135,16 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::TooLarge`] if it has more than `limit` bytes;
     /// [`Error::Damaged`] if its bytes have another digest or it cannot be opened, and then it is marked.
     pub async fn get(&self, digest: &Digest, limit: u64) -> Result<Bytes, Error> {
-        let unread = match content::get(&self.inner, digest, limit.min(INLINE_READ)) {
+        let damage = &self.parts.damage;
+        let unread = match content::get(damage, digest, limit.min(INLINE_READ)) {
             Ok(bytes) => return Ok(bytes),
             Err(unread) => unread,
         };
-        let (inner, digest) = (self.inner.clone(), digest.clone());
+        let (damage, digest) = (damage.clone(), digest.clone());
         match unread {
             Unread::Failed(Error::TooLarge { size, .. }) if size <= limit => {
                 blocking(move || {
-                    content::get(&inner, &digest, limit).map_err(|it| it.settle(&inner, &digest))
+                    content::get(&damage, &digest, limit).map_err(|it| it.settle(&damage, &digest))
                 })
                 .await
             }
@@ -152,7 +155,7 @@ impl Store {
             }),
             Unread::Failed(error) => Err(error),
             damaged @ (Unread::Damaged { .. } | Unread::Broken(_)) => {
-                blocking(move || Err(damaged.settle(&inner, &digest))).await
+                blocking(move || Err(damaged.settle(&damage, &digest))).await
             }
         }
     }
@@ -163,7 +166,7 @@ impl Store {
     ///
     /// [`Error::NotFound`], [`Error::Io`]; [`Error::Damaged`] if it is known to be, or cannot be opened.
     pub fn open_blob(&self, digest: &Digest) -> Result<(File, u64), Error> {
-        let (file, stamp) = match self.inner.layout.open_blob(digest) {
+        let (file, stamp) = match self.parts.layout.open_blob(digest) {
             Ok(opened) => opened,
             Err(Unopened::Failed(error)) => return Err(error),
             Err(Unopened::Broken(broken)) => {
@@ -171,7 +174,7 @@ impl Store {
                 return Err(broken.error(digest));
             }
         };
-        damage::check(&self.inner, digest, stamp)?;
+        self.parts.damage.check(digest, stamp)?;
         Ok((file, stamp.size))
     }
 
@@ -183,12 +186,13 @@ impl Store {
     /// [`Error::DigestMismatch`] if the bytes have another digest; [`Error::NoSpace`],
     /// [`Error::ReadOnly`]; those of [`stat`](Store::stat).
     pub async fn put(&self, digest: &Digest, data: Bytes, lease: &Lease) -> Result<(), Error> {
-        self.inner.check_writable(digest)?;
-        let (inner, digest, lease) = (self.inner.clone(), digest.clone(), lease.clone());
+        self.parts.layout.check_writable(digest)?;
+        let (content, digest) = (self.parts.content.clone(), digest.clone());
+        let lease = lease.clone();
         blocking(move || {
-            let id = lease.id(&inner)?;
-            inner.leases.protect(id, std::slice::from_ref(&digest))?;
-            content::put(&inner, &digest, &data)
+            let id = lease.id(&content.leases)?;
+            content.leases.protect(id, std::slice::from_ref(&digest))?;
+            content.put(&digest, &data)
         })
         .await
     }
@@ -206,14 +210,11 @@ impl Store {
         size: u64,
         lease: &Lease,
     ) -> Result<IngestState, Error> {
-        self.inner.check_writable(digest)?;
-        let (inner, digest, lease) = (self.inner.clone(), digest.clone(), lease.clone());
-        blocking(move || {
-            let id = lease.id(&inner)?;
-            inner.leases.protect(id, std::slice::from_ref(&digest))?;
-            ingest::open(&inner, &digest, size)
-        })
-        .await
+        self.parts.layout.check_writable(digest)?;
+        self.protect(std::slice::from_ref(digest), Some(lease))
+            .await?;
+        let (ingests, digest) = (self.parts.ingests.clone(), digest.clone());
+        blocking(move || ingests.open(&digest, size)).await
     }
 
     /// Opens an ingest of a blob of `size` bytes beside any other. Nobody waits for it, and dropping it
@@ -231,14 +232,11 @@ impl Store {
         continues: bool,
         lease: &Lease,
     ) -> Result<Ingest, Error> {
-        self.inner.check_writable(digest)?;
-        let (inner, digest, lease) = (self.inner.clone(), digest.clone(), lease.clone());
-        blocking(move || {
-            let id = lease.id(&inner)?;
-            inner.leases.protect(id, std::slice::from_ref(&digest))?;
-            ingest::open_own(&inner, &digest, size, continues)
-        })
-        .await
+        self.parts.layout.check_writable(digest)?;
+        self.protect(std::slice::from_ref(digest), Some(lease))
+            .await?;
+        let (ingests, digest) = (self.parts.ingests.clone(), digest.clone());
+        blocking(move || ingests.open_own(&digest, size, continues)).await
     }
 
     /// Starts a blob whose digest is not known yet. It has one, SHA-256, and is protected by the
@@ -252,9 +250,9 @@ impl Store {
     /// [`Error::Invalid`] if the lease is not of this store; [`Error::NoSpace`],
     /// [`Error::ReadOnly`], [`Error::Io`].
     pub async fn stage(&self, lease: &Lease, like: Option<Digest>) -> Result<Stage, Error> {
-        self.inner.check_writable("a staged blob")?;
-        let (inner, lease) = (self.inner.clone(), lease.clone());
-        blocking(move || ingest::stage(&inner, lease, like.as_ref())).await
+        self.parts.layout.check_writable("a staged blob")?;
+        let (ingests, lease) = (self.parts.ingests.clone(), lease.clone());
+        blocking(move || ingests.stage(lease, like.as_ref())).await
     }
 
     /// Facts about a layer, computed at first need and kept.
@@ -265,7 +263,7 @@ impl Store {
     /// [`Error::DigestMismatch`] if it is not what was promised through
     /// [`expect_diff_ids`](Store::expect_diff_ids).
     pub async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts, Error> {
-        facts::on_demand(&self.inner, digest).await
+        self.parts.facts.on_demand(digest).await
     }
 
     /// What [`layer_facts`](Store::layer_facts) found before, `None` if it was not asked yet.
@@ -274,7 +272,7 @@ impl Store {
     ///
     /// [`Error::DigestMismatch`] as there; [`Error::Database`].
     pub async fn known_layer_facts(&self, digest: &Digest) -> Result<Option<LayerFacts>, Error> {
-        facts::known(&self.inner, digest).await
+        self.parts.facts.known(digest).await
     }
 
     /// Queues layers, as (blob, diff-id), for a check in the background. Durable on return.
@@ -285,9 +283,9 @@ impl Store {
     ///
     /// [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Database`].
     pub async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<(), Error> {
-        self.inner.check_writable("diff-ids")?;
-        let (inner, layers) = (self.inner.clone(), layers.to_vec());
-        blocking(move || facts::expect(&inner, &layers)).await
+        self.parts.layout.check_writable("diff-ids")?;
+        let (facts, layers) = (self.parts.facts.clone(), layers.to_vec());
+        blocking(move || facts.expect(&layers)).await
     }
 
     /// Every blob with its size in bytes, in no order. One that cannot be read has none.
@@ -296,8 +294,8 @@ impl Store {
     ///
     /// [`Error::Io`].
     pub async fn blobs(&self) -> Result<Vec<(Digest, u64)>, Error> {
-        let inner = self.inner.clone();
-        blocking(move || damage::blobs(&inner)).await
+        let damage = self.parts.damage.clone();
+        blocking(move || damage.blobs()).await
     }
 
     /// Removes partial downloads nobody is writing, and staged blobs of dead processes. Returns their
@@ -307,9 +305,9 @@ impl Store {
     ///
     /// [`Error::Io`], [`Error::ReadOnly`].
     pub async fn discard_ingests(&self) -> Result<u64, Error> {
-        self.inner.check_writable("partial downloads")?;
-        let inner = self.inner.clone();
-        blocking(move || ingest::discard(&inner.layout, "")).await
+        self.parts.layout.check_writable("partial downloads")?;
+        let layout = self.parts.layout.clone();
+        blocking(move || partial::discard(&layout)).await
     }
 
     /// Removes blobs if no name changed since `generation`; deletions in between do not matter.
@@ -327,11 +325,11 @@ impl Store {
         digests: &[Digest],
         generation: u64,
     ) -> Result<Vec<(Digest, u64)>, Error> {
-        self.inner.check_writable("deletions")?;
-        let (inner, digests) = (self.inner.clone(), digests.to_vec());
+        self.parts.layout.check_writable("deletions")?;
+        let (content, digests) = (self.parts.content.clone(), digests.to_vec());
         blocking(move || {
-            let deleted = content::delete(&inner, &digests, generation);
-            reserve::keep(&inner.layout);
+            let deleted = deletion::delete(&content, &digests, generation);
+            reserve::keep(content.layout());
             deleted
         })
         .await
@@ -345,8 +343,8 @@ impl Store {
     ///
     /// [`Error::Database`].
     pub async fn namespaces(&self) -> Result<Vec<String>, Error> {
-        let inner = self.inner.clone();
-        blocking(move || inner.names.spaces(&inner)).await
+        let names = self.parts.names.clone();
+        blocking(move || names.spaces()).await
     }
 
     /// A number that grows with every change of names, deletion of content or news of damage, by any
@@ -357,7 +355,7 @@ impl Store {
     ///
     /// [`Error::Database`].
     pub fn generation(&self) -> Result<u64, Error> {
-        Ok(self.inner.database.head()?.generation)
+        Ok(self.parts.names.database.head()?.generation)
     }
 
     /// Every name of a name space in name order (by bytes), and the generation read.
@@ -366,13 +364,13 @@ impl Store {
     ///
     /// [`Error::Database`].
     pub async fn names(&self, namespace: &str) -> Result<(u64, Arc<Vec<Name>>), Error> {
-        let head = self.inner.database.head()?;
-        if let Some(names) = self.inner.names.current(namespace, head) {
+        let head = self.parts.names.database.head()?;
+        if let Some(names) = self.parts.names.current(namespace, head) {
             return Ok((head.generation, names));
         }
-        let (inner, namespace) = (self.inner.clone(), namespace.to_owned());
+        let (names, namespace) = (self.parts.names.clone(), namespace.to_owned());
         blocking(move || {
-            let (head, names) = inner.names.load(&inner, &namespace)?;
+            let (head, names) = names.load(&namespace)?;
             Ok((head.generation, names))
         })
         .await
@@ -387,22 +385,22 @@ impl Store {
     /// [`Error::NotFound`] if a target is not in the store, unless it loses another name by this; [`Error::Invalid`] if a name breaks the
     /// bounds given at [`Change`]; [`Error::NoSpace`], [`Error::ReadOnly`].
     pub async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64, Error> {
-        self.inner.check_writable("names")?;
-        let inner = self.inner.clone();
+        self.parts.layout.check_writable("names")?;
+        let names = self.parts.names.clone();
         // Only what frees something may use the reserve.
         let frees = changes
             .iter()
             .all(|change| matches!(change, Change::Remove { .. }));
         blocking(move || {
             let write = || {
-                name::heal::write(&inner, |transaction, head| {
+                names.write(|transaction, head| {
                     if generation.is_some_and(|expected| expected != head.generation) {
                         return Err(Error::Conflict(format!(
                             "the store changed: it is at generation {}; read again",
                             head.generation
                         )));
                     }
-                    let applied = name::apply(transaction, &inner.layout, &changes)?;
+                    let applied = apply::apply(transaction, &names.layout, &changes)?;
                     let generation = if applied.any {
                         database::advance(transaction, true)?
                     } else {
@@ -412,12 +410,12 @@ impl Store {
                 })
             };
             let (generation, applied) = if frees {
-                reserve::spend(&inner.layout, write)?
+                reserve::spend(&names.layout, write)?
             } else {
                 write()?
             };
             if applied.images {
-                inner.index.mark();
+                names.projection.mark();
             }
             Ok(generation)
         })
@@ -433,8 +431,8 @@ impl Store {
     ///
     /// [`Error::NoSpace`], [`Error::Database`].
     pub async fn acquire_lease(&self) -> Result<Lease, Error> {
-        let inner = self.inner.clone();
-        blocking(move || Lease::acquire(&inner)).await
+        let leases = self.parts.leases.clone();
+        blocking(move || Lease::acquire(&leases)).await
     }
 
     /// Brings `index.json` up to date, and unless somebody else uses the store all changes into the
@@ -445,13 +443,13 @@ impl Store {
     ///
     /// [`Error::NoSpace`], [`Error::Io`], [`Error::Database`].
     pub async fn flush(&self) -> Result<(), Error> {
-        if !self.inner.writable {
+        if !self.parts.layout.is_writable() {
             return Ok(());
         }
-        let inner = self.inner.clone();
+        let names = self.parts.names.clone();
         blocking(move || {
-            index::synchronize(&inner)?;
-            if let Err(error) = inner.settle() {
+            index::synchronize(&names)?;
+            if let Err(error) = names.settle() {
                 tracing::debug!(%error, "the log of the database is not emptied");
             }
             Ok(())

@@ -8,12 +8,11 @@
 //! which waits for that.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
 use crate::Error;
-use crate::layout::Layout;
 use crate::sync::lock;
 
 /// Removals up to this many are not worth the detour.
@@ -31,9 +30,9 @@ pub(crate) struct Trash {
 }
 
 impl Trash {
-    /// Unlinks everything in the trash, also what a killed process left. Does not wait for it.
-    pub(crate) fn empty(&self, layout: &Layout) {
-        let Ok(entries) = fs::read_dir(layout.trash()) else {
+    /// Unlinks everything in `folder`, also what a killed process left. Does not wait for it.
+    pub(crate) fn empty(&self, folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else {
             return;
         };
         let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

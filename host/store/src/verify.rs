@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::Advice;
 
 use crate::buffer::buffer;
-use crate::damage::{self, Stamp};
+use crate::damage::Damage;
 use crate::digest::Hasher;
 use crate::layout::{Broken, Unopened};
-use crate::open::Inner;
 use crate::sync::blocking;
 use crate::{Digest, Error};
 
@@ -41,31 +40,35 @@ impl Default for Permits {
 }
 
 /// Verifies a blob. Stops soon after the future is dropped.
-pub(crate) async fn verify(inner: &Arc<Inner>, digest: &Digest) -> Result<Verdict, Error> {
+pub(crate) async fn verify(
+    damage: &Arc<Damage>,
+    permits: &Permits,
+    digest: &Digest,
+) -> Result<Verdict, Error> {
     struct StopOnDrop(Arc<AtomicBool>);
     impl Drop for StopOnDrop {
         fn drop(&mut self) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-    let _permit = inner.verifying.0.acquire().await;
+    let _permit = permits.0.acquire().await;
     let stop = StopOnDrop(Arc::default());
-    let (inner, digest, stopped) = (inner.clone(), digest.clone(), stop.0.clone());
-    blocking(move || examine(&inner, &digest, &|| !stopped.load(Ordering::Relaxed))).await
+    let (damage, digest, stopped) = (damage.clone(), digest.clone(), stop.0.clone());
+    blocking(move || examine(&damage, &digest, &|| !stopped.load(Ordering::Relaxed))).await
 }
 
 /// Verifies a blob on this thread. `go_on` is asked often.
 pub(crate) fn examine(
-    inner: &Inner,
+    damage: &Damage,
     digest: &Digest,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Verdict, Error> {
-    let (file, stamp) = match inner.layout.open_blob(digest) {
+    let (file, stamp) = match damage.layout().open_blob(digest) {
         Ok(opened) => opened,
         Err(Unopened::Failed(Error::NotFound(_))) => return Ok(Verdict::Absent),
         Err(Unopened::Failed(error)) => return Err(error),
         Err(Unopened::Broken(Broken { stamp, reason })) => {
-            damage::mark(inner, digest, stamp, &reason);
+            damage.mark(digest, stamp, &reason);
             return Ok(Verdict::Damaged(reason));
         }
     };
@@ -75,23 +78,16 @@ pub(crate) fn examine(
         // The disk does not give the bytes.
         Err(Error::Io { context, source }) => {
             let reason = format!("{context}: {source}");
-            damage::mark(inner, digest, stamp, &reason);
+            damage.mark(digest, stamp, &reason);
             return Ok(Verdict::Damaged(reason));
         }
         hashed => hashed?,
     };
     if actual == *digest {
-        damage::lift(inner, digest);
+        damage.lift(digest);
         return Ok(Verdict::Intact(stamp.size));
     }
-    Ok(Verdict::Damaged(found(inner, digest, stamp, &actual)))
-}
-
-/// Marks a blob whose bytes have the digest `actual`, and says why.
-pub(crate) fn found(inner: &Inner, digest: &Digest, stamp: Stamp, actual: &Digest) -> String {
-    let reason = format!("its {} bytes have the digest {actual}", stamp.size);
-    damage::mark(inner, digest, stamp, &reason);
-    reason
+    Ok(Verdict::Damaged(damage.mismatched(digest, stamp, &actual)))
 }
 
 /// The digest of a file, or of as many of its bytes as it may have at most.

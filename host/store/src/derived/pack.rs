@@ -12,12 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use super::{MAX_KINDS, PACK, bound, check_kind, note_use, path, read, write};
-use crate::damage::{self, Stamp};
-use crate::open::Inner;
+use super::file::{MAX_KINDS, check_kind, note_use, path, read, write};
+use super::sum::Sum;
+use crate::damage::Damage;
+use crate::layout::Stamp;
 use crate::sync::lock;
 use crate::{Digest, Error, regular, verify};
 
+/// Name of the file of a pack in the folder of its kind.
+const PACK: &str = "pack";
 /// Largest data of one blob and kind, in bytes.
 const MAX_DATA: usize = 64 << 10;
 /// Bytes of memory of all packs: what is known of some forty thousand images.
@@ -32,8 +35,9 @@ const MOST_READ: u64 = 16 << 20;
 const AFTER: Duration = Duration::from_secs(2);
 
 /// The packs this process has read or begun.
-#[derive(Default)]
 pub(crate) struct Packs {
+    damage: Arc<Damage>,
+    sum: Arc<Sum>,
     kinds: Mutex<HashMap<String, Pack>>,
     /// Whether they will be looked at.
     is_due: AtomicBool,
@@ -70,9 +74,9 @@ impl Pack {
     }
 
     /// Drops what is about files that are others, or gone.
-    fn drop_outdated(&mut self, inner: &Inner) {
+    fn drop_outdated(&mut self, damage: &Damage) {
         let is_of_now =
-            |digest: &Digest, entry: &mut Entry| damage::stamp(inner, digest) == Some(entry.stamp);
+            |digest: &Digest, entry: &mut Entry| damage.stamp(digest) == Some(entry.stamp);
         self.entries.retain(is_of_now);
     }
 
@@ -110,188 +114,195 @@ impl Pack {
     }
 }
 
-/// What is kept about blobs that are what they were, in their order.
-pub(crate) fn recall(
-    inner: &Inner,
-    subjects: &[Digest],
-    kind: &str,
-) -> Result<Vec<Option<Vec<u8>>>, Error> {
-    check_kind(kind)?;
-    let known: Vec<Option<(Stamp, Vec<u8>)>> = {
-        let mut packs = lock(&inner.derived.packs.kinds);
-        let Some(pack) = opened(inner, &mut packs, kind) else {
-            return Ok(vec![None; subjects.len()]);
+impl Packs {
+    /// The packs of the blobs that `damage` knows, counted in `sum`.
+    pub(super) fn new(damage: Arc<Damage>, sum: Arc<Sum>) -> Packs {
+        Packs {
+            damage,
+            sum,
+            kinds: Mutex::default(),
+            is_due: AtomicBool::default(),
+        }
+    }
+
+    /// What is kept about blobs that are what they were, in their order.
+    pub(crate) fn recall(
+        &self,
+        subjects: &[Digest],
+        kind: &str,
+    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        check_kind(kind)?;
+        let known: Vec<Option<(Stamp, Vec<u8>)>> = {
+            let mut packs = lock(&self.kinds);
+            let Some(pack) = self.opened(&mut packs, kind) else {
+                return Ok(vec![None; subjects.len()]);
+            };
+            let mut left = MOST_RECALLED;
+            let find = |digest| {
+                let entry = pack.entries.get_mut(digest)?;
+                left = left.checked_sub(entry.data.len())?;
+                if entry.trust == Trust::Unseen {
+                    entry.trust = Trust::GivenOut;
+                }
+                Some((entry.stamp, entry.data.clone()))
+            };
+            subjects.iter().map(find).collect()
         };
-        let mut left = MOST_RECALLED;
-        let find = |digest| {
-            let entry = pack.entries.get_mut(digest)?;
-            left = left.checked_sub(entry.data.len())?;
-            if entry.trust == Trust::Unseen {
-                entry.trust = Trust::GivenOut;
-            }
-            Some((entry.stamp, entry.data.clone()))
-        };
-        subjects.iter().map(find).collect()
-    };
-    damage::refresh(inner);
-    let known = subjects.iter().zip(known);
-    let known = known.map(|(digest, known)| {
-        let (stamp, data) = known?;
-        (damage::stamp(inner, digest) == Some(stamp)).then_some(data)
-    });
-    Ok(known.collect())
-}
-
-/// Keeps data, if that is possible.
-pub(crate) fn remember(
-    inner: &Inner,
-    data: Vec<(Digest, Vec<u8>)>,
-    kind: &str,
-) -> Result<(), Error> {
-    check_kind(kind)?;
-    if let Some((subject, data)) = data.iter().find(|(_, data)| data.len() > MAX_DATA) {
-        return Err(Error::TooMuch(format!(
-            "{} bytes of {kind} of {subject} are more than the {MAX_DATA} kept together with others",
-            data.len()
-        )));
-    }
-    damage::refresh(inner);
-    let new = data.into_iter().filter_map(|(digest, data)| {
-        let stamp = damage::stamp(inner, &digest)?;
-        let trust = Trust::Seen;
-        Some((digest, Entry { stamp, data, trust }))
-    });
-    let new: Vec<(Digest, Entry)> = new.collect();
-    let mut packs = lock(&inner.derived.packs.kinds);
-    let Some(pack) = opened(inner, &mut packs, kind) else {
-        return Ok(());
-    };
-    pack.is_unsaved |= !new.is_empty();
-    pack.entries.extend(new);
-    let weight = |packs: &HashMap<String, Pack>| packs.values().map(Pack::weight).sum::<usize>();
-    if weight(&packs) > MOST {
-        packs
-            .values_mut()
-            .for_each(|pack| pack.drop_outdated(inner));
-    }
-    if weight(&packs) > MOST {
-        // What is listed next fills them again.
-        for pack in packs.values_mut() {
-            pack.entries.clear();
-            pack.is_unsaved = true;
-        }
-    }
-    Ok(())
-}
-
-/// Has blobs read again, and what the files lack written, soon and on this runtime.
-pub(crate) fn look_soon(inner: &Arc<Inner>) {
-    let packs = &inner.derived.packs;
-    let is_waited_for = |pack: &Pack| {
-        let mut entries = pack.entries.values();
-        pack.is_unsaved || entries.any(|entry| entry.trust == Trust::GivenOut)
-    };
-    if !lock(&packs.kinds).values().any(is_waited_for) || packs.is_due.swap(true, Ordering::AcqRel)
-    {
-        return;
-    }
-    let inner = Arc::downgrade(inner);
-    tokio::spawn(async move {
-        tokio::time::sleep(AFTER).await;
-        // Closing the store writes them, too.
-        let Some(opened) = inner.upgrade() else {
-            return;
-        };
-        opened.derived.packs.is_due.store(false, Ordering::Release);
-        drop(opened);
-        let _ = tokio::task::spawn_blocking(move || {
-            read_again(&inner);
-            if let Some(inner) = inner.upgrade() {
-                save(&inner);
-            }
-        })
-        .await;
-    });
-}
-
-/// Reads the blobs whose data was given out, as long as the store is open.
-fn read_again(inner: &Weak<Inner>) {
-    let Some(opened) = inner.upgrade() else {
-        return;
-    };
-    let mut unread = Vec::new();
-    for pack in lock(&opened.derived.packs.kinds).values_mut() {
-        for (digest, entry) in &mut pack.entries {
-            if entry.trust == Trust::GivenOut {
-                entry.trust = Trust::Seen;
-                unread.push((digest.clone(), entry.stamp));
-            }
-        }
-    }
-    drop(opened);
-    for (digest, stamp) in unread {
-        let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        if stamp.size <= MOST_READ && damage::stamp(&inner, &digest) == Some(stamp) {
-            // Marks it if its bytes are others.
-            let _ = verify::examine(&inner, &digest, &|| true);
-        }
-    }
-}
-
-/// Writes what the files lack.
-pub(crate) fn save(inner: &Inner) {
-    if !inner.writable {
-        return;
-    }
-    damage::refresh(inner);
-    let mut unsaved = Vec::new();
-    for (kind, pack) in lock(&inner.derived.packs.kinds).iter_mut() {
-        if std::mem::take(&mut pack.is_unsaved) {
-            pack.drop_outdated(inner);
-            unsaved.push((kind.clone(), pack.encode()));
-        }
-    }
-    for (kind, encoded) in unsaved {
-        match write(inner, PACK, PACK, &kind, &encoded) {
-            Ok(size) => bound(inner, size),
-            Err(error) => tracing::debug!(kind, %error, "derived data is not kept"),
-        }
-    }
-}
-
-/// Drops what is kept of deleted blobs. Files of packs that were not read have it until they are written.
-pub(crate) fn forget(packs: &Packs, gone: &[(Digest, u64)]) {
-    for pack in lock(&packs.kinds).values_mut() {
-        for (digest, _) in gone {
-            pack.is_unsaved |= pack.entries.remove(digest).is_some();
-        }
-    }
-}
-
-/// The pack of a kind, read if it was not; `None` if there are as many as may be.
-fn opened<'p>(
-    inner: &Inner,
-    packs: &'p mut HashMap<String, Pack>,
-    kind: &str,
-) -> Option<&'p mut Pack> {
-    if packs.len() >= MAX_KINDS && !packs.contains_key(kind) {
-        return None;
-    }
-    Some(packs.entry(kind.to_owned()).or_insert_with(|| {
-        let file = regular::open(&path(&inner.layout, PACK, kind));
-        let bytes = file.ok().and_then(|(mut file, metadata)| {
-            if inner.writable {
-                note_use(&file, &metadata);
-            }
-            read(&mut file, &metadata, PACK, kind)
+        self.damage.refresh();
+        let known = subjects.iter().zip(known);
+        let known = known.map(|(digest, known)| {
+            let (stamp, data) = known?;
+            (self.damage.stamp(digest) == Some(stamp)).then_some(data)
         });
-        let bytes = bytes.filter(|bytes| bytes.len() <= MOST);
-        let entries = bytes.and_then(|bytes| Pack::parse(&bytes));
-        Pack {
-            entries: entries.unwrap_or_default(),
-            is_unsaved: false,
+        Ok(known.collect())
+    }
+
+    /// Keeps data, if that is possible.
+    pub(crate) fn remember(&self, data: Vec<(Digest, Vec<u8>)>, kind: &str) -> Result<(), Error> {
+        check_kind(kind)?;
+        if let Some((subject, data)) = data.iter().find(|(_, data)| data.len() > MAX_DATA) {
+            return Err(Error::TooMuch(format!(
+                "{} bytes of {kind} of {subject} are more than the {MAX_DATA} kept together with others",
+                data.len()
+            )));
         }
-    }))
+        self.damage.refresh();
+        let new = data.into_iter().filter_map(|(digest, data)| {
+            let stamp = self.damage.stamp(&digest)?;
+            let trust = Trust::Seen;
+            Some((digest, Entry { stamp, data, trust }))
+        });
+        let new: Vec<(Digest, Entry)> = new.collect();
+        let mut packs = lock(&self.kinds);
+        let Some(pack) = self.opened(&mut packs, kind) else {
+            return Ok(());
+        };
+        pack.is_unsaved |= !new.is_empty();
+        pack.entries.extend(new);
+        let weight =
+            |packs: &HashMap<String, Pack>| packs.values().map(Pack::weight).sum::<usize>();
+        if weight(&packs) > MOST {
+            packs
+                .values_mut()
+                .for_each(|pack| pack.drop_outdated(&self.damage));
+        }
+        if weight(&packs) > MOST {
+            // What is listed next fills them again.
+            for pack in packs.values_mut() {
+                pack.entries.clear();
+                pack.is_unsaved = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has blobs read again, and what the files lack written, soon and on this runtime.
+    pub(crate) fn look_soon(self: &Arc<Self>) {
+        let is_waited_for = |pack: &Pack| {
+            let mut entries = pack.entries.values();
+            pack.is_unsaved || entries.any(|entry| entry.trust == Trust::GivenOut)
+        };
+        if !lock(&self.kinds).values().any(is_waited_for)
+            || self.is_due.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let packs = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(AFTER).await;
+            // Closing the store writes them, too.
+            let Some(opened) = packs.upgrade() else {
+                return;
+            };
+            opened.is_due.store(false, Ordering::Release);
+            drop(opened);
+            let _ = tokio::task::spawn_blocking(move || {
+                Packs::read_again(&packs);
+                if let Some(packs) = packs.upgrade() {
+                    packs.save();
+                }
+            })
+            .await;
+        });
+    }
+
+    /// Reads the blobs whose data was given out, as long as the store is open.
+    fn read_again(packs: &Weak<Packs>) {
+        let Some(opened) = packs.upgrade() else {
+            return;
+        };
+        let mut unread = Vec::new();
+        for pack in lock(&opened.kinds).values_mut() {
+            for (digest, entry) in &mut pack.entries {
+                if entry.trust == Trust::GivenOut {
+                    entry.trust = Trust::Seen;
+                    unread.push((digest.clone(), entry.stamp));
+                }
+            }
+        }
+        drop(opened);
+        for (digest, stamp) in unread {
+            let Some(packs) = packs.upgrade() else {
+                return;
+            };
+            if stamp.size <= MOST_READ && packs.damage.stamp(&digest) == Some(stamp) {
+                // Marks it if its bytes are others.
+                let _ = verify::examine(&packs.damage, &digest, &|| true);
+            }
+        }
+    }
+
+    /// Writes what the files lack.
+    pub(crate) fn save(&self) {
+        let layout = self.damage.layout();
+        if !layout.is_writable() {
+            return;
+        }
+        self.damage.refresh();
+        let mut unsaved = Vec::new();
+        for (kind, pack) in lock(&self.kinds).iter_mut() {
+            if std::mem::take(&mut pack.is_unsaved) {
+                pack.drop_outdated(&self.damage);
+                unsaved.push((kind.clone(), pack.encode()));
+            }
+        }
+        for (kind, encoded) in unsaved {
+            match write(layout, PACK, PACK, &kind, &encoded) {
+                Ok(size) => self.sum.add(layout, size),
+                Err(error) => tracing::debug!(kind, %error, "derived data is not kept"),
+            }
+        }
+    }
+
+    /// Drops what is kept of deleted blobs. Files of packs that were not read have it until they are written.
+    pub(crate) fn forget(&self, gone: &[(Digest, u64)]) {
+        for pack in lock(&self.kinds).values_mut() {
+            for (digest, _) in gone {
+                pack.is_unsaved |= pack.entries.remove(digest).is_some();
+            }
+        }
+    }
+
+    /// The pack of a kind, read if it was not; `None` if there are as many as may be.
+    fn opened<'p>(&self, packs: &'p mut HashMap<String, Pack>, kind: &str) -> Option<&'p mut Pack> {
+        if packs.len() >= MAX_KINDS && !packs.contains_key(kind) {
+            return None;
+        }
+        let layout = self.damage.layout();
+        Some(packs.entry(kind.to_owned()).or_insert_with(|| {
+            let file = regular::open(&path(layout, PACK, kind));
+            let bytes = file.ok().and_then(|(mut file, metadata)| {
+                if layout.is_writable() {
+                    note_use(&file, &metadata);
+                }
+                read(&mut file, &metadata, PACK, kind)
+            });
+            let bytes = bytes.filter(|bytes| bytes.len() <= MOST);
+            let entries = bytes.and_then(|bytes| Pack::parse(&bytes));
+            Pack {
+                entries: entries.unwrap_or_default(),
+                is_unsaved: false,
+            }
+        }))
+    }
 }

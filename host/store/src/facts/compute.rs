@@ -9,12 +9,12 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::table::LayerFacts;
+use crate::damage::Damage;
 use crate::decompress::{decompress, is_plain};
 use crate::digest::Hasher;
-use crate::facts::LayerFacts;
-use crate::open::Inner;
 use crate::sync::lock;
-use crate::{Algorithm, Digest, Error, Room, damage, verify};
+use crate::{Algorithm, DecoderMemory, Digest, Error, Room};
 
 /// Uncompressed bytes hashed at once.
 const OUTPUT: usize = 256 * 1024;
@@ -29,20 +29,21 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// [`Error::Damaged`] if the blob has another digest; it is marked. [`Error::Invalid`] if the layer
 /// does not decompress or exceeds a bound.
 pub(super) fn compute(
-    inner: &Inner,
+    damage: &Damage,
+    decoders: &DecoderMemory,
     digest: &Digest,
     patience: Option<Duration>,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<LayerFacts>, Error> {
-    let opened = inner.layout.open_blob(digest);
-    let (file, stamp) = opened.map_err(|it| damage::settle(inner, digest, it))?;
-    let room = inner.decoders.room(patience, || {});
+    let opened = damage.layout().open_blob(digest);
+    let (file, stamp) = opened.map_err(|it| damage.settle(digest, it))?;
+    let room = decoders.room(patience, || {});
     let Some(layer) = read(digest, file, room, go_on)? else {
         return Ok(None);
     };
     if layer.digest != *digest {
         return Err(Error::Damaged {
-            reason: verify::found(inner, digest, stamp, &layer.digest),
+            reason: damage.mismatched(digest, stamp, &layer.digest),
             digest: digest.clone(),
         });
     }

@@ -2,28 +2,77 @@
 
 use std::sync::Arc;
 
-use super::{Facts, LayerFacts, PATIENCE, compute, keep, look_up};
-use crate::name::heal;
-use crate::open::Inner;
+use super::table::{LayerFacts, keep, look_up};
+use super::{Facts, PATIENCE, compute};
 use crate::sync::{blocking, lock};
 use crate::{Digest, Error};
 
-/// Facts of a layer, from the database or computed now.
-pub(crate) async fn on_demand(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
-    if inner.layout.stamp(digest)?.is_none() {
-        return Err(Error::NotFound(format!(
-            "blob {digest} is not in the store"
-        )));
+impl Facts {
+    /// Facts of a layer, from the database or computed now.
+    pub(crate) async fn on_demand(self: &Arc<Self>, digest: &Digest) -> Result<LayerFacts, Error> {
+        if self.damage.layout().stamp(digest)?.is_none() {
+            return Err(Error::NotFound(format!(
+                "blob {digest} is not in the store"
+            )));
+        }
+        if let Some(facts) = self.known(digest).await? {
+            return Ok(facts);
+        }
+        // Of several who ask at once, one computes and the others read its result.
+        let queue = Queue::join(self, digest);
+        let _turn = queue.turn.lock().await;
+        match self.known(digest).await? {
+            Some(facts) => Ok(facts),
+            None => self.compute_and_keep(digest).await,
+        }
     }
-    if let Some(facts) = known(inner, digest).await? {
-        return Ok(facts);
+
+    /// What was found before; reads no blob.
+    pub(crate) async fn known(
+        self: &Arc<Self>,
+        digest: &Digest,
+    ) -> Result<Option<LayerFacts>, Error> {
+        let (facts, digest) = (self.clone(), digest.clone());
+        blocking(move || {
+            facts
+                .damage
+                .names
+                .read(|connection, _| look_up(connection, &digest))
+        })
+        .await
     }
-    // Of several who ask at once, one computes and the others read its result.
-    let queue = Queue::join(&inner.facts, digest);
-    let _turn = queue.turn.lock().await;
-    match known(inner, digest).await? {
-        Some(facts) => Ok(facts),
-        None => compute_and_keep(inner, digest).await,
+
+    async fn compute_and_keep(self: &Arc<Self>, digest: &Digest) -> Result<LayerFacts, Error> {
+        let permit = self.permits.clone().acquire_owned().await;
+        let (facts, digest) = (self.clone(), digest.clone());
+        // Held by whoever waits for this: without them the thread stops, and only then gives its
+        // permit back.
+        let waiting = Arc::new(());
+        let waited_for = Arc::downgrade(&waiting);
+        let computed = blocking(move || {
+            let _permit = permit;
+            let found = compute::compute(
+                &facts.damage,
+                &facts.decoders,
+                &digest,
+                Some(PATIENCE),
+                &mut || waited_for.strong_count() > 0,
+            )?
+            .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
+            let names = &facts.damage.names;
+            if !names.layout.is_writable() {
+                return Ok(found);
+            }
+            names
+                .write(|transaction, _| {
+                    keep(transaction, &digest, &found)?;
+                    Ok(look_up(transaction, &digest))
+                })??
+                .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
+        })
+        .await;
+        drop(waiting);
+        computed
     }
 }
 
@@ -58,42 +107,6 @@ impl Drop for Queue<'_> {
     }
 }
 
-/// What was found before; reads no blob.
-pub(crate) async fn known(
-    inner: &Arc<Inner>,
-    digest: &Digest,
-) -> Result<Option<LayerFacts>, Error> {
-    let (inner, digest) = (inner.clone(), digest.clone());
-    blocking(move || heal::read(&inner, |connection, _| look_up(connection, &digest))).await
-}
-
-async fn compute_and_keep(inner: &Arc<Inner>, digest: &Digest) -> Result<LayerFacts, Error> {
-    let permit = inner.facts.permits.clone().acquire_owned().await;
-    let (inner, digest) = (inner.clone(), digest.clone());
-    // Held by whoever waits for this: without them the thread stops, and only then gives its
-    // permit back.
-    let waiting = Arc::new(());
-    let waited_for = Arc::downgrade(&waiting);
-    let computed = blocking(move || {
-        let _permit = permit;
-        let facts = compute::compute(&inner, &digest, Some(PATIENCE), &mut || {
-            waited_for.strong_count() > 0
-        })?
-        .ok_or_else(|| Error::Conflict(format!("computing facts of {digest} was stopped")))?;
-        if !inner.writable {
-            return Ok(facts);
-        }
-        heal::write(&inner, |transaction, _| {
-            keep(transaction, &digest, &facts)?;
-            Ok(look_up(transaction, &digest))
-        })??
-        .ok_or_else(|| Error::NotFound(format!("facts of {digest} were not kept")))
-    })
-    .await;
-    drop(waiting);
-    computed
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -111,12 +124,12 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_waits_for_stops_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let (inner, _background) = open::open(directory.path(), &Options::default()).unwrap();
+        let (parts, _background) = open::open(directory.path(), &Options::default()).unwrap();
+        let facts = &parts.facts;
         let digest = Digest::of(b"large");
         let path = directory.path().join("blobs/sha256").join(digest.hex());
         File::create(path).unwrap().set_len(LARGE).unwrap();
-        let facts = &inner.facts;
-        let mut asked = Box::pin(on_demand(&inner, &digest));
+        let mut asked = Box::pin(facts.on_demand(&digest));
         let begun = async {
             while facts.permits.available_permits() == PARALLEL {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -129,6 +142,6 @@ mod tests {
         drop(asked);
         assert!(lock(&facts.computing).is_empty());
         drop(facts.permits.acquire_many(PARALLEL as u32).await);
-        assert_eq!(known(&inner, &digest).await.unwrap(), None);
+        assert_eq!(facts.known(&digest).await.unwrap(), None);
     }
 }

@@ -3,9 +3,7 @@
 //!
 //! Unlike an ingest, a stage has no name under which it could be resumed, so it leaves nothing.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::PathBuf;
+use std::fs;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,14 +11,10 @@ use bytes::Bytes;
 use super::queue::{Queue, Request};
 use super::twin::Twin;
 use super::worker::{Goal, Worker};
-use super::{IngestSink, start};
+use super::{IngestSink, Ingests};
 use crate::error::Doing as _;
 use crate::lease::Lease;
-use crate::open::Inner;
-use crate::{Digest, Error, owner};
-
-/// Prefix of the temporary files, which cannot be the name of an ingest.
-pub(crate) const PREFIX: &str = "stage-";
+use crate::{Digest, Error, partial};
 
 /// A blob being written whose digest is not known yet. Dropping it discards what was written.
 ///
@@ -85,35 +79,30 @@ impl Drop for Stage {
     }
 }
 
-/// A file that goes when it does not become a blob.
-pub(super) fn create(inner: &Inner) -> io::Result<(PathBuf, File)> {
-    let name = format!("{PREFIX}{}", inner.unique());
-    let path = inner.layout.ingests().join(name);
-    let file = owner::create_locked(&path)?;
-    Ok((path, file))
-}
-
-/// Starts a blob to be protected by `lease`, perhaps the same as `like`.
-pub(crate) fn open(
-    inner: &Arc<Inner>,
-    lease: Lease,
-    like: Option<&Digest>,
-) -> Result<Stage, Error> {
-    let id = lease.id(inner)?;
-    let twin = match like {
-        Some(digest) => Twin::open(inner, digest, id)?,
-        None => None,
-    };
-    let (path, file) = create(inner).doing(|| "creating a staged blob")?;
-    let queue = Arc::new(Queue::new(None, 0));
-    let goal = Goal::Stage { lease: id };
-    let worker = Worker::new(inner.clone(), goal.clone(), file, path.clone(), twin);
-    if let Err(error) = start(inner, &queue, &goal, worker) {
-        let _ = fs::remove_file(path);
-        return Err(error);
+impl Ingests {
+    /// Starts a blob to be protected by `lease`, perhaps the same as `like`.
+    pub(crate) fn stage(
+        self: &Arc<Self>,
+        lease: Lease,
+        like: Option<&Digest>,
+    ) -> Result<Stage, Error> {
+        let id = lease.id(&self.content.leases)?;
+        let twin = match like {
+            Some(digest) => Twin::open(&self.content, digest, id)?,
+            None => None,
+        };
+        let (path, file) =
+            partial::stage(self.content.layout()).doing(|| "creating a staged blob")?;
+        let queue = Arc::new(Queue::new(None, 0));
+        let goal = Goal::Stage { lease: id };
+        let worker = Worker::new(self.clone(), goal.clone(), file, path.clone(), twin);
+        if let Err(error) = self.start(&queue, &goal, worker) {
+            let _ = fs::remove_file(path);
+            return Err(error);
+        }
+        Ok(Stage {
+            queue,
+            _lease: lease,
+        })
     }
-    Ok(Stage {
-        queue,
-        _lease: lease,
-    })
 }

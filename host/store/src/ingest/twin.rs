@@ -9,9 +9,9 @@ use std::os::unix::fs::FileExt as _;
 use bytes::Bytes;
 
 use crate::buffer::buffer;
+use crate::content::Content;
 use crate::layout::Unopened;
-use crate::open::Inner;
-use crate::{Digest, Error, damage};
+use crate::{Digest, Error};
 
 /// Bytes compared at once.
 const PART: usize = 256 * 1024;
@@ -37,13 +37,19 @@ thread_local! {
 
 impl Twin {
     /// Opens the blob, protected by `lease` from now on; `None` if it is not here.
-    pub(super) fn open(inner: &Inner, digest: &Digest, lease: u64) -> Result<Option<Twin>, Error> {
+    pub(super) fn open(
+        content: &Content,
+        digest: &Digest,
+        lease: u64,
+    ) -> Result<Option<Twin>, Error> {
         // First protected, then looked for: see the rule in `lease`.
-        inner.leases.protect(lease, std::slice::from_ref(digest))?;
-        if damage::present(inner, digest)?.is_none() {
+        content
+            .leases
+            .protect(lease, std::slice::from_ref(digest))?;
+        if content.damage.present(digest)?.is_none() {
             return Ok(None);
         }
-        let (file, stamp) = match inner.layout.open_blob(digest) {
+        let (file, stamp) = match content.layout().open_blob(digest) {
             Ok(opened) => opened,
             Err(Unopened::Failed(Error::NotFound(_)) | Unopened::Broken(_)) => return Ok(None),
             Err(Unopened::Failed(error)) => return Err(error),

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use rustix::fs::Advice;
 
+use super::Ingests;
 use super::queue::{Outcome, Queue, Work};
 use super::twin::Twin;
 use crate::digest::Hasher;
 use crate::error::Doing as _;
-use crate::open::Inner;
-use crate::{Algorithm, Digest, Error, content, damage};
+use crate::{Algorithm, Digest, Error, content};
 
 /// After this many bytes the kernel is asked to start writing, so that little is left for the sync
 /// at the end.
@@ -56,7 +56,7 @@ impl fmt::Display for Goal {
 }
 
 pub(super) struct Worker {
-    inner: Arc<Inner>,
+    ingests: Arc<Ingests>,
     goal: Goal,
     file: File,
     path: PathBuf,
@@ -73,7 +73,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        inner: Arc<Inner>,
+        ingests: Arc<Ingests>,
         goal: Goal,
         file: File,
         path: PathBuf,
@@ -81,7 +81,7 @@ impl Worker {
     ) -> Worker {
         let hasher = goal.hasher();
         Worker {
-            inner,
+            ingests,
             goal,
             file,
             path,
@@ -130,7 +130,7 @@ impl Worker {
     /// Gives back what it held.
     pub(super) fn close(self) {
         let Worker {
-            inner,
+            ingests,
             goal,
             file,
             path,
@@ -142,7 +142,7 @@ impl Worker {
         }
         // In this order: whoever learns of the end finds the lock free.
         drop(file);
-        super::closed(&inner, &goal);
+        ingests.closed(&goal);
     }
 
     /// Hash states are not kept on disk: a resumed file is read once more.
@@ -181,8 +181,8 @@ impl Worker {
             self.part()?;
         }
         // Hashed after writing, from a second handle on the same memory.
-        let inner = self.inner.clone();
-        inner.make_room(|| self.write_pieces(pieces.clone()))?;
+        let content = self.ingests.content.clone();
+        content.make_room(|| self.write_pieces(pieces.clone()))?;
         for piece in pieces {
             self.hasher.update(&piece);
             self.length += piece.len() as u64;
@@ -258,6 +258,7 @@ impl Worker {
         }
         self.part()?;
         let actual = std::mem::replace(&mut self.hasher, self.goal.hasher()).finish();
+        let damage = &self.ingests.content.damage;
         let is_here = match &self.goal {
             Goal::Blob(expected) | Goal::Own(expected) if actual != *expected => {
                 // A lying server, or a file torn by a power cut: neither is worth resuming.
@@ -269,10 +270,10 @@ impl Worker {
             }
             Goal::Blob(_) => false,
             // The one it did not wait for may have been faster.
-            Goal::Own(_) => damage::present(&self.inner, &actual)? == Some(self.length),
+            Goal::Own(_) => damage.present(&actual)? == Some(self.length),
             Goal::Stage { lease } => {
                 // First protected, then looked for: see the rule in `lease`.
-                let leases = &self.inner.leases;
+                let leases = &self.ingests.content.leases;
                 leases.protect(*lease, std::slice::from_ref(&actual))?;
                 // One of another size is damaged, and so is one with this digest that turned out
                 // to have other bytes: it is replaced.
@@ -280,7 +281,7 @@ impl Worker {
                 if is_other {
                     tracing::warn!(digest = %actual, "a damaged blob is replaced");
                 }
-                !is_other && damage::present(&self.inner, &actual)? == Some(self.length)
+                !is_other && damage.present(&actual)? == Some(self.length)
             }
         };
         if !is_here {
@@ -289,7 +290,7 @@ impl Worker {
                 let _ = self.truncate();
                 return Err(Error::io(format!("syncing {actual}"), error));
             }
-            content::publish(&self.inner, &self.path, &actual)?;
+            content::publish(damage, &self.path, &actual)?;
         }
         Ok((actual, self.length))
     }

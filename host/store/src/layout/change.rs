@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD};
 use rustix::io::Errno;
 
-use super::{Layout, Place, make};
+use super::{Layout, Place};
+use crate::directory::make;
 use crate::error::Doing as _;
 use crate::{Digest, Error, trash};
 

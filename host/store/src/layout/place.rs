@@ -10,8 +10,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::Layout;
-use crate::damage::Stamp;
+use super::{Layout, Stamp};
 use crate::error::Doing as _;
 use crate::{Algorithm, Digest, Error};
 

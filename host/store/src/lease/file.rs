@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::{Own, SCHEMA, forget};
 use crate::aside::{self, BESIDE_DATABASE};
+use crate::error::broken;
 use crate::owner::{self, Dead, Owner, find_dead};
 use crate::private::Private;
 use crate::{Error, database};
@@ -42,7 +43,7 @@ impl Identity {
         if self.0.is_some() && self.0 == Identity::of(path).0 {
             return Ok(());
         }
-        Err(database::broken("the file has moved"))
+        Err(broken("the file has moved"))
     }
 }
 
@@ -105,7 +106,7 @@ impl Opened {
             let found: String =
                 connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if found != "ok" {
-                return Err(database::broken(&found));
+                return Err(broken(&found));
             }
             read_all(&connection)?;
         }
@@ -167,7 +168,7 @@ impl Opened {
         if is_accounted {
             return Ok(());
         }
-        Err(database::broken("others made it anew"))
+        Err(broken("others made it anew"))
     }
 
     /// Says again what `own` holds.

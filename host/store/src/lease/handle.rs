@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::Leases;
 use crate::Error;
-use crate::open::Inner;
 use crate::sync::blocking;
 
 /// Keeps content from being deleted, and holds locks, until its last clone is dropped.
@@ -15,7 +15,7 @@ pub struct Lease(Arc<Held>);
 
 /// What the clones of a lease share.
 struct Held {
-    inner: Arc<Inner>,
+    leases: Arc<Leases>,
     id: u64,
 }
 
@@ -27,15 +27,15 @@ impl std::fmt::Debug for Lease {
 
 impl Lease {
     /// Starts a lease. Blocks.
-    pub(crate) fn acquire(inner: &Arc<Inner>) -> Result<Lease, Error> {
-        let id = inner.leases.acquire()?;
-        let inner = inner.clone();
-        Ok(Lease(Arc::new(Held { inner, id })))
+    pub(crate) fn acquire(leases: &Arc<Leases>) -> Result<Lease, Error> {
+        let id = leases.acquire()?;
+        let leases = leases.clone();
+        Ok(Lease(Arc::new(Held { leases, id })))
     }
 
-    /// Its number in this store.
-    pub(crate) fn id(&self, inner: &Arc<Inner>) -> Result<u64, Error> {
-        if Arc::ptr_eq(&self.0.inner, inner) {
+    /// Its number in this store; an error if it is of another.
+    pub(crate) fn id(&self, leases: &Arc<Leases>) -> Result<u64, Error> {
+        if Arc::ptr_eq(&self.0.leases, leases) {
             return Ok(self.0.id);
         }
         Err(Error::Invalid(format!(
@@ -55,8 +55,8 @@ impl Lease {
         // A clone, as it must not end before a lock that is taken though nobody waits any more.
         let (lease, name) = (self.clone(), name.to_owned());
         blocking(move || {
-            let Held { inner, id } = &*lease.0;
-            inner.leases.lock(&name, *id)
+            let Held { leases, id } = &*lease.0;
+            leases.lock(&name, *id)
         })
         .await
     }
@@ -64,10 +64,10 @@ impl Lease {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if !self.inner.leases.release(self.id) {
+        if !self.leases.release(self.id) {
             return;
         }
-        let settling = Settling(self.inner.clone());
+        let settling = Settling(self.leases.clone());
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || settling.run())),
             Err(_) => settling.run(),
@@ -77,16 +77,16 @@ impl Drop for Held {
 
 /// The task of telling the database. A runtime that ends drops it undone; the next lease that ends
 /// then brings a new one.
-struct Settling(Arc<Inner>);
+struct Settling(Arc<Leases>);
 
 impl Settling {
     fn run(self) {
-        self.0.leases.settle_all();
+        self.0.settle_all();
     }
 }
 
 impl Drop for Settling {
     fn drop(&mut self) {
-        self.0.leases.stop_settling();
+        self.0.stop_settling();
     }
 }

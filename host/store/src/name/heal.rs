@@ -4,16 +4,15 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Transaction;
 
-use super::mirror::{self, Resolved};
+use super::mirror;
+use super::resolve::{Resolved, resolve};
 use super::row::Row;
-use crate::database::Head;
-use crate::error::Doing as _;
-use crate::layout::{Layout, sync_directory};
-use crate::open::Inner;
+use crate::error::{Doing as _, broken};
+use crate::layout::Layout;
 use crate::rebuild::salvage;
-use crate::{Error, aside, database, rebuild};
+use crate::{Error, aside, database, directory, rebuild};
 
 /// Faults that are logged one by one: a page has some fifteen rows.
 const SAID: usize = 16;
@@ -25,14 +24,14 @@ const HEADER: &str = "Rows of names that cannot be read, as they were in the sto
 /// quarantine, and a name in the name space `lost` keeps what it may have named.
 ///
 /// Fails as broken if more than rows is damaged: the next start rebuilds the database.
-pub(crate) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(), Error> {
+pub(super) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(), Error> {
     let Resolved {
         rows,
         lost,
         faults,
         is_whole,
         failure,
-    } = mirror::resolve(transaction, layout)?;
+    } = resolve(transaction, layout)?;
     if let ([false, false], Some(failure)) = (is_whole, failure) {
         return Err(failure);
     }
@@ -41,7 +40,7 @@ pub(crate) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(),
     }
     mirror::rewrite(transaction, rows.values()).map_err(|error| match error {
         // A page of both tables takes a row twice, or not at all.
-        Error::Database(source) => database::broken(source),
+        Error::Database(source) => broken(source),
         error => error,
     })?;
     // Where pages are not what they should be, what was freed just now may belong to others; or it is
@@ -49,7 +48,7 @@ pub(crate) fn heal(transaction: &Transaction<'_>, layout: &Layout) -> Result<(),
     if check(transaction)?.is_some() {
         salvage::rewrite(transaction)?;
         if let Some(found) = check(transaction)? {
-            return Err(database::broken(&found));
+            return Err(broken(&found));
         }
         tracing::warn!("a page of the store's database was damaged, and is written anew");
     }
@@ -71,47 +70,6 @@ fn check(transaction: &Transaction<'_>) -> Result<Option<String>, Error> {
     Ok((found != "ok").then_some(found))
 }
 
-/// [`heal`] in a change of its own, tried once.
-pub(crate) fn put_right(inner: &Inner) -> Result<(), Error> {
-    let head = inner.database.head()?;
-    if !inner.writable || inner.names.has_given_up(head) {
-        return Err(database::broken("it stays as it is"));
-    }
-    let healed = inner
-        .database
-        .write(|transaction, _| heal(transaction, &inner.layout));
-    match healed {
-        Ok(()) => {
-            rebuild::clear(inner.layout.place());
-            inner.index.mark();
-        }
-        Err(_) => inner.names.give_up(head),
-    }
-    healed
-}
-
-/// Changes the database. Where a page is such that only a change notices, it is put right first.
-pub(crate) fn write<T>(
-    inner: &Inner,
-    work: impl Fn(&Transaction<'_>, Head) -> Result<T, Error>,
-) -> Result<T, Error> {
-    match inner.database.write(&work) {
-        Err(Error::Broken(_)) if put_right(inner).is_ok() => inner.database.write(work),
-        result => result,
-    }
-}
-
-/// Reads the database; what cannot be read is put right first.
-pub(crate) fn read<T>(
-    inner: &Inner,
-    work: impl Fn(&Connection, Head) -> Result<T, Error>,
-) -> Result<T, Error> {
-    match inner.database.read(&work) {
-        Err(Error::Broken(_)) if put_right(inner).is_ok() => inner.database.read(work),
-        result => result,
-    }
-}
-
 /// Writes rows that cannot be read to a file in quarantine.
 fn set_aside(layout: &Layout, lost: &[Row]) -> Result<PathBuf, Error> {
     let path = aside::free_name(layout.place(), Path::new("names"))?;
@@ -123,12 +81,12 @@ fn set_aside(layout: &Layout, lost: &[Row]) -> Result<PathBuf, Error> {
     let mut file = File::create_new(&path).doing(doing)?;
     file.write_all(text.as_bytes()).doing(doing)?;
     file.sync_all().doing(doing)?;
-    sync_directory(&layout.place().quarantine())?;
+    directory::sync(&layout.place().quarantine())?;
     Ok(path)
 }
 
 /// Says what was found, and what to do.
-pub(super) fn tell(faults: &[String], moved: Option<&Path>) {
+fn tell(faults: &[String], moved: Option<&Path>) {
     for fault in faults.iter().take(SAID) {
         tracing::warn!(fault, "a name was damaged in the store's database");
     }

@@ -5,8 +5,7 @@ use std::fmt;
 use rusqlite::types::{Value, ValueRef};
 use sha2::Digest as _;
 
-use super::{Descriptor, Name, is_right, labels_from_json};
-use crate::index::UNTYPED;
+use super::{Descriptor, Name, UNTYPED, is_right, labels_from_json};
 use crate::layout::Layout;
 use crate::{Digest, Error};
 

@@ -14,6 +14,7 @@ use crate::aside::{self, beside};
 use crate::error::Doing as _;
 use crate::layout::Layout;
 use crate::name::mirror;
+use crate::name::resolve::resolve;
 use crate::name::row::{COLUMNS, Row};
 use crate::{Digest, Error, database};
 
@@ -193,7 +194,7 @@ fn read(
     with_all: bool,
     into: &Transaction<'_>,
 ) -> Result<Salvaged, Error> {
-    let resolved = mirror::resolve(from, layout)?;
+    let resolved = resolve(from, layout)?;
     let mut insert = into.prepare("INSERT INTO names VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
     for row in resolved.rows.values() {
         insert.execute(params_from_iter(&row.0))?;

@@ -1,7 +1,7 @@
 //! Data derived from blobs.
 
 use super::Store;
-use crate::derived::{self, pack};
+use crate::derived;
 use crate::sync::blocking;
 use crate::{Digest, Error};
 
@@ -14,15 +14,14 @@ impl Store {
     /// [`Error::Invalid`] if `kind` is not `[a-z0-9-]+`, at most 32 bytes.
     pub async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>, Error> {
         derived::check_kind(kind)?;
-        match derived::stored_size(&self.inner.layout, subject, kind) {
+        let kept = &self.parts.derived;
+        match kept.stored_size(subject, kind) {
             None => Ok(None),
-            Some(size) if size <= derived::INLINE => {
-                Ok(derived::recall(&self.inner, subject, kind))
-            }
+            Some(size) if size <= derived::INLINE => Ok(kept.recall(subject, kind)),
             Some(_) => {
-                let (inner, subject, kind) = (self.inner.clone(), subject.clone(), kind.to_owned());
-                let _permit = self.inner.derived.permits.acquire().await;
-                blocking(move || Ok(derived::recall(&inner, &subject, &kind))).await
+                let _permit = kept.permits.acquire().await;
+                let (kept, subject, kind) = (kept.clone(), subject.clone(), kind.to_owned());
+                blocking(move || Ok(kept.recall(&subject, &kind))).await
             }
         }
     }
@@ -34,8 +33,9 @@ impl Store {
     ///
     /// [`Error::TooMuch`] beyond 64 MiB; [`Error::Invalid`] as [`recall`](Store::recall).
     pub async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<(), Error> {
-        let (inner, subject, kind) = (self.inner.clone(), subject.clone(), kind.to_owned());
-        blocking(move || derived::remember(&inner, &subject, &kind, &data)).await
+        let kept = self.parts.derived.clone();
+        let (subject, kind) = (subject.clone(), kind.to_owned());
+        blocking(move || kept.remember(&subject, &kind, &data)).await
     }
 
     /// What [`remember_all`](Store::remember_all) kept about these blobs, in their order. `None` also once the file of
@@ -49,9 +49,10 @@ impl Store {
         subjects: &[Digest],
         kind: &str,
     ) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let (inner, subjects, kind) = (self.inner.clone(), subjects.to_vec(), kind.to_owned());
-        let known = blocking(move || pack::recall(&inner, &subjects, &kind)).await?;
-        pack::look_soon(&self.inner);
+        let packs = self.parts.derived.packs.clone();
+        let (subjects, kind) = (subjects.to_vec(), kind.to_owned());
+        let known = blocking(move || packs.recall(&subjects, &kind)).await?;
+        self.parts.derived.packs.look_soon();
         Ok(known)
     }
 
@@ -66,9 +67,9 @@ impl Store {
         data: Vec<(Digest, Vec<u8>)>,
         kind: &str,
     ) -> Result<(), Error> {
-        let (inner, kind) = (self.inner.clone(), kind.to_owned());
-        blocking(move || pack::remember(&inner, data, &kind)).await?;
-        pack::look_soon(&self.inner);
+        let (packs, kind) = (self.parts.derived.packs.clone(), kind.to_owned());
+        blocking(move || packs.remember(data, &kind)).await?;
+        self.parts.derived.packs.look_soon();
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::fs;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -30,15 +32,15 @@ fn a_batch_is_shorter_than_what_somebody_may_notice() {
 #[test]
 fn between_two_batches_all_others_have_their_turn() {
     let (place, digests) = blobs();
-    let (inner, _background) = open::open(place.path(), &Options::default()).unwrap();
+    let (parts, _background) = open::open(place.path(), &Options::default()).unwrap();
     let (other, _also) = open::open(place.path(), &Options::default()).unwrap();
-    let generation = inner.database.head().unwrap().generation;
+    let generation = parts.names.database.head().unwrap().generation;
     let last = digests.last().unwrap();
     let mut held = Vec::new();
-    let removed = delete_in_batches(&inner, &digests, generation, Duration::ZERO, || {
-        other.database.write(|_, _| Ok(())).unwrap();
-        let lease = Lease::acquire(&other).unwrap();
-        let id = lease.id(&other).unwrap();
+    let removed = delete_in_batches(&parts.content, &digests, generation, Duration::ZERO, || {
+        other.names.database.write(|_, _| Ok(())).unwrap();
+        let lease = Lease::acquire(&other.leases).unwrap();
+        let id = lease.id(&other.leases).unwrap();
         other
             .leases
             .protect(id, std::slice::from_ref(last))
@@ -50,22 +52,22 @@ fn between_two_batches_all_others_have_their_turn() {
     assert_eq!(held.len(), digests.len() - 1);
     let removed: Vec<Digest> = removed.into_iter().map(|(digest, _)| digest).collect();
     assert_eq!(removed, digests[..5], "what was leased meanwhile stays");
-    assert!(inner.layout.open_blob(last).is_ok());
+    assert!(parts.layout.open_blob(last).is_ok());
 }
 
 #[test]
 fn a_name_that_comes_between_two_batches_keeps_the_rest() {
     let (place, digests) = blobs();
-    let (inner, _background) = open::open(place.path(), &Options::default()).unwrap();
-    let generation = inner.database.head().unwrap().generation;
+    let (parts, _background) = open::open(place.path(), &Options::default()).unwrap();
+    let generation = parts.names.database.head().unwrap().generation;
     let mut turns = 0;
-    let removed = delete_in_batches(&inner, &digests, generation, Duration::ZERO, || {
+    let removed = delete_in_batches(&parts.content, &digests, generation, Duration::ZERO, || {
         turns += 1;
         if turns == 2 {
             let change = |transaction: &rusqlite::Transaction<'_>, _| {
                 database::advance(transaction, true).map(drop)
             };
-            inner.database.write(change).unwrap();
+            parts.names.database.write(change).unwrap();
         }
     })
     .unwrap();

@@ -106,14 +106,7 @@ impl Engine {
         let (engine, component) = loaded.map_err(join)??;
         let store = store.map_err(join)??;
 
-        let mut linker = Linker::<State>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-        bindings::strata::image::codec::add_to_linker::<_, HasLent>(&mut linker, lent)?;
-        bindings::strata::image::store::add_to_linker::<_, HasLent>(&mut linker, lent)?;
-        bindings::strata::image::settings::add_to_linker::<_, HasLent>(&mut linker, lent)?;
-        let pre = linker.instantiate_pre(&component)?;
+        let pre = linker(&engine)?.instantiate_pre(&component)?;
         let typed = EnginePre::new(pre.clone())?;
 
         let configuration = configuration(&capabilities, &store)?;
@@ -185,6 +178,19 @@ impl Engine {
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// All that a component may import. A function that is not `async`, because the bodies of those are compiled
+/// again in each crate that calls them, and this one is the most there is to compile.
+fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    bindings::strata::image::codec::add_to_linker::<_, HasLent>(&mut linker, lent)?;
+    bindings::strata::image::store::add_to_linker::<_, HasLent>(&mut linker, lent)?;
+    bindings::strata::image::settings::add_to_linker::<_, HasLent>(&mut linker, lent)?;
+    Ok(linker)
 }
 
 /// The component, and the wasmtime engine it runs in.

@@ -11,6 +11,7 @@ mod framing;
 mod gather;
 mod guard;
 mod head;
+mod inherited;
 mod instances;
 mod intake;
 mod lanes;

@@ -3,6 +3,7 @@
 mod browser;
 mod connections;
 mod default;
+mod inherited;
 mod requests;
 mod tls;
 

@@ -1,6 +1,7 @@
 //! What can be said on the command line. The doc comments here are the text of `--help`.
 
 mod archives;
+mod completion;
 mod containers;
 mod images;
 mod options;
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 
 use super::manual;
 pub(crate) use archives::{Import, Load, Save};
+pub(crate) use completion::{Completion, Man};
 pub(crate) use containers::{Commit, Containers, Copy, Create, Diff, Export, RemoveContainers};
 pub(crate) use images::{Check, History, Images, Inspect, Prune, Remove, Tag};
 pub(crate) use options::Options;
@@ -135,6 +137,12 @@ pub(crate) enum Command {
     /// Remove containers
     #[command(after_long_help = manual::RM)]
     Rm(RemoveContainers),
+    /// Print completions for a shell
+    #[command(after_long_help = manual::COMPLETION)]
+    Completion(Completion),
+    /// Write manual pages, one a command
+    #[command(hide = true)]
+    Man(Man),
 }
 
 impl Command {

@@ -55,6 +55,13 @@ Exit codes:
 
 `strata COMMAND --help` has examples for each command.";
 
+/// `strata completion --help`
+pub(crate) const COMPLETION: &str = "\
+Examples:
+  source <(strata completion bash)                    in this shell
+  strata completion bash > ~/.local/share/bash-completion/completions/strata
+  strata completion fish > ~/.config/fish/completions/strata.fish";
+
 /// `strata check --help`
 pub(crate) const CHECK: &str = "\
 Examples:

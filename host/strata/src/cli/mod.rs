@@ -9,6 +9,7 @@ mod arguments;
 mod bars;
 mod check;
 mod commit;
+mod completion;
 mod containers;
 mod copy;
 mod create;
@@ -126,6 +127,11 @@ const EVENT_INTERVAL: u32 = 4;
 pub(crate) fn run() -> ExitCode {
     let terminal = Terminal::standard();
     let arguments = Arguments::from_command_line();
+    match &arguments.command {
+        Command::Completion(to) => return exit_code(completion::print(to.shell), &terminal),
+        Command::Man(to) => return exit_code(completion::write_pages(&to.folder), &terminal),
+        _ => {}
+    }
     let serves = matches!(arguments.command, Command::Serve(_));
     let started = Settings::resolve(&arguments.options, &Surroundings::of_process())
         .and_then(|settings| Ok((start_log(&settings.log, serves)?, settings)))
@@ -221,7 +227,7 @@ async fn dispatch(
         let exact = platforms.first().cloned();
         match command {
             // Answered above, where it can drain instead of being dropped.
-            Command::Serve(_) => Ok(Outcome::Done),
+            Command::Serve(_) | Command::Completion(_) | Command::Man(_) => Ok(Outcome::Done),
             Command::Pull(pull) => pull::run(engine, pull, platforms, credentials, terminal).await,
             Command::Push(push) => push::run(engine, push, exact, credentials, terminal).await,
             Command::Images(images) => images::run(engine, images, terminal).await,

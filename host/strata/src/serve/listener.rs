@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use super::{
     connection::Accepted,
-    guard,
+    guard, inherited,
     slots::Slots,
     socket::{self, Socket},
     tls::Tls,
@@ -27,6 +27,8 @@ pub enum Listener {
     Tcp(SocketAddr),
     /// A Unix socket, readable and writable by its owner alone.
     Unix(PathBuf),
+    /// The sockets that whoever started this process has opened for it, as systemd does.
+    Inherited,
 }
 
 impl FromStr for Listener {
@@ -37,6 +39,9 @@ impl FromStr for Listener {
             address: text.to_owned(),
             reason: reason.to_owned(),
         };
+        if text == "fd://" {
+            return Ok(Self::Inherited);
+        }
         if let Some(path) = text.strip_prefix("unix://") {
             if path.starts_with('/') {
                 return Ok(Self::Unix(path.into()));
@@ -46,7 +51,7 @@ impl FromStr for Listener {
             ));
         }
         let Some(address) = text.strip_prefix("tcp://") else {
-            return Err(invalid("write tcp://ADDRESS:PORT or unix:///path"));
+            return Err(invalid("write tcp://ADDRESS:PORT, unix:///path or fd://"));
         };
         let address = address.replacen("localhost:", "127.0.0.1:", 1);
         let address = address.parse().map_err(|_| {
@@ -80,7 +85,7 @@ impl Access {
     }
 
     /// Whoever reaches the API owns the store, and it asks for no password.
-    fn judge(&self, address: SocketAddr) -> Result<()> {
+    pub(super) fn judge(&self, address: SocketAddr) -> Result<()> {
         if self.tls.is_some() || address.ip().to_canonical().is_loopback() {
             return Ok(());
         }
@@ -104,8 +109,8 @@ pub(super) enum Open {
     Tcp(TcpListener, Option<Tls>),
     Unix {
         listener: UnixListener,
-        /// Lives as long as the listener.
-        _file: RemoveOnDrop,
+        /// Lives as long as the listener; who opened the socket for us keeps the file.
+        _file: Option<RemoveOnDrop>,
     },
 }
 
@@ -142,7 +147,7 @@ pub async fn bind(listeners: Vec<Listener>, access: Access) -> Result<Bound> {
     access.check()?;
     let mut bound = Vec::with_capacity(listeners.len());
     for listener in listeners {
-        bound.push(match listener {
+        match listener {
             Listener::Tcp(address) => {
                 access.judge(address)?;
                 let failed = |error: io::Error| Error::Listen {
@@ -151,10 +156,10 @@ pub async fn bind(listeners: Vec<Listener>, access: Access) -> Result<Bound> {
                 };
                 let listener = TcpListener::bind(address).await.map_err(failed)?;
                 let local = listener.local_addr().map_err(failed)?;
-                (
+                bound.push((
                     format!("tcp://{local}"),
                     Open::Tcp(listener, access.tls.clone()),
-                )
+                ));
             }
             Listener::Unix(path) => {
                 let address = format!("unix://{}", path.display());
@@ -162,10 +167,11 @@ pub async fn bind(listeners: Vec<Listener>, access: Access) -> Result<Bound> {
                     address: address.clone(),
                     reason: error.to_string(),
                 })?;
-                let _file = RemoveOnDrop(path);
-                (address, Open::Unix { listener, _file })
+                let _file = Some(RemoveOnDrop(path));
+                bound.push((address, Open::Unix { listener, _file }));
             }
-        });
+            Listener::Inherited => bound.append(&mut inherited::sockets(&access)?),
+        }
     }
     Ok(Bound {
         listeners: bound,
@@ -247,6 +253,8 @@ mod tests {
             ("tcp://localhost:0", true),
             ("tcp://[::1]:2375", true),
             ("unix:///run/strata.sock", true),
+            ("fd://", true),
+            ("fd://3", false),
             ("tcp://0.0.0.0:2375", true),
             ("tcp://strata.example:2375", false),
             ("tcp://127.0.0.1", false),

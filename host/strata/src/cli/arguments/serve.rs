@@ -8,11 +8,12 @@ use strata::Listener;
 /// `strata serve`
 #[derive(Debug, Default, Clone, Args)]
 pub(crate) struct Serve {
-    /// Address to listen on, unix:///PATH or tcp://IP:PORT; repeat for more
+    /// Address to listen on, unix:///PATH, tcp://IP:PORT or fd://; repeat for more
     ///
     /// A socket is its owner's alone (mode 0600). TCP is for everybody on this machine, so prefer
     /// the socket; port 0 takes a free one. TCP addresses other than loopback ones need the three
     /// --tls options: who reaches the API may pull and delete images, and it asks for no password.
+    /// fd:// takes the sockets of a systemd socket unit, to which the same applies.
     ///
     /// [default: unix://$XDG_RUNTIME_DIR/strata.sock; without it unix:///run/strata.sock for root,
     /// and unix://STORE.sock beside the store for others]

@@ -128,10 +128,10 @@ pub fn parse_go_duration(text: &str) -> Option<i64> {
         };
         // An hour has 13 digits of nanoseconds; 18 keep the product far below the type's bound.
         let fraction = fraction.get(..18).unwrap_or(fraction);
-        let part = match fraction.parse::<i128>() {
-            Ok(digits) => digits * unit / 10_i128.pow(fraction.len() as u32),
-            Err(_) => 0,
-        };
+        let scale = fraction.bytes().fold(1, |scale: i128, _| scale * 10);
+        let part = fraction
+            .parse::<i128>()
+            .map_or(0, |digits| digits * unit / scale);
         total += i128::from(whole) * unit + part;
         if total > -i128::from(i64::MIN) {
             return None;

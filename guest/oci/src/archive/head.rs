@@ -74,7 +74,7 @@ fn checksum_holds(header: &Header) -> bool {
         return false;
     };
     let field = &header.as_old().cksum;
-    let blanks = i64::from(b' ') * field.len() as i64;
+    let blanks = field.iter().map(|_| i64::from(b' ')).sum::<i64>();
     let unsigned = |bytes: &[u8]| bytes.iter().map(|byte| i64::from(*byte)).sum::<i64>();
     let signed = |bytes: &[u8]| {
         let bytes = bytes.iter();

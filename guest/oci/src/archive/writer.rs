@@ -50,9 +50,8 @@ pub fn directory_header(path: &str, mode: u32) -> Vec<u8> {
 
 /// Bytes of zeros after content of this size.
 pub fn padding(size: u64) -> usize {
-    let block = BLOCK as u64;
-    // Less than a block, so it fits.
-    ((block - size % block) % block) as usize
+    let rest = usize::try_from(size % BLOCK as u64).unwrap_or_default();
+    (BLOCK - rest) % BLOCK
 }
 
 fn entry(path: &str, kind: EntryType, mode: u32, size: u64) -> Vec<u8> {

@@ -134,7 +134,7 @@ impl Parser {
         let mtime = head.pax.mtime.or(head.mtime);
         Ok(Metadata {
             // Some tools write the file type above the permissions.
-            mode: (mode & 0o7777) as u32,
+            mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
             uid: owner(head.pax.uid, head.uid)?,
             gid: owner(head.pax.gid, head.gid)?,
             mtime: mtime.ok_or_else(invalid("its time is no number"))?,

@@ -6,11 +6,14 @@ const MORE: u8 = 1 << BITS;
 
 /// Adds a number: seven bits a byte, the lowest first.
 pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= u64::from(MORE) {
-        bytes.push(number as u8 | MORE);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= BITS;
+        if number == 0 {
+            return bytes.push(low & !MORE);
+        }
+        bytes.push(low | MORE);
     }
-    bytes.push(number as u8);
 }
 
 /// Adds a text with its length before it.

@@ -1,10 +1,12 @@
-//! Lays out JSON text without reading it into values, so that key order and number spelling stay
-//! as the engine wrote them.
+//! Lays out JSON text without reading it into values, so that keys keep their order.
 
-use serde::de::IgnoredAny;
+use serde::Serializer as _;
+use serde_json::Deserializer;
+use serde_json::ser::{PrettyFormatter, Serializer};
+use serde_transcode::Transcoder;
 
 /// What docker indents by.
-const INDENT: &str = "    ";
+const INDENT: &[u8] = b"    ";
 
 /// Lays out an array of documents over several lines, ended by a line break.
 ///
@@ -12,68 +14,17 @@ const INDENT: &str = "    ";
 ///
 /// If one is not JSON.
 pub(crate) fn array(documents: &[Vec<u8>]) -> Result<String, serde_json::Error> {
-    let mut joined = Vec::from(b"[");
-    for (index, document) in documents.iter().enumerate() {
-        serde_json::from_slice::<IgnoredAny>(document)?;
-        if index > 0 {
-            joined.push(b',');
-        }
-        joined.extend_from_slice(document);
+    let readers = documents.iter();
+    let mut readers: Vec<_> = readers.map(|it| Deserializer::from_slice(it)).collect();
+    let mut text = Vec::new();
+    let formatter = PrettyFormatter::with_indent(INDENT);
+    Serializer::with_formatter(&mut text, formatter)
+        .collect_seq(readers.iter_mut().map(Transcoder::new))?;
+    for reader in &mut readers {
+        reader.end()?;
     }
-    joined.push(b']');
-    Ok(spread(&String::from_utf8_lossy(&joined)))
-}
-
-/// Puts every member of a valid document on its own line.
-fn spread(text: &str) -> String {
-    let mut spread = String::with_capacity(text.len() * 2);
-    let mut depth = 0;
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        if in_string {
-            spread.push(c);
-            in_string = escaped || c != '"';
-            escaped = c == '\\' && !escaped;
-            continue;
-        }
-        match c {
-            c if c.is_whitespace() => {}
-            '{' | '[' => {
-                spread.push(c);
-                while rest.next_if(|next| next.is_whitespace()).is_some() {}
-                match rest.next_if(|next| matches!(next, '}' | ']')) {
-                    Some(end) => spread.push(end),
-                    None => {
-                        depth += 1;
-                        new_line(&mut spread, depth);
-                    }
-                }
-            }
-            '}' | ']' => {
-                depth -= 1;
-                new_line(&mut spread, depth);
-                spread.push(c);
-            }
-            ',' => {
-                spread.push(c);
-                new_line(&mut spread, depth);
-            }
-            ':' => spread.push_str(": "),
-            c => {
-                in_string = c == '"';
-                spread.push(c);
-            }
-        }
-    }
-    spread.push('\n');
-    spread
-}
-
-fn new_line(text: &mut String, depth: usize) {
-    text.push('\n');
-    text.extend(std::iter::repeat_n(INDENT, depth));
+    text.push(b'\n');
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]
@@ -81,15 +32,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_keep_their_order_and_spelling() {
-        let document = br#"{"b": [1.50, {}, [ ]], "a":"x, {\"y\": [1]} \\" }"#.to_vec();
+    fn members_keep_their_order() {
+        let document =
+            br#"{"b": [1.5, {}, [ ], 18446744073709551615], "a":"x, {\"y\": [1]} \\" }"#.to_vec();
         let text = array(std::slice::from_ref(&document)).unwrap();
         let expected = r#"[
     {
         "b": [
-            1.50,
+            1.5,
             {},
-            []
+            [],
+            18446744073709551615
         ],
         "a": "x, {\"y\": [1]} \\"
     }
@@ -106,6 +59,8 @@ mod tests {
     #[test]
     fn no_documents_are_an_empty_array() {
         assert_eq!(array(&[]).unwrap(), "[]\n");
-        assert!(array(&[b"{".to_vec()]).is_err());
+        for broken in ["{", "", "1,2", "1]", "[[]"] {
+            assert!(array(&[broken.into()]).is_err(), "{broken}");
+        }
     }
 }

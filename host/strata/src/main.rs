@@ -5,6 +5,11 @@
 
 mod cli;
 
+/// The allocator of the static binary: musl's own is slow where several threads allocate.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }

@@ -11,13 +11,18 @@ pub(crate) const WASM: &str = "wasm32-wasip2";
 
 /// Adds the wasm target to the toolchain in use, when its library is not there.
 pub(crate) fn wasm_target() -> Result<()> {
-    let libdir = output(command("rustc").args(["--print", "target-libdir", "--target", WASM]))?;
+    target(WASM)
+}
+
+/// Adds a target to the toolchain in use, when its library is not there.
+pub(crate) fn target(triple: &str) -> Result<()> {
+    let libdir = output(command("rustc").args(["--print", "target-libdir", "--target", triple]))?;
     if Path::new(libdir.trim()).is_dir() {
         return Ok(());
     }
-    eprintln!("adding the Rust target {WASM} (rustup target add {WASM})");
-    run(command("rustup").args(["target", "add", WASM])).with_context(|| {
-        format!("the component needs the Rust target {WASM}; add it to this toolchain (`rustup target add {WASM}`) and run the task again")
+    eprintln!("adding the Rust target {triple} (rustup target add {triple})");
+    run(command("rustup").args(["target", "add", triple])).with_context(|| {
+        format!("this needs the Rust target {triple}; add it to this toolchain (`rustup target add {triple}`) and run the task again")
     })
 }
 
@@ -31,8 +36,17 @@ pub(crate) fn code(target: &Path) -> PathBuf {
 
 /// Builds the component, compiles it, then builds the binary around that. Returns the binary's path.
 pub(crate) fn all() -> Result<PathBuf> {
-    wasm_target()?;
     let target = target_dir()?;
+    let code = component_code(&target)?;
+    run(cargo()
+        .args(["build", "--release", "--locked", "-p", "strata"])
+        .env(CODE, &code))?;
+    Ok(target.join("release/strata"))
+}
+
+/// Builds the component and compiles it. Returns where its machine code is.
+pub(crate) fn component_code(target: &Path) -> Result<PathBuf> {
+    wasm_target()?;
     // Alone, for one target: built beside the host, cargo would give the guest the host's features.
     run(cargo().args([
         "build",
@@ -50,16 +64,15 @@ pub(crate) fn all() -> Result<PathBuf> {
             component.display()
         );
     }
-    let code = machine_code(&target, &component)?;
-    run(cargo()
-        .args(["build", "--release", "--locked", "-p", "strata"])
-        .env(CODE, &code))?;
-    Ok(target.join("release/strata"))
+    machine_code(target, &component)
 }
 
 /// Compiles the component, unless that was done after both it and the compiler were built.
 fn machine_code(target: &Path, component: &Path) -> Result<PathBuf> {
-    run(cargo().args(["build", "--release", "--locked", "-p", "strata-code"]))?;
+    // With the host named beside it, wasmtime has the features the host needs, and is not built twice.
+    run(cargo()
+        .args(["build", "--release", "--locked", "-p", "strata"])
+        .args(["-p", "strata-code", "--bin", "strata-code"]))?;
     let compiler = target.join("release/strata-code");
     let code = code(target);
     let age = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask <build|serve|test|check|fuzz|bench|setup>`.
+//! The project's own tasks: `cargo xtask <build|serve|dist|test|check|fuzz|bench|setup>`.
 //!
 //! Everything a fresh Debian machine with stable Rust lacks is put in place on the way: the wasm target through
 //! rustup, the real registry and clients the tests talk to through apt. What is there already is left alone.
@@ -10,6 +10,7 @@
 mod build;
 mod cargo;
 mod dependencies;
+mod dist;
 mod fuzz;
 mod peers;
 mod suite;
@@ -22,6 +23,7 @@ cargo xtask <task>
 
   build               build the component and the release binary; the last line printed is the binary's path
   serve [-- ARGS]     build, then run `strata serve ARGS`
+  dist                a tarball and a Debian package of the static binary, the same bytes each time
   test  [FILTER]      build, install missing peers (docker-registry, skopeo, a docker CLI), run every test
   check [--advisories]
                       formatting, lints, documentation and dependencies, warnings being errors; known
@@ -38,6 +40,11 @@ fn main() -> ExitCode {
     let rest: Vec<OsString> = args.collect();
     let done = match task.to_str() {
         Some("build") => build::all().map(|binary| println!("{}", binary.display())),
+        Some("dist") => dist::all().map(|files| {
+            for file in files {
+                println!("{}", file.display());
+            }
+        }),
         Some("serve") => build::serve(rest),
         Some("test") => suite::test(rest),
         Some("check") => suite::check(&rest),

@@ -40,6 +40,14 @@ const CXX: Peer = Peer {
     packages: &["g++"],
 };
 
+// SQLite, zstd, xz and ring are C.
+const MUSL: Peer = Peer {
+    program: "musl-gcc",
+    packages: &["musl-tools"],
+};
+
+/// What `cargo xtask dist` needs.
+pub(crate) const FOR_DIST: [Peer; 1] = [MUSL];
 /// What `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: [Peer; 5] = [REGISTRY, SKOPEO, DOCKER, OPENSSL, CXX];
 /// What `cargo xtask fuzz` needs.

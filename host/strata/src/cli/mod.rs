@@ -61,7 +61,11 @@ use anyhow::Context as _;
 use strata::{Capabilities, Engine};
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{filter::filter_fn, fmt::writer::BoxMakeWriter, prelude::*};
+use tracing_subscriber::{
+    filter::{Targets, filter_fn},
+    fmt::writer::BoxMakeWriter,
+    prelude::*,
+};
 
 use arguments::{Arguments, Command};
 use settings::Settings;
@@ -154,10 +158,7 @@ pub(crate) fn run() -> ExitCode {
 /// Diagnostics go to stderr: stdout belongs to the command's own output. Nobody whom a server serves waits for
 /// whoever reads its log: what does not fit is lost.
 fn start_log(filter: &str, serves: bool) -> anyhow::Result<Option<WorkerGuard>> {
-    let Ok(levels) = tracing_subscriber::EnvFilter::try_new(filter) else {
-        // The parser's own message repeats itself.
-        anyhow::bail!("`{filter}` is not a log filter, such as info or warn,strata_store=debug");
-    };
+    let levels = levels(filter)?;
     // <https://no-color.org>
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let (writer, guard) = match serves {
@@ -168,14 +169,28 @@ fn start_log(filter: &str, serves: bool) -> anyhow::Result<Option<WorkerGuard>> 
         }
         false => (BoxMakeWriter::new(io::stderr), None),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(levels)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal() && !plain)
-        .with_writer(writer)
-        .finish()
+        .with_writer(writer);
+    tracing_subscriber::registry()
+        .with(levels)
         .with(filter_fn(|it| may_be_logged(it.target(), *it.level())))
+        .with(lines)
         .init();
     Ok(guard)
+}
+
+/// What a filter wants logged: of an empty one, errors.
+fn levels(filter: &str) -> anyhow::Result<Targets> {
+    match filter {
+        "" => Ok(Targets::new().with_default(Level::ERROR)),
+        // The parser's own message repeats itself.
+        filter => filter.parse().map_err(|_| {
+            anyhow::anyhow!(
+                "`{filter}` is not a log filter, such as info or warn,strata_store=debug"
+            )
+        }),
+    }
 }
 
 /// Whether something may be logged if the filter wants it. The finest level of the libraries
@@ -329,6 +344,33 @@ mod tests {
         assert_eq!(sentence(&error), "cannot read the component: no such file");
         let error = anyhow::Error::new(cause()).context("cannot read the settings");
         assert_eq!(sentence(&error), "cannot read the settings: no such file");
+    }
+
+    #[test]
+    fn a_log_filter_names_levels_and_modules() {
+        for (filter, target, level, logged) in [
+            ("", "strata", Level::ERROR, true),
+            ("", "strata", Level::WARN, false),
+            ("warn", "hyper", Level::WARN, true),
+            ("warn", "hyper", Level::INFO, false),
+            ("off", "strata", Level::ERROR, false),
+            (
+                "warn,strata_store=debug",
+                "strata_store::open",
+                Level::DEBUG,
+                true,
+            ),
+            ("warn,strata_store=debug", "strata", Level::DEBUG, false),
+            ("strata_store=debug", "strata", Level::ERROR, false),
+        ] {
+            let levels = levels(filter).unwrap();
+            assert_eq!(
+                levels.would_enable(target, &level),
+                logged,
+                "{filter} {target}"
+            );
+        }
+        assert!(levels("strata=loud").is_err());
     }
 
     #[test]

@@ -37,12 +37,15 @@ fn the_host_loads_the_component_and_depends_on_no_guest_crate() -> Result<()> {
 }
 
 #[test]
-fn the_store_knows_nothing_of_wasm() -> Result<()> {
-    for dependency in &member(&members()?, "host/store")?.dependencies {
-        let wasm = ["wasmtime", "wasi", "wit", "wasm"]
-            .iter()
-            .any(|prefix| dependency.starts_with(prefix));
-        ensure!(!wasm, "host/store depends on {dependency}");
+fn the_store_and_codecs_know_nothing_of_wasm() -> Result<()> {
+    let members = members()?;
+    for folder in ["host/store", "host/codec"] {
+        for dependency in &member(&members, folder)?.dependencies {
+            let wasm = ["wasmtime", "wasi", "wit", "wasm"]
+                .iter()
+                .any(|prefix| dependency.starts_with(prefix));
+            ensure!(!wasm, "{folder} depends on {dependency}");
+        }
     }
     Ok(())
 }

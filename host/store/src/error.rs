@@ -98,11 +98,11 @@ pub enum Error {
 
 impl Error {
     /// From a failed read or write; `context` names the action and the file. A full disk and a
-    /// read-only one get their own case, and an error that travelled inside an [`io::Error`], as
-    /// those of [`decompress`](crate::decompress()) do, comes out as it was.
+    /// read-only one get their own case, and so does why a stream cannot be decompressed.
     pub fn io(context: impl Into<String>, source: io::Error) -> Error {
-        let source = match source.downcast::<Error>() {
-            Ok(error) => return error,
+        let source = match strata_codec::Error::of(source) {
+            Ok(strata_codec::Error::Invalid(text)) => return Error::Invalid(text),
+            Ok(strata_codec::Error::Busy(text)) => return Error::Busy(text),
             Err(source) => source,
         };
         let context = context.into();

@@ -11,9 +11,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use strata_codec::DecoderMemory;
+
 use crate::activity::Activity;
 use crate::damage::Damage;
-use crate::{Algorithm, DecoderMemory, Digest, Error};
+use crate::{Algorithm, Digest, Error};
 
 pub use table::LayerFacts;
 

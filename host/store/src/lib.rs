@@ -37,11 +37,9 @@
 
 mod activity;
 mod aside;
-mod buffer;
 mod content;
 mod damage;
 mod database;
-mod decompress;
 mod derived;
 mod digest;
 mod directory;
@@ -71,8 +69,6 @@ mod sync;
 mod trash;
 mod verify;
 
-pub use buffer::buffer;
-pub use decompress::{DecoderMemory, Gate, Holder, Kind, Room, decompress};
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
 pub use facts::LayerFacts;

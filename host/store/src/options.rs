@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::DecoderMemory;
+use strata_codec::DecoderMemory;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]

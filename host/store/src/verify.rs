@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::Advice;
+use strata_codec::buffer;
 
-use crate::buffer::buffer;
 use crate::damage::Damage;
 use crate::digest::Hasher;
 use crate::layout::{Broken, Unopened};

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use strata_store::{DecoderMemory, Holder};
+use strata_codec::{DecoderMemory, Holder};
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};

@@ -15,7 +15,7 @@ const GROUPS: [&[&str]; 3] = [
         "strata-http",
         "strata-docker",
     ],
-    &["strata-code", "strata-store", "strata"],
+    &["strata-code", "strata-codec", "strata-store", "strata"],
     &["strata-tests"],
 ];
 

@@ -9,12 +9,13 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use strata_codec::{DecoderMemory, Room, decompress, is_plain};
+
 use super::table::LayerFacts;
 use crate::damage::Damage;
-use crate::decompress::{decompress, is_plain};
 use crate::digest::Hasher;
 use crate::sync::lock;
-use crate::{Algorithm, DecoderMemory, Digest, Error, Room};
+use crate::{Algorithm, Digest, Error};
 
 /// Uncompressed bytes hashed at once.
 const OUTPUT: usize = 256 * 1024;
@@ -77,7 +78,7 @@ fn read(
         file,
         (!is_both).then(|| Hasher::new(digest.algorithm())),
     ))));
-    let mut reader = decompress(source.clone(), room)?;
+    let mut reader = decompress(source.clone(), room).map_err(|error| Error::io(doing(), error))?;
     let mut buffer = vec![0; OUTPUT];
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let mut size = 0;
@@ -155,7 +156,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![1; 2 << 20]).unwrap();
         file.rewind().unwrap();
-        let room = crate::DecoderMemory::default().room(None, || {});
+        let room = DecoderMemory::default().room(None, || {});
         let mut turns = 0;
         let mut go_on = || {
             turns += 1;

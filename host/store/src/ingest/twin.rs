@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
+use strata_codec::buffer;
 
-use crate::buffer::buffer;
 use crate::content::Content;
 use crate::layout::Unopened;
 use crate::{Digest, Error};

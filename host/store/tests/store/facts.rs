@@ -1,10 +1,10 @@
 //! Layer facts and promised diff-ids.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use strata_store::{Digest, Error, LayerFacts};
 
-use super::decompress::{bzip2, gzip, xz};
 use super::{Fixture, noise, until};
 
 fn facts_of(bytes: &[u8]) -> LayerFacts {
@@ -266,4 +266,22 @@ async fn a_promise_about_a_damaged_layer_is_checked_once_it_is_replaced() {
             facts_of(&plain)
         );
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 6);
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }

@@ -10,7 +10,6 @@
 mod broken;
 mod content;
 mod damage;
-mod decompress;
 mod derived;
 mod facts;
 mod full_disk;

@@ -72,7 +72,7 @@ impl Ahead {
         let (sender, chunks) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
             loop {
-                let (mut chunk, start) = strata_store::buffer(CHUNK);
+                let (mut chunk, start) = strata_codec::buffer(CHUNK);
                 let read = (&mut file).take(CHUNK as u64).read_to_end(&mut chunk);
                 let is_last = !matches!(read, Ok(1..));
                 let read = read.map(|_| Bytes::from(chunk).slice(start..));

@@ -4,14 +4,14 @@
 mod tests;
 
 use std::{
-    io::{self, Read},
+    io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
-    task::{Context, Poll, Waker},
+    sync::{Arc, OnceLock, Weak},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use strata_codec::{Feed, decompress, feed};
 use tokio::{runtime::Handle, sync::oneshot};
 use wasmtime::{
     StoreContextMut,
@@ -29,12 +29,8 @@ use crate::{
     types,
 };
 
-/// Bytes taken from the guest at once, and how many may wait.
+/// Bytes taken from the guest at once.
 const CHUNK: usize = 256 * 1024;
-const WAITING: usize = 1 << 20;
-/// Bytes there must be before the compression is looked for, as many as `strata_store::decompress`
-/// looks at, or the end.
-const HEAD: usize = 512;
 
 /// How long a decoder waits for memory that others hold: as long as an instance does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,11 +42,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         mut access: Access<'_, T, Self>,
         data: StreamReader<u8>,
     ) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
-        let given = Arc::new(Given::default());
-        let input = Input {
-            given: Arc::clone(&given),
-            current: Bytes::new(),
-        };
+        let (feed, input) = feed();
         // Whoever gives memory back may do so outside of any runtime.
         let (runtime, waiting) = (Handle::current(), Arc::new(OnceLock::<Weak<Steps>>::new()));
         let lent = access.get();
@@ -66,17 +58,13 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         };
         let room = room.of(lent.decoders);
         let gate = room.gate();
-        let steps = Steps::new(
-            move || Ok(Box::new(strata_store::decompress(input, room)?)),
-            failed,
-            {
-                let given = Arc::clone(&given);
-                move || !gate.is_shut() && (gate.is_due() || given.is_ready())
-            },
-        );
+        let steps = Steps::new(move || decompress(input, room).map_err(failed), failed, {
+            let feed = feed.clone();
+            move || !gate.is_shut() && (gate.is_due() || feed.is_ready())
+        });
         let _ = waiting.set(Arc::downgrade(&steps));
         let feeder = Feeder {
-            given,
+            feed,
             steps: Arc::clone(&steps),
         };
         data.pipe(&mut access, feeder)?;
@@ -90,44 +78,20 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
 }
 
 fn failed(error: io::Error) -> Failure {
-    let error = strata_store::Error::io("decompressing", error);
-    match error {
-        strata_store::Error::Busy(_) => Failure::Ended(Ended::Busy),
-        error => types::Error::InvalidArgument(format!("cannot decompress: {error}")).into(),
+    match strata_codec::Error::of(error) {
+        Ok(strata_codec::Error::Busy(_)) => Failure::Ended(Ended::Busy),
+        Ok(error) => invalid(&error),
+        Err(error) => invalid(&error),
     }
 }
 
-/// Compressed bytes on their way to the decoder.
-#[derive(Default)]
-struct Given(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    bytes: BytesMut,
-    /// Whether [`HEAD`] bytes came.
-    begun: bool,
-    /// Whether there will be no more.
-    ended: bool,
-    /// Whether the decoder is gone.
-    unwanted: bool,
-    /// Of a giver who waits for room.
-    waker: Option<Waker>,
-}
-
-impl Given {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_ready(&self) -> bool {
-        let state = self.state();
-        state.ended || (state.begun && !state.bytes.is_empty())
-    }
+fn invalid(error: &impl std::fmt::Display) -> Failure {
+    types::Error::InvalidArgument(format!("cannot decompress: {error}")).into()
 }
 
 /// Takes the guest's stream to the decoder.
 struct Feeder {
-    given: Arc<Given>,
+    feed: Feed,
     steps: Arc<Steps>,
 }
 
@@ -141,27 +105,18 @@ impl<D> StreamConsumer<D> for Feeder {
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        {
-            let mut state = self.given.state();
-            if state.unwanted {
-                // The decoder stopped: its verdict says why.
-                return Poll::Ready(Ok(StreamResult::Dropped));
-            }
-            if state.bytes.len() >= WAITING {
-                if finish {
-                    return Poll::Ready(Ok(StreamResult::Cancelled));
-                }
-                state.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            let mut source = source.as_direct(store);
-            let bytes = source.remaining();
-            let count = bytes.len().min(CHUNK);
-            state.bytes.extend_from_slice(&bytes[..count]);
-            state.begun |= state.bytes.len() >= HEAD;
-            source.mark_read(count);
-            moved(count);
+        match self.feed.poll_room(cx) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => return Poll::Pending,
         }
+        let mut source = source.as_direct(store);
+        let bytes = source.remaining();
+        let count = bytes.len().min(CHUNK);
+        self.feed.give(&bytes[..count]);
+        source.mark_read(count);
+        moved(count);
         self.steps.kick();
         Poll::Ready(Ok(StreamResult::Completed))
     }
@@ -169,47 +124,7 @@ impl<D> StreamConsumer<D> for Feeder {
 
 impl Drop for Feeder {
     fn drop(&mut self) {
-        self.given.state().ended = true;
+        self.feed.end();
         self.steps.kick();
-    }
-}
-
-/// The decoder's end of it.
-struct Input {
-    given: Arc<Given>,
-    current: Bytes,
-}
-
-impl Read for Input {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.current.is_empty() {
-            let mut state = self.given.state();
-            if state.bytes.is_empty() {
-                return match state.ended {
-                    true => Ok(0),
-                    false => Err(io::ErrorKind::WouldBlock.into()),
-                };
-            }
-            self.current = state.bytes.split().freeze();
-            if let Some(waker) = state.waker.take() {
-                waker.wake();
-            }
-        }
-        let count = self.current.len().min(buffer.len());
-        self.current
-            .split_to(count)
-            .copy_to_slice(&mut buffer[..count]);
-        Ok(count)
-    }
-}
-
-impl Drop for Input {
-    fn drop(&mut self) {
-        let mut state = self.given.state();
-        state.unwanted = true;
-        state.bytes = BytesMut::new();
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
     }
 }

@@ -207,7 +207,7 @@ impl State {
 
 /// The next chunk, as full as the reader can make it.
 fn fill(reader: &mut impl Read) -> io::Result<Filled> {
-    let (mut chunk, start) = strata_store::buffer(CHUNK);
+    let (mut chunk, start) = strata_codec::buffer(CHUNK);
     let read = reader.take(CHUNK as u64).read_to_end(&mut chunk);
     let is_empty = chunk.len() == start;
     match read {

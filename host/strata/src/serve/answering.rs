@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use http::{Request, Response, request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
-use strata_store::Kind;
+use strata_codec::Kind;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error as WireError, WasiBody, p3::bindings::ServicePre};
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use strata_store::Kind;
+use strata_codec::Kind;
 
 use super::operation::Operation;
 use crate::bounds::Ended;
@@ -127,7 +127,7 @@ mod tests {
 
     use std::io::{Cursor, Read as _};
 
-    use strata_store::DecoderMemory;
+    use strata_codec::DecoderMemory;
 
     use super::{super::operation::Side, *};
 
@@ -213,7 +213,7 @@ mod tests {
             let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, window, 1, 0, 0];
             let room = DecoderMemory::default().room(None, || {});
             let room = room.of(operations[0].decoders());
-            let mut decoder = strata_store::decompress(Cursor::new(frame), room).unwrap();
+            let mut decoder = strata_codec::decompress(Cursor::new(frame), room).unwrap();
             assert_eq!(decoder.read(&mut [0]).unwrap(), 0);
             clients.look(Duration::from_secs(60), waiting);
             let cut = operations.map(|operation| operation.why().is_some());

@@ -10,7 +10,7 @@ use std::{
 
 use futures::task::AtomicWaker;
 use http::{Method, Request};
-use strata_store::Holder;
+use strata_codec::Holder;
 use tokio::sync::{Notify, watch};
 
 use super::desk::Desk;

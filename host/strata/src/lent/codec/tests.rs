@@ -8,7 +8,7 @@ use std::{
 };
 
 use hyper::Method;
-use strata_store::{DecoderMemory, Kind};
+use strata_codec::{DecoderMemory, Kind};
 use strata_tests::{
     debian::{Content, Entry},
     layer::{noise, tar},
@@ -67,7 +67,7 @@ async fn load(engine: &Engine, archive: Vec<u8>) -> Result<usize, Error> {
 fn hold(decoders: &DecoderMemory) -> Vec<Box<dyn Read + Send>> {
     let one = || {
         let frame = Cursor::new(long(b"held"));
-        let mut held = strata_store::decompress(frame, decoders.room(None, || {})).unwrap();
+        let mut held = strata_codec::decompress(frame, decoders.room(None, || {})).unwrap();
         held.read_exact(&mut [0]).map(|()| held).ok()
     };
     std::iter::from_fn(one).collect()

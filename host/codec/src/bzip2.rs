@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use bzip2::bufread::BzDecoder;
 
-use super::bounded::invalid;
+use crate::bounded::invalid;
 
 /// Streams that may be short.
 const SHORT: u64 = 1000;
@@ -12,7 +12,7 @@ const SHORT: u64 = 1000;
 const LENGTH: u64 = 4096;
 
 /// Decompresses.
-pub(super) struct Streams<R> {
+pub(crate) struct Streams<R> {
     state: State<R>,
     begun: u64,
     produced: u64,
@@ -25,7 +25,7 @@ enum State<R> {
 }
 
 impl<R: BufRead> Streams<R> {
-    pub(super) fn new(reader: R) -> Streams<R> {
+    pub(crate) fn new(reader: R) -> Streams<R> {
         Streams {
             state: State::Between(reader),
             begun: 0,

@@ -22,7 +22,7 @@ const ORDINARY: u64 = (9 << 20) + BESIDE;
 /// What any stream asks for at most, in bytes: see [`super::xz`].
 const MOST: u64 = (129 << 20) + BESIDE;
 /// Bytes a decoder has beside its window: tables, and what it reads from.
-pub(super) const BESIDE: u64 = 512 << 10;
+pub(crate) const BESIDE: u64 = 512 << 10;
 
 /// Which streams share their memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl Room {
     }
 
     /// Sees to it that the decoder may have so many bytes, all in all.
-    pub(super) fn make(&mut self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn make(&mut self, bytes: u64) -> io::Result<()> {
         let has = self.share.as_ref().map_or(0, |share| share.bytes);
         if bytes <= has {
             return Ok(());
@@ -397,8 +397,8 @@ mod tests {
         };
         assert!(waits(second.make(MOST)));
         told.notified().await;
-        let error = Error::io("reading", second.make(MOST).unwrap_err());
-        assert!(matches!(error, Error::Busy(_)), "{error:?}");
+        let error = Error::of(second.make(MOST).unwrap_err());
+        assert!(matches!(error, Ok(Error::Busy(_))), "{error:?}");
         assert_eq!(memory.waiting(Kind::Long), 0);
     }
 }

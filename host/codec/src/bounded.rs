@@ -4,12 +4,12 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Compression, Limits};
 use crate::Error;
+use crate::decompress::{Compression, Limits};
 
 /// What became of the decoder's input. Only one thread uses it at a time.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Bytes the decoder was given.
     consumed: AtomicU64,
     /// Bytes that came out.
@@ -20,14 +20,14 @@ pub(super) struct Progress {
 
 /// Watches what the decoder is given. It gets no more if too little comes out: a stream without content costs as
 /// much to begin as one with some, and a decoder that goes from one to the next says nothing in between.
-pub(super) struct Watched<R> {
+pub(crate) struct Watched<R> {
     reader: R,
     compression: Compression,
     progress: Arc<Progress>,
 }
 
 impl<R> Watched<R> {
-    pub(super) fn new(reader: R, compression: Compression, progress: Arc<Progress>) -> Watched<R> {
+    pub(crate) fn new(reader: R, compression: Compression, progress: Arc<Progress>) -> Watched<R> {
         Watched {
             reader,
             compression,
@@ -63,7 +63,7 @@ impl<R: Read> Read for Watched<R> {
 }
 
 /// A decoder that is stopped at its bound, and whose own errors are told from its reader's.
-pub(super) struct Bounded {
+pub(crate) struct Bounded {
     decoder: Box<dyn Read + Send>,
     compression: Compression,
     limits: Limits,
@@ -80,7 +80,7 @@ enum State {
 }
 
 impl Bounded {
-    pub(super) fn new(
+    pub(crate) fn new(
         decoder: Box<dyn Read + Send>,
         compression: Compression,
         limits: Limits,
@@ -146,6 +146,6 @@ impl Read for Bounded {
     }
 }
 
-pub(super) fn invalid(text: String) -> io::Error {
+pub(crate) fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::Invalid(text))
 }

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, Read};
 
 use ::zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
-use super::bounded::invalid;
-use super::memory::{BESIDE, Room};
+use crate::bounded::invalid;
+use crate::memory::{BESIDE, Room};
 
 /// Largest window, as its logarithm: 128 MiB, what `zstd -d` accepts. Go's decoder in containerd and dockerd takes
 /// up to 512 MiB; no encoder makes such windows but by hand.
@@ -17,7 +17,7 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const SKIPPABLE: usize = 8;
 
 /// Reads the frames of `input`, decompressed.
-pub(super) struct Frames<R> {
+pub(crate) struct Frames<R> {
     input: R,
     decoder: Decoder<'static>,
     room: Room,
@@ -38,7 +38,7 @@ enum Place {
 }
 
 impl<R: BufRead> Frames<R> {
-    pub(super) fn new(input: R, room: Room) -> io::Result<Frames<R>> {
+    pub(crate) fn new(input: R, room: Room) -> io::Result<Frames<R>> {
         let mut decoder = Decoder::new()?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
         Ok(Frames {

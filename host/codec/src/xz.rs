@@ -4,15 +4,15 @@ use std::io::{self, BufRead, Read};
 
 use liblzma::stream::{Action, CONCATENATED, Error, Status, Stream};
 
-use super::bounded::invalid;
-use super::memory::{BESIDE, Room};
+use crate::bounded::invalid;
+use crate::memory::{BESIDE, Room};
 
 /// What a decoder is given, in MiB: the dictionaries of `xz -0` to `-9`, and one of 128 MiB as with zstd, each
 /// with 1 MiB for all else.
 const SIZES: [u64; 9] = [1, 2, 3, 5, 9, 17, 33, 65, 129];
 
 /// Reads the streams of `input`, decompressed.
-pub(super) struct Streams<R> {
+pub(crate) struct Streams<R> {
     input: R,
     decoder: Stream,
     room: Room,
@@ -21,7 +21,7 @@ pub(super) struct Streams<R> {
 }
 
 impl<R: BufRead> Streams<R> {
-    pub(super) fn new(input: R, room: Room) -> io::Result<Streams<R>> {
+    pub(crate) fn new(input: R, room: Room) -> io::Result<Streams<R>> {
         Ok(Streams {
             input,
             // Of the least limit there is, each stream is beyond it.

@@ -1,30 +1,19 @@
 //! Undoes the compression of layers and archives. The one place that knows their magic numbers.
 //!
 //! The compression is recognised by its magic number, never by a media type or a file name: those
-//! are wrong often enough. What is decompressed is untrusted, so output and memory are bounded: the
-//! former for each stream, the latter for all together ([`memory`]).
-//! What the bytes mean, a tar or anything else, is not known here.
-
-mod bounded;
-mod bzip2;
-mod memory;
-mod xz;
-mod zstd;
+//! are wrong often enough.
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 
-use crate::Error;
-use crate::error::Doing as _;
-
-use bounded::{Bounded, Progress, Watched};
-use memory::BESIDE;
-pub use memory::{DecoderMemory, Gate, Holder, Kind, Room};
+use crate::bounded::{Bounded, Progress, Watched};
+use crate::memory::{BESIDE, Room};
+use crate::{bzip2, xz, zstd};
 
 /// What one stream may cost.
 #[derive(Clone, Copy)]
-struct Limits {
+pub(crate) struct Limits {
     /// Largest output in bytes, whatever the compression.
     output: u64,
     /// Largest output of zstd, bzip2 and xz in bytes. They compress zeros 30,000-fold, a
@@ -49,7 +38,7 @@ const INPUT: usize = 128 * 1024;
 const GZIP_WINDOW: u64 = 32 << 10;
 const BZIP2_BLOCK: u64 = 4 * 900_000;
 /// Bytes looked at to recognise the compression: the first block of a tar.
-const HEAD: u64 = 512;
+pub(crate) const HEAD: usize = 512;
 
 /// Reads what `reader` has, decompressed: gzip of any number of members, zstd of any number of
 /// frames, bzip2 and xz of any number of streams. Anything else is passed through.
@@ -60,16 +49,16 @@ const HEAD: u64 = 512;
 ///
 /// Reading fails with the errors of `reader` and `room` as they are. If the stream is damaged, cut short or
 /// decompresses to far too much, it fails with one of kind [`io::ErrorKind::InvalidData`] from then
-/// on, which [`Error::io`] turns into [`Error::Invalid`]. The end is only reported if the stream is
+/// on, which has an [`Error::Invalid`](crate::Error::Invalid) inside. The end is only reported if the stream is
 /// whole; bytes read before an error may have been wrong.
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if the first bytes cannot be read, or there is no memory for a decoder.
+/// Those of reading the first bytes, or of the system if a decoder cannot be made.
 pub fn decompress(
     reader: impl Read + Send + 'static,
     room: Room,
-) -> Result<Box<dyn Read + Send>, Error> {
+) -> io::Result<Box<dyn Read + Send>> {
     decompress_within(LIMITS, reader, room)
 }
 
@@ -77,13 +66,9 @@ fn decompress_within(
     limits: Limits,
     mut reader: impl Read + Send + 'static,
     room: Room,
-) -> Result<Box<dyn Read + Send>, Error> {
+) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::new();
-    reader
-        .by_ref()
-        .take(HEAD)
-        .read_to_end(&mut head)
-        .doing(|| "reading the start of an archive")?;
+    reader.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     let compression = Compression::of(&head);
     let progress = Arc::new(Progress::default());
     let input = Cursor::new(head).chain(reader);
@@ -96,13 +81,14 @@ fn decompress_within(
     )))
 }
 
-/// Whether what begins so, up to the first 512 bytes, is passed through.
-pub(crate) fn is_plain(head: &[u8]) -> bool {
+/// Whether [`decompress`] passes through what begins so, up to the first 512 bytes.
+#[must_use]
+pub fn is_plain(head: &[u8]) -> bool {
     Compression::of(head) == Compression::None
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
@@ -132,8 +118,7 @@ impl Compression {
         self,
         input: impl Read + Send + 'static,
         room: Room,
-    ) -> Result<Box<dyn Read + Send>, Error> {
-        let doing = || format!("starting to decompress {self} data");
+    ) -> io::Result<Box<dyn Read + Send>> {
         let buffered = |input| BufReader::with_capacity(INPUT, input);
         Ok(match self {
             Compression::None => Box::new(input),
@@ -142,18 +127,18 @@ impl Compression {
                 room,
                 bytes: GZIP_WINDOW + BESIDE,
             }),
-            Compression::Zstd => Box::new(zstd::Frames::new(buffered(input), room).doing(doing)?),
+            Compression::Zstd => Box::new(zstd::Frames::new(buffered(input), room)?),
             Compression::Bzip2 => Box::new(Roomed {
                 decoder: bzip2::Streams::new(buffered(input)),
                 room,
                 bytes: BZIP2_BLOCK + BESIDE,
             }),
-            Compression::Xz => Box::new(xz::Streams::new(buffered(input), room).doing(doing)?),
+            Compression::Xz => Box::new(xz::Streams::new(buffered(input), room)?),
         })
     }
 
     /// Bytes a decoder may take before anything comes out: what is read at once, and of bzip2 a whole block.
-    fn headway(self) -> u64 {
+    pub(crate) fn headway(self) -> u64 {
         let block = match self {
             Compression::Bzip2 => 1_000_000,
             Compression::None | Compression::Gzip | Compression::Zstd | Compression::Xz => 0,
@@ -162,7 +147,7 @@ impl Compression {
     }
 
     /// Most bytes that may come out of `consumed` bytes.
-    fn bound(self, limits: &Limits, consumed: u64) -> u64 {
+    pub(crate) fn bound(self, limits: &Limits, consumed: u64) -> u64 {
         let bound = match self {
             Compression::None => limits.output,
             Compression::Gzip => consumed
@@ -207,6 +192,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::{DecoderMemory, Error};
 
     fn room() -> Room {
         DecoderMemory::default().room(None, || {})
@@ -258,9 +244,8 @@ mod tests {
             assert!(output.len() <= 1 << 20, "{} bytes came out", output.len());
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert!(reader.read(&mut [0; 9]).is_err(), "the error stays");
-            let error = Error::io("reading", error);
-            let Error::Invalid(text) = &error else {
-                panic!("{error:?}")
+            let Ok(Error::Invalid(text)) = Error::of(error) else {
+                panic!("it is not refused")
             };
             assert!(text.contains("more than"), "{text}");
         }
@@ -282,7 +267,7 @@ mod tests {
             let many = one.repeat((3 << 20) / one.len());
             let mut reader = decompress(Cursor::new(many), room()).unwrap();
             let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
-            let Error::Invalid(text) = Error::io("reading", error) else {
+            let Ok(Error::Invalid(text)) = Error::of(error) else {
                 panic!("it is not refused")
             };
             assert!(text.contains("broken or malicious"), "{text}");

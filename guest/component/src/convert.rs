@@ -1,4 +1,4 @@
-//! Between the engine's types and WIT's: the only place that knows both.
+//! Records of the engine as WIT's and back. What only the store's imports need is beside them.
 
 use strata_engine::{
     BlobProgress, Completed, Error, Event, Filters, HistoryEntry, ImageDetails, ImageSummary,
@@ -10,7 +10,7 @@ use wasip3::http::types::ErrorCode;
 use crate::bindings::exports::strata::image::curation;
 use crate::bindings::strata::image::progress as wire;
 use crate::bindings::strata::image::{
-    settings as lent,
+    settings as wit,
     types::{self, DigestMismatch, RateLimit},
 };
 
@@ -128,7 +128,7 @@ pub(crate) fn http_error(code: &ErrorCode) -> Error {
 }
 
 /// The host's settings.
-pub(crate) fn settings(configuration: lent::Configuration) -> Settings {
+pub(crate) fn settings(configuration: wit::Configuration) -> Settings {
     Settings {
         version: configuration.version,
         platform: platform_from_wit(configuration.platform),

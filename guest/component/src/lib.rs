@@ -1,8 +1,8 @@
 //! The engine as a WASI 0.3 component.
 //!
-//! A thin shell: [`bindings`] is generated from `wit/`, [`lent`] gives the
-//! engine's traits what the host lends, [`typed`] exports the WIT interfaces and
-//! [`served`] the Docker image API over `wasi:http/handler`. No image logic.
+//! A thin shell: [`bindings`] is generated from `wit/`, [`imports`] gives the
+//! engine's traits what the host lends, [`exports`] exports the WIT interfaces and
+//! [`http`] the Docker image API over `wasi:http/handler`. No image logic.
 
 // A cdylib that exports does not link natively: the linker's version script
 // stumbles over the `:` of component export names.
@@ -10,14 +10,18 @@
 
 mod bindings;
 mod convert;
-mod lent;
-mod served;
-mod typed;
+mod exports;
+mod http;
+mod imports;
 
 use std::{cell::OnceCell, rc::Rc};
 
 /// The engine over what this component's host lends.
-type Engine = strata_engine::Engine<(lent::HostStore, lent::HostTransport, lent::HostClock)>;
+type Engine = strata_engine::Engine<(
+    imports::HostStore,
+    imports::HostTransport,
+    imports::HostClock,
+)>;
 
 thread_local! {
     // One engine per instance: its caches live as long as the instance is reused.
@@ -30,9 +34,9 @@ fn engine() -> Rc<Engine> {
         Rc::clone(cell.get_or_init(|| {
             let configuration = bindings::strata::image::settings::get();
             Rc::new(Engine::new(
-                lent::HostStore,
-                lent::HostTransport,
-                lent::HostClock,
+                imports::HostStore,
+                imports::HostTransport,
+                imports::HostClock,
                 convert::settings(configuration),
             ))
         }))
@@ -44,8 +48,8 @@ fn engine() -> Rc<Engine> {
     reason = "exporting a component needs no_mangle functions"
 )]
 mod abi {
-    use super::{bindings, served::Served, typed::Typed};
+    use super::{bindings, exports::Exports, http::Http};
 
-    bindings::export!(Typed with_types_in bindings);
-    wasip3::http::service::export!(Served);
+    bindings::export!(Exports with_types_in bindings);
+    wasip3::http::service::export!(Http);
 }

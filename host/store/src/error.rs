@@ -16,7 +16,10 @@ pub enum Error {
     /// The store changed underneath: read again and retry.
     #[error("{0}")]
     Conflict(String),
-    /// An argument or stored data breaks its rules.
+    /// An argument breaks its rules.
+    #[error("{0}")]
+    Argument(String),
+    /// Stored data, or what is to be stored, breaks its rules.
     #[error("{0}")]
     Invalid(String),
     /// A blob is larger than the caller is willing to hold in memory.
@@ -158,6 +161,7 @@ impl Error {
         match self {
             Error::NotFound(text) => Error::NotFound(text.clone()),
             Error::Conflict(text) => Error::Conflict(text.clone()),
+            Error::Argument(text) => Error::Argument(text.clone()),
             Error::Invalid(text) => Error::Invalid(text.clone()),
             Error::TooLarge {
                 digest,

@@ -261,7 +261,7 @@ impl Leases {
     /// Takes the lock `name` for as long as the lease lives. False if another lease has it.
     fn lock(&self, name: &str, lease: u64) -> Result<bool, Error> {
         if name.is_empty() || name.len() > MAX_LOCK_NAME {
-            return Err(Error::Invalid(format!(
+            return Err(Error::Argument(format!(
                 "the name of a lock must have 1 to {MAX_LOCK_NAME} bytes, this has {}",
                 name.len()
             )));

@@ -15,7 +15,7 @@ const MAX_REPOSITORY: usize = 1024;
 /// Notes that blobs are in a repository.
 pub(crate) fn note(names: &Names, digests: &[Digest], repository: &str) -> Result<(), Error> {
     if !is_right(repository) {
-        return Err(Error::Invalid(format!(
+        return Err(Error::Argument(format!(
             "a repository must have 1 to {MAX_REPOSITORY} bytes and no control characters, this \
              has {} bytes",
             repository.len()

@@ -13,8 +13,8 @@ wasmtime::component::bindgen!({
     imports: { default: trappable | store },
     exports: { default: async | store },
     with: {
-        "strata:image/store.ingest": crate::lent::Ingest,
-        "strata:image/store.stage": crate::lent::Stage,
-        "strata:image/store.lease": crate::lent::Lease,
+        "strata:image/content.ingest": crate::imports::Ingest,
+        "strata:image/content.stage": crate::imports::Stage,
+        "strata:image/leases.lease": crate::imports::Lease,
     },
 });

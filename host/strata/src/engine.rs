@@ -13,8 +13,8 @@ use crate::{
     bindings::{self, EnginePre},
     bounds::{Admission, Budget, Memory, Meter, Metered, Ticker},
     code,
-    instance::{Alone, HasLent, Shared, State, lent},
-    lent::{PATIENCE, configuration, machine_memory},
+    imports::{PATIENCE, configuration, machine_memory},
+    instance::{Alone, HasImports, Shared, State, imports},
     outgoing::Outgoing,
 };
 
@@ -34,7 +34,7 @@ const MOST_SHARED: usize = 8;
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) engine: wasmtime::Engine,
-    pub(crate) typed: EnginePre<State>,
+    pub(crate) exports: EnginePre<State>,
     pub(crate) pre: InstancePre<State>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) connections: usize,
@@ -107,13 +107,13 @@ impl Engine {
         let store = store.map_err(join)??;
 
         let pre = linker(&engine)?.instantiate_pre(&component)?;
-        let typed = EnginePre::new(pre.clone())?;
+        let exports = EnginePre::new(pre.clone())?;
 
         let configuration = configuration(&capabilities, &store)?;
         let ticker = Ticker::new(&engine).map_err(|error| Error::Host(error.into()))?;
         Ok(Self {
             engine,
-            typed,
+            exports,
             pre,
             shared: Arc::new(Shared {
                 store,
@@ -125,7 +125,7 @@ impl Engine {
                 patience: PATIENCE,
                 ticker,
                 #[cfg(test)]
-                faults: crate::lent::Faults::default(),
+                faults: crate::imports::Faults::default(),
             }),
             connections: capabilities.limits.connections.max(1),
             shared_instances,
@@ -183,13 +183,18 @@ fn processors() -> usize {
 /// All that a component may import. A function that is not `async`, because the bodies of those are compiled
 /// again in each crate that calls them, and this one is the most there is to compile.
 fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>> {
+    use bindings::strata::image::{codec, content, facts, leases, names, settings};
+
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-    bindings::strata::image::codec::add_to_linker::<_, HasLent>(&mut linker, lent)?;
-    bindings::strata::image::store::add_to_linker::<_, HasLent>(&mut linker, lent)?;
-    bindings::strata::image::settings::add_to_linker::<_, HasLent>(&mut linker, lent)?;
+    codec::add_to_linker::<_, HasImports>(&mut linker, imports)?;
+    content::add_to_linker::<_, HasImports>(&mut linker, imports)?;
+    facts::add_to_linker::<_, HasImports>(&mut linker, imports)?;
+    leases::add_to_linker::<_, HasImports>(&mut linker, imports)?;
+    names::add_to_linker::<_, HasImports>(&mut linker, imports)?;
+    settings::add_to_linker::<_, HasImports>(&mut linker, imports)?;
     Ok(linker)
 }
 

@@ -130,7 +130,7 @@ impl From<strata_store::Error> for types::Error {
             E::NotFound(_) => Self::NotFound(text),
             E::Conflict(_) => Self::Conflict(text),
             E::Invalid(_) => Self::ManifestInvalid(text),
-            E::TooLong { .. } | E::TooShort { .. } => Self::InvalidArgument(text),
+            E::Argument(_) | E::TooLong { .. } | E::TooShort { .. } => Self::InvalidArgument(text),
             E::TooLarge { .. } | E::TooMuch(_) => Self::QuotaExceeded(text),
             E::DigestMismatch { expected, actual } => Self::DigestMismatch(types::DigestMismatch {
                 expected: expected.to_string(),

@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) ticker: Arc<Ticker>,
     /// What tests do to calls of the component.
     #[cfg(test)]
-    pub(crate) faults: crate::lent::Faults,
+    pub(crate) faults: crate::imports::Faults,
 }
 
 /// The data of a wasmtime store.
@@ -109,13 +109,13 @@ impl WasiHttpView for State {
 }
 
 /// The view the imports of `strata:image` are implemented on.
-pub(crate) struct Lent<'a> {
+pub(crate) struct Imports<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) table: &'a mut ResourceTable,
     pub(crate) decoders: &'a Holder,
 }
 
-impl Lent<'_> {
+impl Imports<'_> {
     /// Where a call of the component begins: in tests, where faults strike.
     pub(crate) fn entered(self) -> wasmtime::Result<Self> {
         #[cfg(test)]
@@ -124,16 +124,16 @@ impl Lent<'_> {
     }
 }
 
-/// Marks [`Lent`] for the linker.
-pub(crate) struct HasLent;
+/// Marks [`Imports`] for the linker.
+pub(crate) struct HasImports;
 
-impl HasData for HasLent {
-    type Data<'a> = Lent<'a>;
+impl HasData for HasImports {
+    type Data<'a> = Imports<'a>;
 }
 
 /// Borrows the view.
-pub(crate) fn lent(state: &mut State) -> Lent<'_> {
-    Lent {
+pub(crate) fn imports(state: &mut State) -> Imports<'_> {
+    Imports {
         shared: &state.shared,
         table: &mut state.table,
         decoders: &state.decoders,

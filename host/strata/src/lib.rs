@@ -34,12 +34,12 @@ mod capabilities;
 mod code;
 mod engine;
 mod error;
+mod exports;
+mod imports;
 mod instance;
-mod lent;
 mod outgoing;
 mod rounds;
 mod serve;
-mod typed;
 pub mod types;
 
 pub use capabilities::{Capabilities, Limits};

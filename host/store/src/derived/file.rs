@@ -34,7 +34,7 @@ const HEADER: usize = 8 + 32 + 8 + 1;
 pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
     let is_fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if kind.is_empty() || kind.len() > MAX_KIND || !kind.bytes().all(is_fine) {
-        return Err(Error::Invalid(format!(
+        return Err(Error::Argument(format!(
             "kind {kind:?} of derived data must be lower-case letters, digits and '-', at most \
              {MAX_KIND}"
         )));

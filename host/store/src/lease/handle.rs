@@ -49,7 +49,7 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if the name is not 1 to 4096 bytes long; [`Error::NoSpace`],
+    /// [`Error::Argument`] if the name is not 1 to 4096 bytes long; [`Error::NoSpace`],
     /// [`Error::ReadOnly`].
     pub async fn lock(&self, name: &str) -> Result<bool, Error> {
         // A clone, as it must not end before a lock that is taken though nobody waits any more.

@@ -58,7 +58,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if `repository` has not 1 to 1024 bytes, or control characters;
+    /// [`Error::Argument`] if `repository` has not 1 to 1024 bytes, or control characters;
     /// [`Error::NoSpace`], [`Error::ReadOnly`], [`Error::Database`].
     pub async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<(), Error> {
         self.parts.layout.check_writable("sources")?;

@@ -11,7 +11,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if `kind` is not `[a-z0-9-]+`, at most 32 bytes.
+    /// [`Error::Argument`] if `kind` is not `[a-z0-9-]+`, at most 32 bytes.
     pub async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>, Error> {
         derived::check_kind(kind)?;
         let kept = &self.parts.derived;
@@ -31,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::TooMuch`] beyond 64 MiB; [`Error::Invalid`] as [`recall`](Store::recall).
+    /// [`Error::TooMuch`] beyond 64 MiB; [`Error::Argument`] as [`recall`](Store::recall).
     pub async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<(), Error> {
         let kept = self.parts.derived.clone();
         let (subject, kind) = (subject.clone(), kind.to_owned());
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] as [`recall`](Store::recall).
+    /// [`Error::Argument`] as [`recall`](Store::recall).
     pub async fn recall_all(
         &self,
         subjects: &[Digest],
@@ -61,7 +61,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::TooMuch`] beyond 64 KiB of one blob; [`Error::Invalid`] as [`recall`](Store::recall).
+    /// [`Error::TooMuch`] beyond 64 KiB of one blob; [`Error::Argument`] as [`recall`](Store::recall).
     pub async fn remember_all(
         &self,
         data: Vec<(Digest, Vec<u8>)>,

@@ -335,7 +335,7 @@ async fn sources_are_kept_latest_first_until_the_blob_is_deleted() {
     assert_eq!(sources, latest);
     for bad in ["", "a\nb", &"x".repeat(1025)] {
         let refused = f.store.note_source(&both, bad).await;
-        assert!(matches!(refused, Err(Error::Invalid(_))), "{bad:?}");
+        assert!(matches!(refused, Err(Error::Argument(_))), "{bad:?}");
     }
     let generation = f.store.generation().unwrap();
     f.store

@@ -96,9 +96,9 @@ async fn bounds_are_kept() {
     let a = f.blob(b"a").await;
     for kind in ["", "A", "a b", "..", "a/b", &"k".repeat(33)] {
         let recalled = f.store.recall(&a, kind).await;
-        assert!(matches!(recalled, Err(Error::Invalid(_))), "{kind:?}");
+        assert!(matches!(recalled, Err(Error::Argument(_))), "{kind:?}");
         let kept = f.store.remember(&a, kind, vec![1]).await;
-        assert!(matches!(kept, Err(Error::Invalid(_))), "{kind:?}");
+        assert!(matches!(kept, Err(Error::Argument(_))), "{kind:?}");
     }
     let largest = vec![0; 64 << 20];
     f.store.remember(&a, "kind", largest).await.unwrap();
@@ -245,9 +245,9 @@ async fn packs_are_bounded() {
     assert!(matches!(refused, Err(Error::TooMuch(_))), "{refused:?}");
     for kind in ["", "A", ".."] {
         let refused = f.store.remember_all(Vec::new(), kind).await;
-        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Argument(_))), "{refused:?}");
         let refused = f.store.recall_all(&[], kind).await;
-        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Argument(_))), "{refused:?}");
     }
     // Together they may take 32 MiB.
     f.store.remember_all(of(40_000), "kind").await.unwrap();

@@ -248,7 +248,7 @@ async fn shapes(
     let mut alone = engine.alone().await?;
     let meter = Arc::clone(&alone.meter);
     let work = async {
-        let instance = engine.typed.instantiate_async(&mut alone.store).await?;
+        let instance = engine.exports.instantiate_async(&mut alone.store).await?;
         alone
             .store
             .run_concurrent(async |accessor| {

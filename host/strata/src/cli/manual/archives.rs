@@ -19,7 +19,8 @@ Examples:
   strata load --platform linux/arm64 -i app.tar
 
 Reads archives of `strata save`, `docker save`, `podman save` and `skopeo copy`, compressed or not.
-Every byte is hashed again, and names are set last: an archive that turns out bad leaves nothing.
+What is stored was compared with its digest, and names are set last: an archive that turns out bad
+leaves nothing.
 With --format json every line is one object; the last is `result`, an array with the `name` and
 `id` of each image, or `error`.";
 

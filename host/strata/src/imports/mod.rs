@@ -1,13 +1,17 @@
 //! The interfaces this host provides to the component.
 
 mod append;
+mod call;
 mod codec;
+mod content;
+mod facts;
 #[cfg(test)]
 mod fault;
+mod leases;
+mod names;
 mod read;
 mod settings;
 mod steps;
-mod store;
 
 pub(crate) use codec::PATIENCE;
 #[cfg(test)]
@@ -17,4 +21,7 @@ pub(crate) use settings::{configuration, machine_memory};
     unreachable_pub,
     reason = "the generated bindings re-export it, so it must be pub"
 )]
-pub use store::{Ingest, Lease, Stage};
+pub use {
+    content::{Ingest, Stage},
+    leases::Lease,
+};

@@ -2,10 +2,10 @@
 
 use strata_http::Company;
 
-use super::Typed;
+use super::Exports;
 use crate::bindings::exports::strata::image::isolation as wit;
 
-impl wit::Guest for Typed {
+impl wit::Guest for Exports {
     fn shapes() -> Vec<wit::Shape> {
         let shapes = strata_docker::shapes().map(|shape| wit::Shape {
             method: shape.method.to_owned(),

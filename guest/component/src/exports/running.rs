@@ -40,8 +40,8 @@ where
     (events_reader, verdict_reader)
 }
 
-/// Queues progress for the pump. Unbounded in type, bounded by nature: the
-/// engine reports each blob at most ten times a second.
+/// Queues progress for the pump. The queue has no bound of its own: while a reader neither reads nor goes away,
+/// it grows by what the engine reports, at most ten records a second for each blob that moves.
 pub(super) struct Queue(mpsc::UnboundedSender<Event>);
 
 impl Progress for Queue {

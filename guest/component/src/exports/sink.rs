@@ -7,7 +7,7 @@ use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter, spawn_
 use crate::{
     bindings::{strata::image::types, wit_future, wit_stream},
     convert,
-    lent::WasiBody,
+    imports::WasiBody,
 };
 
 /// What is returned when the archive begins.

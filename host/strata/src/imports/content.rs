@@ -1,4 +1,4 @@
-//! `strata:image/store` over the native store.
+//! `strata:image/content` over the native store.
 
 use std::{
     io::{Read as _, Seek as _, SeekFrom},
@@ -6,22 +6,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Name, Store, Verdict};
+use strata_store::{Digest, IngestState, Verdict};
 use tokio::sync::oneshot;
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 
 use super::{
     append::{Appender, CancelOnDrop},
+    call::{Outcome, ask, digest, digests, native},
+    leases::{Lease, held, held_by},
     read::ReadProducer,
 };
 use crate::{
-    bindings::strata::image::store as wit,
-    bounds::Ended,
-    instance::{HasLent, Lent},
+    bindings::strata::image::content as wit,
+    instance::{HasImports, Imports},
     types,
 };
 
-/// A blob being written, behind the guest's `store.ingest`.
+/// A blob being written, behind the guest's `content.ingest`.
 #[allow(
     unreachable_pub,
     reason = "the generated bindings re-export it, so it must be pub"
@@ -37,7 +38,7 @@ pub struct Ingest {
     open: Option<strata_store::Ingest>,
 }
 
-/// A blob whose digest is not known yet, behind the guest's `store.stage`.
+/// A blob whose digest is not known yet, behind the guest's `content.stage`.
 #[allow(
     unreachable_pub,
     reason = "the generated bindings re-export it, so it must be pub"
@@ -47,58 +48,10 @@ pub struct Stage(
     Option<strata_store::Stage>,
 );
 
-/// Content kept and locks held, behind the guest's `store.lease`: given back when the guest
-/// drops it, or when its instance is gone.
-#[allow(
-    unreachable_pub,
-    reason = "the generated bindings re-export it, so it must be pub"
-)]
-pub struct Lease(strata_store::Lease);
+impl wit::Host for Imports<'_> {}
+impl wit::HostIngest for Imports<'_> {}
 
-type Outcome<R> = wasmtime::Result<Result<R, types::Error>>;
-
-/// A digest the guest gave. The store checks it again before it names a file.
-fn digest(text: &str) -> Result<Digest, types::Error> {
-    Digest::parse(text)
-        .map_err(|error| types::Error::InvalidArgument(format!("digest {text:?}: {error}")))
-}
-
-fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
-    texts.iter().map(|text| digest(text)).collect()
-}
-
-fn native<T: 'static>(accessor: &Accessor<T, HasLent>) -> wasmtime::Result<Store> {
-    accessor.with(|mut access| Ok(access.get().entered()?.shared.store.clone()))
-}
-
-/// The lease behind a handle. A clone, as nothing in the table may be held across an await.
-fn held<T: 'static>(
-    accessor: &Accessor<T, HasLent>,
-    lease: &Resource<Lease>,
-) -> wasmtime::Result<strata_store::Lease> {
-    accessor.with(|mut access| Ok(access.get().entered()?.table.get(lease)?.0.clone()))
-}
-
-/// [`held`], if there is a handle.
-fn held_by<T: 'static>(
-    accessor: &Accessor<T, HasLent>,
-    lease: Option<&Resource<Lease>>,
-) -> wasmtime::Result<Option<strata_store::Lease>> {
-    lease.map(|lease| held(accessor, lease)).transpose()
-}
-
-/// Parses, then asks the store: the shape of almost every function here. The
-/// inner result is the guest's, the outer one would trap it.
-macro_rules! ask {
-    ($($outcome:tt)*) => {
-        Ok(async { Ok::<_, types::Error>({ $($outcome)* }) }.await)
-    };
-}
-
-impl wit::Host for Lent<'_> {}
-impl wit::HostIngest for Lent<'_> {}
-
-impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
+impl<T: 'static> wit::HostIngestWithStore<T> for HasImports {
     fn offset(mut access: Access<'_, T, Self>, this: Resource<Ingest>) -> wasmtime::Result<u64> {
         let ingest = access.get().table.get(&this)?;
         Ok(ingest.open.as_ref().map_or(0, strata_store::Ingest::offset))
@@ -176,9 +129,9 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
 
     async fn reset(accessor: &Accessor<T, Self>, this: Resource<Ingest>) -> Outcome<()> {
         let (store, open, is_own, digest, size, lease) = accessor.with(|mut access| {
-            let lent = access.get().entered()?;
-            let store = lent.shared.store.clone();
-            let ingest = lent.table.get_mut(&this)?;
+            let imports = access.get().entered()?;
+            let store = imports.shared.store.clone();
+            let ingest = imports.table.get_mut(&this)?;
             wasmtime::error::Ok((
                 store,
                 ingest.open.take(),
@@ -224,9 +177,9 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasLent {
     }
 }
 
-impl wit::HostStage for Lent<'_> {}
+impl wit::HostStage for Imports<'_> {}
 
-impl<T: 'static> wit::HostStageWithStore<T> for HasLent {
+impl<T: 'static> wit::HostStageWithStore<T> for HasImports {
     async fn write(
         accessor: &Accessor<T, Self>,
         this: Resource<Stage>,
@@ -265,30 +218,12 @@ impl<T: 'static> wit::HostStageWithStore<T> for HasLent {
     }
 }
 
-impl wit::HostLease for Lent<'_> {}
-
-impl<T: 'static> wit::HostLeaseWithStore<T> for HasLent {
-    async fn lock(
-        accessor: &Accessor<T, Self>,
-        this: Resource<Lease>,
-        name: String,
-    ) -> Outcome<bool> {
-        let lease = held(accessor, &this)?;
-        ask! { lease.lock(&name).await? }
-    }
-
-    fn drop(mut access: Access<'_, T, Self>, this: Resource<Lease>) -> wasmtime::Result<()> {
-        access.get().table.delete(this)?;
-        Ok(())
-    }
-}
-
 /// What a spent ingest or stage answers.
 fn spent() -> types::Error {
     types::Error::Conflict("this blob was finished or has failed, open it again".to_owned())
 }
 
-impl<T: 'static> wit::HostWithStore<T> for HasLent {
+impl<T: 'static> wit::HostWithStore<T> for HasImports {
     async fn stat(
         accessor: &Accessor<T, Self>,
         name: String,
@@ -427,49 +362,6 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         }
     }
 
-    async fn learn_layer(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::LayerFacts> {
-        let store = native(accessor)?;
-        let learned = async { Ok::<_, types::Error>(store.layer_facts(&digest(&name)?).await) };
-        let facts = match learned.await {
-            Ok(Ok(facts)) => facts,
-            Ok(Err(strata_store::Error::Busy(_))) => return Err(wasmtime::Error::new(Ended::Busy)),
-            Ok(Err(error)) => return Ok(Err(error.into())),
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(Ok(wit::LayerFacts {
-            diff_id: facts.diff_id.to_string(),
-            size: facts.size,
-        }))
-    }
-
-    async fn known_layer(
-        accessor: &Accessor<T, Self>,
-        name: String,
-    ) -> Outcome<Option<wit::LayerFacts>> {
-        let store = native(accessor)?;
-        ask! {
-            let known = store.known_layer_facts(&digest(&name)?).await?;
-            known.map(|facts| wit::LayerFacts {
-                diff_id: facts.diff_id.to_string(),
-                size: facts.size,
-            })
-        }
-    }
-
-    async fn expect_diff_ids(
-        accessor: &Accessor<T, Self>,
-        layers: Vec<(String, String)>,
-    ) -> Outcome<()> {
-        let store = native(accessor)?;
-        ask! {
-            let layers = layers
-                .iter()
-                .map(|(layer, diff_id)| Ok((digest(layer)?, digest(diff_id)?)))
-                .collect::<Result<Vec<_>, types::Error>>()?;
-            store.expect_diff_ids(&layers).await?
-        }
-    }
-
     async fn blobs(accessor: &Accessor<T, Self>) -> Outcome<Vec<(String, u64)>> {
         let store = native(accessor)?;
         ask! { sized(store.blobs().await?) }
@@ -531,91 +423,6 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         let store = native(accessor)?;
         ask! { store.sources(&digest(&name)?).await? }
     }
-
-    async fn recall(
-        accessor: &Accessor<T, Self>,
-        name: String,
-        kind: String,
-    ) -> Outcome<Option<Vec<u8>>> {
-        let store = native(accessor)?;
-        ask! { store.recall(&digest(&name)?, &kind).await? }
-    }
-
-    async fn remember(
-        accessor: &Accessor<T, Self>,
-        name: String,
-        kind: String,
-        data: Vec<u8>,
-    ) -> Outcome<()> {
-        let store = native(accessor)?;
-        ask! { store.remember(&digest(&name)?, &kind, data).await? }
-    }
-
-    async fn recall_all(
-        accessor: &Accessor<T, Self>,
-        names: Vec<String>,
-        kind: String,
-    ) -> Outcome<Vec<Option<Vec<u8>>>> {
-        let store = native(accessor)?;
-        ask! { store.recall_all(&digests(&names)?, &kind).await? }
-    }
-
-    async fn remember_all(
-        accessor: &Accessor<T, Self>,
-        data: Vec<(String, Vec<u8>)>,
-        kind: String,
-    ) -> Outcome<()> {
-        let store = native(accessor)?;
-        ask! {
-            let data = data.into_iter().map(|(name, data)| Ok((digest(&name)?, data)));
-            let data = data.collect::<Result<Vec<_>, types::Error>>()?;
-            store.remember_all(data, &kind).await?
-        }
-    }
-
-    async fn namespaces(accessor: &Accessor<T, Self>) -> Outcome<Vec<String>> {
-        let store = native(accessor)?;
-        ask! { store.namespaces().await? }
-    }
-
-    fn generation(mut access: Access<'_, T, Self>) -> Outcome<u64> {
-        Ok(access.get().shared.store.generation().map_err(Into::into))
-    }
-
-    async fn names(
-        accessor: &Accessor<T, Self>,
-        namespace: String,
-    ) -> Outcome<(u64, Vec<wit::Name>)> {
-        let store = native(accessor)?;
-        ask! {
-            let (generation, names) = store.names(&namespace).await?;
-            (generation, names.iter().map(name).collect())
-        }
-    }
-
-    async fn apply(
-        accessor: &Accessor<T, Self>,
-        changes: Vec<wit::Change>,
-        generation: Option<u64>,
-    ) -> Outcome<u64> {
-        let store = native(accessor)?;
-        ask! {
-            let changes = changes
-                .into_iter()
-                .map(change)
-                .collect::<Result<Vec<_>, types::Error>>()?;
-            store.apply(changes, generation).await?
-        }
-    }
-
-    async fn acquire_lease(accessor: &Accessor<T, Self>) -> Outcome<Resource<Lease>> {
-        match native(accessor)?.acquire_lease().await {
-            Ok(lease) => {
-                accessor.with(|mut access| Ok(Ok(access.get().table.push(Lease(lease))?)))
-            }
-            Err(error) => Ok(Err(error.into())),
-        }
-    }
 }
 
 fn sized(blobs: Vec<(Digest, u64)>) -> Vec<(String, u64)> {
@@ -623,47 +430,4 @@ fn sized(blobs: Vec<(Digest, u64)>) -> Vec<(String, u64)> {
         .into_iter()
         .map(|(digest, size)| (digest.to_string(), size))
         .collect()
-}
-
-fn name(name: &Name) -> wit::Name {
-    wit::Name {
-        name: name.name.clone(),
-        target: types::Descriptor {
-            media_type: name.target.media_type.clone(),
-            digest: name.target.digest.to_string(),
-            size: name.target.size,
-        },
-        labels: name.labels.clone(),
-        created: name.created,
-        updated: name.updated,
-    }
-}
-
-fn expectation(expected: wit::Expectation) -> Result<Expectation, types::Error> {
-    Ok(match expected {
-        wit::Expectation::Any => Expectation::Any,
-        wit::Expectation::Absent => Expectation::Absent,
-        wit::Expectation::Target(target) => Expectation::Target(digest(&target)?),
-    })
-}
-
-fn change(change: wit::Change) -> Result<Change, types::Error> {
-    Ok(match change {
-        wit::Change::Set(set) => Change::Set {
-            namespace: set.namespace,
-            name: set.name,
-            target: Descriptor {
-                digest: digest(&set.target.digest)?,
-                media_type: set.target.media_type,
-                size: set.target.size,
-            },
-            labels: set.labels,
-            expected: expectation(set.expected)?,
-        },
-        wit::Change::Remove(remove) => Change::Remove {
-            namespace: remove.namespace,
-            name: remove.name,
-            expected: expectation(remove.expected)?,
-        },
-    })
 }

@@ -4,17 +4,17 @@ use strata_engine::{CommitOptions, ImportOptions, ImportSource};
 use strata_oci::Digest;
 use wit_bindgen::{FutureReader, StreamReader};
 
-use super::{Typed, running};
+use super::{Exports, running};
 use crate::{
     bindings::{
         exports::strata::image::authoring,
         strata::image::{progress, types},
     },
     convert, engine,
-    lent::WasiBody,
+    imports::WasiBody,
 };
 
-impl authoring::Guest for Typed {
+impl authoring::Guest for Exports {
     async fn import_from(
         root: StreamReader<u8>,
         options: authoring::ImportOptions,

@@ -3,7 +3,7 @@
 use strata_engine::{Completed, PullOptions, PushOptions};
 use wit_bindgen::{FutureReader, StreamReader};
 
-use super::{Typed, running};
+use super::{Exports, running};
 use crate::{
     bindings::{
         exports::strata::image::transfer,
@@ -12,7 +12,7 @@ use crate::{
     convert, engine,
 };
 
-impl transfer::Guest for Typed {
+impl transfer::Guest for Exports {
     async fn pull(
         options: transfer::PullOptions,
     ) -> (

@@ -6,17 +6,17 @@ use strata_engine::{
 };
 use wit_bindgen::{FutureReader, StreamReader};
 
-use super::{Typed, running, sink};
+use super::{Exports, running, sink};
 use crate::{
     bindings::{
         exports::strata::image::containers,
         strata::image::{progress, types},
     },
     convert, engine,
-    lent::WasiBody,
+    imports::WasiBody,
 };
 
-impl containers::Guest for Typed {
+impl containers::Guest for Exports {
     async fn create(options: containers::CreateOptions) -> Result<String, types::Error> {
         let config = convert::config_from_wit(options.config).map_err(convert::error_to_wit)?;
         let options = CreateOptions {

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     bindings::strata::image::codec as wit,
     bounds::{Ended, moved},
-    instance::{HasLent, Lent},
+    instance::{HasImports, Imports},
     types,
 };
 
@@ -35,9 +35,9 @@ const CHUNK: usize = 256 * 1024;
 /// How long a decoder waits for memory that others hold: as long as an instance does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-impl wit::Host for Lent<'_> {}
+impl wit::Host for Imports<'_> {}
 
-impl<T: 'static> wit::HostWithStore<T> for HasLent {
+impl<T: 'static> wit::HostWithStore<T> for HasImports {
     fn decompress(
         mut access: Access<'_, T, Self>,
         data: StreamReader<u8>,
@@ -45,18 +45,18 @@ impl<T: 'static> wit::HostWithStore<T> for HasLent {
         let (feed, input) = feed();
         // Whoever gives memory back may do so outside of any runtime.
         let (runtime, waiting) = (Handle::current(), Arc::new(OnceLock::<Weak<Steps>>::new()));
-        let lent = access.get();
+        let imports = access.get();
         let room = {
             let waiting = Arc::clone(&waiting);
-            let patience = Some(lent.shared.patience);
-            lent.shared.decoders.room(patience, move || {
+            let patience = Some(imports.shared.patience);
+            imports.shared.decoders.room(patience, move || {
                 let _runtime = runtime.enter();
                 if let Some(steps) = waiting.get().and_then(Weak::upgrade) {
                     steps.kick();
                 }
             })
         };
-        let room = room.of(lent.decoders);
+        let room = room.of(imports.decoders);
         let gate = room.gate();
         let steps = Steps::new(move || decompress(input, room).map_err(failed), failed, {
             let feed = feed.clone();

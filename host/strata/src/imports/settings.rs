@@ -8,13 +8,13 @@ use wasmtime::component::Access;
 use crate::{
     Capabilities, Error,
     bindings::strata::image::settings::{Configuration, Host, HostWithStore, Mirror},
-    instance::{HasLent, Lent},
+    instance::{HasImports, Imports},
     types::Platform,
 };
 
-impl Host for Lent<'_> {}
+impl Host for Imports<'_> {}
 
-impl<T: 'static> HostWithStore<T> for HasLent {
+impl<T: 'static> HostWithStore<T> for HasImports {
     fn get(mut access: Access<'_, T, Self>) -> wasmtime::Result<Configuration> {
         Ok(access.get().shared.configuration.clone())
     }

@@ -21,8 +21,8 @@ use crate::{
     convert, engine,
 };
 
-/// Implements every typed interface.
-pub(crate) struct Typed;
+/// Implements every interface the component exports.
+pub(crate) struct Exports;
 
 /// Bytes of labels in one listing: those of tens of thousands of usual images. Each takes some six times
 /// that on its way to the caller.
@@ -30,7 +30,7 @@ const LISTED_LABELS: usize = 16 << 20;
 /// What must be left of that for labels to be looked at.
 const ROOM_WORTH_READING: usize = 1 << 10;
 
-impl catalog::Guest for Typed {
+impl catalog::Guest for Exports {
     async fn list(
         filters: types::Filters,
         shared_size: bool,
@@ -88,7 +88,7 @@ impl catalog::Guest for Typed {
     }
 }
 
-impl curation::Guest for Typed {
+impl curation::Guest for Exports {
     async fn tag(source: String, target: String) -> Result<(), types::Error> {
         let target = convert::reference_from_wit(&target).map_err(convert::error_to_wit)?;
         engine()

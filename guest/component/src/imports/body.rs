@@ -106,7 +106,7 @@ impl WasiBody {
         Self::new(stream, Verdict::Host(result))
     }
 
-    /// What a caller of a typed export gave.
+    /// What a caller of an export gave.
     pub(crate) fn of_caller(stream: StreamReader<u8>) -> Self {
         Self::new(stream, Verdict::Caller)
     }

@@ -6,7 +6,7 @@ use strata_engine::{CheckReport, Error, Fault, FaultKind, Mended, Outcome, Regis
 use strata_oci::Descriptor;
 use wit_bindgen::{FutureReader, StreamReader};
 
-use super::{Typed, running};
+use super::{Exports, running};
 use crate::{
     bindings::{
         exports::strata::image::integrity,
@@ -15,7 +15,7 @@ use crate::{
     convert, engine,
 };
 
-impl integrity::Guest for Typed {
+impl integrity::Guest for Exports {
     async fn check(
         quick: bool,
     ) -> (

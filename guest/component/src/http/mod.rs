@@ -17,18 +17,18 @@ use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 use crate::{
     bindings::strata::image::settings,
     engine,
-    lent::{self, WasiBody},
+    imports::{self, WasiBody},
 };
 use output::{ResponseHead, WasiOutput};
 
 /// Serves requests.
-pub(crate) struct Served;
+pub(crate) struct Http;
 
 /// The query of a request, where a host cannot hold it in the target: many count its bytes in 16
 /// bits. Only one of a target that has none counts, so that nothing a gate before this saw changes.
 const LONG_QUERY: &str = "strata-query";
 
-impl wasip3::exports::http::handler::Guest for Served {
+impl wasip3::exports::http::handler::Guest for Http {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let (call, body) = read(request).await?;
         let (head, arrived) = oneshot::channel::<ResponseHead>();
@@ -66,7 +66,7 @@ async fn read(request: Request) -> Result<(Call, RequestBody<WasiBody>), ErrorCo
         }
     };
     let mut target = request.get_path_with_query().unwrap_or_else(|| "/".into());
-    let mut headers = lent::header_map(request.get_headers().copy_all());
+    let mut headers = imports::header_map(request.get_headers().copy_all());
     if let Some(query) = headers.remove(LONG_QUERY)
         && let Ok(query) = query.to_str()
         && !target.contains('?')

@@ -8,7 +8,7 @@ use strata_oci::Digest;
 
 use super::WasiBody;
 use crate::{
-    bindings::strata::image::{store as lent, types},
+    bindings::strata::image::{content, facts, leases, names, types},
     convert::{digest_from_wit, error_from_wit},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct HostStore;
 
 /// A blob being written by the host.
-pub(crate) struct HostIngest(lent::Ingest);
+pub(crate) struct HostIngest(content::Ingest);
 
 impl Ingest for HostIngest {
     type Body = WasiBody;
@@ -48,7 +48,7 @@ impl Ingest for HostIngest {
 }
 
 /// A blob the host is writing whose digest is not known yet.
-pub(crate) struct HostStage(lent::Stage);
+pub(crate) struct HostStage(content::Stage);
 
 impl Stage for HostStage {
     async fn write(&self, bytes: Vec<u8>) -> Result<()> {
@@ -65,7 +65,7 @@ impl Stage for HostStage {
 }
 
 /// A lease of the host.
-pub(crate) struct HostLease(lent::Lease);
+pub(crate) struct HostLease(leases::Lease);
 
 impl Lease for HostLease {
     async fn lock(&self, name: &str) -> Result<bool> {
@@ -73,7 +73,7 @@ impl Lease for HostLease {
     }
 }
 
-fn layer_facts_from_wit(facts: &lent::LayerFacts) -> Result<LayerFacts> {
+fn layer_facts_from_wit(facts: &facts::LayerFacts) -> Result<LayerFacts> {
     Ok(LayerFacts {
         diff_id: digest_from_wit(&facts.diff_id)?,
         size: facts.size,
@@ -100,7 +100,7 @@ impl Store for HostStore {
     type Lease = HostLease;
 
     async fn stat(&self, digest: &Digest, lease: Option<&HostLease>) -> Result<Option<u64>> {
-        lent::stat(digest.to_string(), lease.map(|lease| &lease.0))
+        content::stat(digest.to_string(), lease.map(|lease| &lease.0))
             .await
             .map_err(error_from_wit)
     }
@@ -110,26 +110,26 @@ impl Store for HostStore {
         digests: &[Digest],
         lease: Option<&HostLease>,
     ) -> Result<Vec<Option<u64>>> {
-        lent::stat_all(strings(digests), lease.map(|lease| &lease.0))
+        content::stat_all(strings(digests), lease.map(|lease| &lease.0))
             .await
             .map_err(error_from_wit)
     }
 
     async fn get(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
-        lent::get(digest.to_string(), limit)
+        content::get(digest.to_string(), limit)
             .await
             .map_err(error_from_wit)
     }
 
     async fn read(&self, digest: &Digest, offset: u64, length: Option<u64>) -> Result<WasiBody> {
-        let (stream, result) = lent::read(digest.to_string(), offset, length)
+        let (stream, result) = content::read(digest.to_string(), offset, length)
             .await
             .map_err(error_from_wit)?;
         Ok(WasiBody::of_host(stream, result))
     }
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, lease: &HostLease) -> Result<()> {
-        lent::put(digest.to_string(), data, &lease.0)
+        content::put(digest.to_string(), data, &lease.0)
             .await
             .map_err(error_from_wit)
     }
@@ -140,13 +140,13 @@ impl Store for HostStore {
         size: u64,
         lease: &HostLease,
     ) -> Result<IngestState<HostIngest>> {
-        let state = lent::open_ingest(digest.to_string(), size, &lease.0)
+        let state = content::open_ingest(digest.to_string(), size, &lease.0)
             .await
             .map_err(error_from_wit)?;
         Ok(match state {
-            lent::IngestState::Present => IngestState::Present,
-            lent::IngestState::Busy(current) => IngestState::Busy(current),
-            lent::IngestState::Open(ingest) => IngestState::Open(HostIngest(ingest)),
+            content::IngestState::Present => IngestState::Present,
+            content::IngestState::Busy(current) => IngestState::Busy(current),
+            content::IngestState::Open(ingest) => IngestState::Open(HostIngest(ingest)),
         })
     }
 
@@ -157,21 +157,21 @@ impl Store for HostStore {
         continues: bool,
         lease: &HostLease,
     ) -> Result<HostIngest> {
-        lent::open_own_ingest(digest.to_string(), size, continues, &lease.0)
+        content::open_own_ingest(digest.to_string(), size, continues, &lease.0)
             .await
             .map(HostIngest)
             .map_err(error_from_wit)
     }
 
     async fn stage(&self, lease: &HostLease) -> Result<HostStage> {
-        lent::open_stage(&lease.0, None)
+        content::open_stage(&lease.0, None)
             .await
             .map(HostStage)
             .map_err(error_from_wit)
     }
 
     async fn stage_like(&self, lease: &HostLease, like: &Digest) -> Result<HostStage> {
-        lent::open_stage(&lease.0, Some(like.to_string()))
+        content::open_stage(&lease.0, Some(like.to_string()))
             .await
             .map(HostStage)
             .map_err(error_from_wit)
@@ -182,14 +182,14 @@ impl Store for HostStore {
     }
 
     async fn layer_facts(&self, digest: &Digest) -> Result<LayerFacts> {
-        let facts = lent::learn_layer(digest.to_string())
+        let facts = facts::learn_layer(digest.to_string())
             .await
             .map_err(error_from_wit)?;
         layer_facts_from_wit(&facts)
     }
 
     async fn known_layer(&self, digest: &Digest) -> Result<Option<LayerFacts>> {
-        let known = lent::known_layer(digest.to_string())
+        let known = facts::known_layer(digest.to_string())
             .await
             .map_err(error_from_wit)?;
         known.as_ref().map(layer_facts_from_wit).transpose()
@@ -200,42 +200,42 @@ impl Store for HostStore {
             .iter()
             .map(|(layer, diff_id)| (layer.to_string(), diff_id.to_string()))
             .collect();
-        lent::expect_diff_ids(layers).await.map_err(error_from_wit)
+        facts::expect_diff_ids(layers).await.map_err(error_from_wit)
     }
 
     async fn blobs(&self) -> Result<Vec<(Digest, u64)>> {
-        sized(lent::blobs().await.map_err(error_from_wit)?)
+        sized(content::blobs().await.map_err(error_from_wit)?)
     }
 
     async fn discard_ingests(&self) -> Result<u64> {
-        lent::discard_ingests().await.map_err(error_from_wit)
+        content::discard_ingests().await.map_err(error_from_wit)
     }
 
     async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>> {
         sized(
-            lent::delete(strings(digests), generation)
+            content::delete(strings(digests), generation)
                 .await
                 .map_err(error_from_wit)?,
         )
     }
 
     async fn verify(&self, digest: &Digest) -> Result<Verdict> {
-        let verdict = lent::verify(digest.to_string()).await;
+        let verdict = content::verify(digest.to_string()).await;
         Ok(match verdict.map_err(error_from_wit)? {
-            lent::Verdict::Intact(size) => Verdict::Intact(size),
-            lent::Verdict::Absent => Verdict::Absent,
-            lent::Verdict::Damaged(reason) => Verdict::Damaged(reason),
+            content::Verdict::Intact(size) => Verdict::Intact(size),
+            content::Verdict::Absent => Verdict::Absent,
+            content::Verdict::Damaged(reason) => Verdict::Damaged(reason),
         })
     }
 
     async fn note_missing(&self, digest: &Digest) -> Result<()> {
-        lent::note_missing(digest.to_string())
+        content::note_missing(digest.to_string())
             .await
             .map_err(error_from_wit)
     }
 
     async fn damaged(&self) -> Result<Vec<(Digest, String)>> {
-        let damaged = lent::damaged().await.map_err(error_from_wit)?;
+        let damaged = content::damaged().await.map_err(error_from_wit)?;
         let damaged = damaged.into_iter();
         damaged
             .map(|(digest, reason)| Ok((digest_from_wit(&digest)?, reason)))
@@ -243,37 +243,37 @@ impl Store for HostStore {
     }
 
     async fn quarantine(&self, digest: &Digest) -> Result<()> {
-        lent::quarantine(digest.to_string())
+        content::quarantine(digest.to_string())
             .await
             .map_err(error_from_wit)
     }
 
     async fn note_source(&self, digests: &[Digest], repository: &str) -> Result<()> {
-        lent::note_source(strings(digests), repository.to_owned())
+        content::note_source(strings(digests), repository.to_owned())
             .await
             .map_err(error_from_wit)
     }
 
     async fn sources(&self, digest: &Digest) -> Result<Vec<String>> {
-        lent::sources(digest.to_string())
+        content::sources(digest.to_string())
             .await
             .map_err(error_from_wit)
     }
 
     async fn recall(&self, subject: &Digest, kind: &str) -> Result<Option<Vec<u8>>> {
-        lent::recall(subject.to_string(), kind.to_owned())
+        facts::recall(subject.to_string(), kind.to_owned())
             .await
             .map_err(error_from_wit)
     }
 
     async fn remember(&self, subject: &Digest, kind: &str, data: Vec<u8>) -> Result<()> {
-        lent::remember(subject.to_string(), kind.to_owned(), data)
+        facts::remember(subject.to_string(), kind.to_owned(), data)
             .await
             .map_err(error_from_wit)
     }
 
     async fn recall_all(&self, subjects: &[Digest], kind: &str) -> Result<Vec<Option<Vec<u8>>>> {
-        lent::recall_all(strings(subjects), kind.to_owned())
+        facts::recall_all(strings(subjects), kind.to_owned())
             .await
             .map_err(error_from_wit)
     }
@@ -281,24 +281,24 @@ impl Store for HostStore {
     async fn remember_all(&self, data: Vec<(Digest, Vec<u8>)>, kind: &str) -> Result<()> {
         let data = data.into_iter();
         let data = data.map(|(subject, data)| (subject.to_string(), data));
-        lent::remember_all(data.collect(), kind.to_owned())
+        facts::remember_all(data.collect(), kind.to_owned())
             .await
             .map_err(error_from_wit)
     }
 
     async fn namespaces(&self) -> Result<Vec<String>> {
-        lent::namespaces().await.map_err(error_from_wit)
+        names::namespaces().await.map_err(error_from_wit)
     }
 
     fn generation(&self) -> Result<u64> {
-        lent::generation().map_err(error_from_wit)
+        names::generation().map_err(error_from_wit)
     }
 
     async fn names(&self, namespace: &str) -> Result<(u64, Vec<Name>)> {
-        let (generation, names) = lent::names(namespace.to_owned())
+        let (generation, found) = names::list(namespace.to_owned())
             .await
             .map_err(error_from_wit)?;
-        let names = names
+        let names = found
             .into_iter()
             .map(|name| {
                 Ok(Name {
@@ -314,13 +314,13 @@ impl Store for HostStore {
     }
 
     async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64> {
-        lent::apply(changes.into_iter().map(change).collect(), generation)
+        names::apply(changes.into_iter().map(change).collect(), generation)
             .await
             .map_err(error_from_wit)
     }
 
     async fn acquire_lease(&self) -> Result<HostLease> {
-        lent::acquire_lease()
+        leases::acquire()
             .await
             .map(HostLease)
             .map_err(error_from_wit)
@@ -346,15 +346,15 @@ fn target_from_wit(target: types::Descriptor) -> Result<Target> {
     })
 }
 
-fn expectation(expected: Expectation) -> lent::Expectation {
+fn expectation(expected: Expectation) -> names::Expectation {
     match expected {
-        Expectation::Any => lent::Expectation::Any,
-        Expectation::Absent => lent::Expectation::Absent,
-        Expectation::Target(digest) => lent::Expectation::Target(digest.to_string()),
+        Expectation::Any => names::Expectation::Any,
+        Expectation::Absent => names::Expectation::Absent,
+        Expectation::Target(digest) => names::Expectation::Target(digest.to_string()),
     }
 }
 
-fn change(change: Change) -> lent::Change {
+fn change(change: Change) -> names::Change {
     match change {
         Change::Set {
             namespace,
@@ -362,7 +362,7 @@ fn change(change: Change) -> lent::Change {
             target,
             labels,
             expected,
-        } => lent::Change::Set(lent::SetName {
+        } => names::Change::Set(names::SetName {
             namespace,
             name,
             target: types::Descriptor {
@@ -377,7 +377,7 @@ fn change(change: Change) -> lent::Change {
             namespace,
             name,
             expected,
-        } => lent::Change::Remove(lent::RemoveName {
+        } => names::Change::Remove(names::RemoveName {
             namespace,
             name,
             expected: expectation(expected),

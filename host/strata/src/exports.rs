@@ -20,7 +20,7 @@ macro_rules! call {
         let mut alone = $engine.alone().await?;
         let meter = std::sync::Arc::clone(&alone.meter);
         let work = async {
-            let instance = $engine.typed.instantiate_async(&mut alone.store).await?;
+            let instance = $engine.exports.instantiate_async(&mut alone.store).await?;
             alone
                 .store
                 .run_concurrent(async |accessor| {
@@ -42,7 +42,7 @@ macro_rules! follow {
             let mut alone = $alone;
             let meter = std::sync::Arc::clone(&alone.meter);
             let work = async {
-                let instance = $engine.typed.instantiate_async(&mut alone.store).await?;
+                let instance = $engine.exports.instantiate_async(&mut alone.store).await?;
                 alone
                     .store
                     .run_concurrent(async |accessor| {
@@ -72,7 +72,7 @@ macro_rules! write_to {
         let mut alone = $engine.alone().await?;
         let meter = std::sync::Arc::clone(&alone.meter);
         let work = async {
-            let instance = $engine.typed.instantiate_async(&mut alone.store).await?;
+            let instance = $engine.exports.instantiate_async(&mut alone.store).await?;
             alone
                 .store
                 .run_concurrent(async |accessor| {

@@ -13,8 +13,8 @@ use wasip3::{
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter};
 
 use crate::{
-    lent::{HostClock, WasiBody},
-    typed::relay,
+    exports::relay,
+    imports::{HostClock, WasiBody},
 };
 
 /// What `handle` returns to the host.

@@ -3,17 +3,17 @@
 use strata_engine::{LoadOptions, Loaded, SaveOptions, Silent};
 use wit_bindgen::{FutureReader, StreamReader};
 
-use super::{Typed, running, sink};
+use super::{Exports, running, sink};
 use crate::{
     bindings::{
         exports::strata::image::archives,
         strata::image::{progress, types},
     },
     convert, engine,
-    lent::WasiBody,
+    imports::WasiBody,
 };
 
-impl archives::Guest for Typed {
+impl archives::Guest for Exports {
     async fn save(
         names: Vec<String>,
         platforms: Vec<types::Platform>,

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Options, Store};
 
 /// 370 MB in 11 blobs, like a large application image.

@@ -13,7 +13,7 @@ use crate::damage::Damage;
 use crate::derived::{Derived, sum};
 use crate::error::Doing as _;
 use crate::layout::{Broken, Layout, Stamp, Unopened};
-use crate::lease::Leases;
+use crate::lease::LeaseTable;
 use crate::trash::Trash;
 use crate::{Digest, Error, digest, owner, partial};
 
@@ -113,14 +113,14 @@ pub(crate) fn publish(damage: &Damage, file: &Path, digest: &Digest) -> Result<(
 }
 
 /// What stores and deletes blobs.
-pub(crate) struct Content {
+pub(crate) struct Blobs {
     pub(crate) damage: Arc<Damage>,
-    pub(crate) leases: Arc<Leases>,
+    pub(crate) leases: Arc<LeaseTable>,
     pub(crate) derived: Arc<Derived>,
     pub(crate) trash: Trash,
 }
 
-impl Content {
+impl Blobs {
     pub(crate) fn layout(&self) -> &Layout {
         self.damage.layout()
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::activity::Activity;
 use crate::layout::{Broken, Layout, Place, Stamp, Unopened};
-use crate::name::table::Names;
+use crate::name::table::NameTable;
 use crate::sync::lock;
 use crate::{Digest, Error, database};
 use mark::Mark;
@@ -28,7 +28,7 @@ const MISSES: usize = 10_000;
 /// The blobs of a store, as far as they are not bad; and the marks of those that are, as last read: asking
 /// about a blob costs no SQL.
 pub(crate) struct Damage {
-    pub(crate) names: Arc<Names>,
+    pub(crate) names: Arc<NameTable>,
     activity: Arc<Activity>,
     /// Whether there is any mark at all, so that a store without damage pays nothing.
     any: AtomicBool,
@@ -57,7 +57,7 @@ impl Marks {
 
 impl Damage {
     /// The marks in the database of `names`. Where one is lifted, a check may go on that waits in `activity`.
-    pub(crate) fn new(names: Arc<Names>, activity: Arc<Activity>) -> Damage {
+    pub(crate) fn new(names: Arc<NameTable>, activity: Arc<Activity>) -> Damage {
         Damage {
             names,
             activity,

@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(10);
 const NICE: i32 = 19;
 
 /// The facts of a store's layers, and what is being computed of them.
-pub(crate) struct Facts {
+pub(crate) struct FactTable {
     damage: Arc<Damage>,
     activity: Arc<Activity>,
     decoders: DecoderMemory,
@@ -37,14 +37,14 @@ pub(crate) struct Facts {
     permits: Arc<tokio::sync::Semaphore>,
 }
 
-impl Facts {
+impl FactTable {
     /// Facts of blobs that are not damaged, checked when there is no `activity` with the memory of `decoders`.
     pub(crate) fn new(
         damage: Arc<Damage>,
         activity: Arc<Activity>,
         decoders: DecoderMemory,
-    ) -> Facts {
-        Facts {
+    ) -> FactTable {
+        FactTable {
             damage,
             activity,
             decoders,

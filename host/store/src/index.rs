@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::layout::Layout;
-use crate::name::table::Names;
+use crate::name::table::NameTable;
 use crate::name::{IMAGES, UNTYPED, apply, withdrawn};
 use crate::{
     Change, Descriptor, Digest, Error, Expectation, aside, database, digest, reached, rebuild,
@@ -61,7 +61,7 @@ struct Entry {
 }
 
 /// Adopts what another tool added, then writes the projection if it differs.
-pub(crate) fn synchronize(names: &Names) -> Result<(), Error> {
+pub(crate) fn synchronize(names: &NameTable) -> Result<(), Error> {
     let layout = &names.layout;
     // One process at a time, from reading the names to the rename: an older projection must not
     // replace a newer one.
@@ -152,7 +152,7 @@ pub(crate) fn names_from_layout(
     Ok(())
 }
 
-fn adopt(names: &Names, bytes: &[u8]) -> Result<(), Error> {
+fn adopt(names: &NameTable, bytes: &[u8]) -> Result<(), Error> {
     // Also spares hashing the targets of our own names, which the other tool left in place.
     let withdrawn = names.read(|connection, _| withdrawn::all(connection))?;
     let mut known: HashSet<(String, String)> = withdrawn.into_iter().collect();
@@ -183,7 +183,12 @@ fn adopt(names: &Names, bytes: &[u8]) -> Result<(), Error> {
 
 /// Sets an index aside of which not all can be read, if it mentions content that has no name here. What it
 /// named is not known then, so everything is kept as long as people have not looked.
-fn keep_unread(names: &Names, bytes: &[u8], known: &HashSet<&str>, why: &str) -> Result<(), Error> {
+fn keep_unread(
+    names: &NameTable,
+    bytes: &[u8],
+    known: &HashSet<&str>,
+    why: &str,
+) -> Result<(), Error> {
     let layout = &names.layout;
     let is_news =
         |digest: &Digest| !known.contains(digest.as_str()) && layout.open_blob(digest).is_ok();

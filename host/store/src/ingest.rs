@@ -8,20 +8,22 @@
 
 mod pool;
 mod queue;
+mod sink;
 mod stage;
 mod twin;
 mod worker;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::io::{self, Read as _, Seek as _};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use async_trait::async_trait;
 
 use crate::activity::Activity;
-use crate::content::Content;
+use crate::backend::{Ingest, IngestState, Sink};
+use crate::content::Blobs;
 use crate::error::Doing as _;
 use crate::owner::{is_still, try_lock};
 use crate::sync::lock;
@@ -32,179 +34,60 @@ use pool::POOL;
 use queue::{Queue, Request};
 use worker::{Goal, Worker};
 
-pub use stage::Stage;
+use sink::QueueSink;
 
-/// Larger pieces are sent in parts, so that hashing starts before all is queued.
-const PART: usize = 256 * 1024;
-
-/// What [`open_ingest`](crate::Store::open_ingest) found.
-#[derive(Debug)]
-pub enum IngestState {
-    /// The blob is here and now protected by the lease.
-    Present,
-    /// Another operation, in this process or another one, is writing it and has this many bytes.
-    Busy(u64),
-    /// It is yours to write.
-    Open(Ingest),
-}
-
-/// A blob being written. Dropping it keeps what was accepted, so that the next
-/// [`open_ingest`](crate::Store::open_ingest) of the digest continues there; unless it is one of
-/// [`open_own_ingest`](crate::Store::open_own_ingest).
-pub struct Ingest {
+/// A blob being written here.
+struct Writing {
     queue: Arc<Queue>,
 }
 
-impl std::fmt::Debug for Ingest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ingest")
+impl fmt::Debug for Writing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writing")
             .field("offset", &self.offset())
             .finish_non_exhaustive()
     }
 }
 
-impl Ingest {
-    /// Bytes accepted so far; where the next [`write`](Ingest::write) continues. After an error it
-    /// is what is in the file.
-    pub fn offset(&self) -> u64 {
+#[async_trait]
+impl Ingest for Writing {
+    fn offset(&self) -> u64 {
         self.queue.accepted()
     }
 
-    /// Appends bytes. Waits while about 1 MiB is queued already.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLong`] if the blob would become longer than its size; nothing of `bytes` is
-    /// accepted then. [`Error::NoSpace`] or [`Error::Io`] if bytes accepted earlier could not be
-    /// written; that error stays until [`reset`](Ingest::reset) or a new ingest.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.sink().write(bytes).await
+    fn sink(&self) -> Box<dyn Sink> {
+        Box::new(QueueSink::new(&self.queue))
     }
 
-    /// A second handle for code that is polled. It lives as long as this one is not dropped.
-    pub fn sink(&self) -> IngestSink {
-        IngestSink {
-            queue: self.queue.clone(),
-        }
-    }
-
-    /// Verifies size and digest, makes the blob durable and then visible. Goes on if the future is
-    /// dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooShort`] if bytes are missing; what came is kept.
-    /// [`Error::DigestMismatch`] if the bytes have another digest; they are discarded.
-    /// [`Error::NoSpace`], [`Error::Io`] from this or an earlier write.
-    pub async fn commit(self) -> Result<(), Error> {
+    async fn commit(self: Box<Self>) -> Result<(), Error> {
         self.queue.request(Request::Commit);
         std::future::poll_fn(|cx| self.queue.poll_outcome(cx))
             .await
             .map(drop)
     }
 
-    /// Forgets the bytes; the next write starts at 0. Also clears an earlier error.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the file cannot be truncated.
-    pub async fn reset(&mut self) -> Result<(), Error> {
+    async fn reset(&mut self) -> Result<(), Error> {
         self.queue.request(Request::Reset);
         std::future::poll_fn(|cx| self.queue.poll_reset(cx)).await
     }
 }
 
-impl Drop for Ingest {
+impl Drop for Writing {
     fn drop(&mut self) {
         self.queue.request(Request::Close);
     }
 }
 
-/// Sends bytes into an [`Ingest`] or a [`Stage`] from a `poll` function.
-///
-/// As with `futures::Sink`: [`start_send`](IngestSink::start_send) only after
-/// [`poll_ready`](IngestSink::poll_ready) was ready.
-pub struct IngestSink {
-    queue: Arc<Queue>,
-}
-
-impl std::fmt::Debug for IngestSink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IngestSink")
-            .field("offset", &self.offset())
-            .finish_non_exhaustive()
-    }
-}
-
-impl IngestSink {
-    /// See [`Ingest::offset`].
-    pub fn offset(&self) -> u64 {
-        self.queue.accepted()
-    }
-
-    /// Ready when there is room in the queue.
-    ///
-    /// # Errors
-    ///
-    /// The error that stopped the worker, as in [`Ingest::write`].
-    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.queue.poll_ready(cx)
-    }
-
-    /// Queues bytes. Never waits; a piece of any size is taken whole.
-    ///
-    /// # Errors
-    ///
-    /// As in [`Ingest::write`].
-    pub fn start_send(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.queue.send(bytes)
-    }
-
-    /// As [`Ingest::write`].
-    ///
-    /// # Errors
-    ///
-    /// As in [`Ingest::write`].
-    pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
-        self.queue.check_room(bytes.len() as u64)?;
-        while !bytes.is_empty() {
-            let part = bytes.split_to(bytes.len().min(PART));
-            std::future::poll_fn(|cx| self.queue.poll_ready(cx)).await?;
-            self.queue.send(part)?;
-        }
-        Ok(())
-    }
-
-    /// Ready when everything accepted so far is hashed and in the file. Not yet synced: that is
-    /// done by [`Ingest::commit`].
-    ///
-    /// # Errors
-    ///
-    /// As in [`Ingest::write`].
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.queue.poll_flush(cx)
-    }
-
-    /// Waits until everything accepted so far is hashed and in the file.
-    ///
-    /// # Errors
-    ///
-    /// As in [`Ingest::write`].
-    pub async fn flush(&mut self) -> Result<(), Error> {
-        std::future::poll_fn(|cx| self.queue.poll_flush(cx)).await
-    }
-}
-
 /// The ingests this process has open.
 pub(crate) struct Ingests {
-    content: Arc<Content>,
+    content: Arc<Blobs>,
     activity: Arc<Activity>,
     queues: Mutex<HashMap<Digest, Arc<Queue>>>,
 }
 
 impl Ingests {
     /// No ingests yet. What they write becomes `content`.
-    pub(crate) fn new(content: Arc<Content>, activity: Arc<Activity>) -> Ingests {
+    pub(crate) fn new(content: Arc<Blobs>, activity: Arc<Activity>) -> Ingests {
         Ingests {
             content,
             activity,
@@ -260,7 +143,7 @@ impl Ingests {
             let goal = Goal::Blob(digest.clone());
             let worker = Worker::new(self.clone(), goal.clone(), file, path, None);
             self.start(&queue, &goal, worker)?;
-            return Ok(IngestState::Open(Ingest { queue }));
+            return Ok(IngestState::Open(Box::new(Writing { queue })));
         }
     }
 
@@ -271,7 +154,7 @@ impl Ingests {
         digest: &Digest,
         size: u64,
         continues: bool,
-    ) -> Result<Ingest, Error> {
+    ) -> Result<Box<dyn Ingest>, Error> {
         let doing = || format!("opening an ingest of {digest}");
         let (path, mut file) = partial::stage(self.content.layout()).doing(doing)?;
         let mut length = 0;
@@ -295,7 +178,7 @@ impl Ingests {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Ingest { queue })
+        Ok(Box::new(Writing { queue }))
     }
 
     /// Starts a worker.

@@ -10,7 +10,7 @@
 //! before, and is seen, or after, and sees the absence.
 
 mod file;
-mod handle;
+pub(crate) mod handle;
 mod shared;
 
 use std::collections::{HashMap, HashSet};
@@ -19,8 +19,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, Transaction};
-
-pub use handle::Lease;
 
 use crate::layout::Layout;
 use crate::owner::Owner;
@@ -45,7 +43,7 @@ CREATE INDEX leases_owner ON leases (owner);
 CREATE INDEX locks_lease ON locks (lease);
 ";
 
-pub(crate) struct Leases {
+pub(crate) struct LeaseTable {
     /// `None` in a read-only store: nothing can be protected there.
     shared: Option<Shared>,
     own: Mutex<Own>,
@@ -72,7 +70,7 @@ struct Held {
     locks: Vec<String>,
 }
 
-impl Leases {
+impl LeaseTable {
     /// Opens or creates the database. Callers hold the store's opening lock. Once it is closed the reserve
     /// may be `kept`.
     pub(crate) fn open(
@@ -80,7 +78,7 @@ impl Leases {
         owner: Owner,
         busy_timeout: Duration,
         kept: Arc<KeepOnDrop>,
-    ) -> Result<Leases, Error> {
+    ) -> Result<LeaseTable, Error> {
         let private = layout.place().clone();
         let path = layout.private("leases.db");
         // Without a lease nothing is pruned.
@@ -109,7 +107,7 @@ impl Leases {
             busy_timeout,
         };
         shared.sweep_owners();
-        Ok(Leases {
+        Ok(LeaseTable {
             shared: Some(shared),
             own: Mutex::default(),
             _reserve: Some(kept),
@@ -117,8 +115,8 @@ impl Leases {
     }
 
     /// Leases of a store nobody here can delete from: they protect nothing.
-    pub(crate) fn read_only() -> Leases {
-        Leases {
+    pub(crate) fn read_only() -> LeaseTable {
+        LeaseTable {
             shared: None,
             own: Mutex::default(),
             _reserve: None,
@@ -195,7 +193,7 @@ impl Leases {
         )
     }
 
-    /// Ends a lease at once for this process. True if [`Leases::settle_all`] has to be called, which
+    /// Ends a lease at once for this process. True if [`LeaseTable::settle_all`] has to be called, which
     /// waits for the database: one call for all that end while it is still to come.
     fn release(&self, lease: u64) -> bool {
         let mut own = lock(&self.own);
@@ -225,7 +223,7 @@ impl Leases {
         }
     }
 
-    /// Nobody is about to call [`Leases::settle_all`] any more.
+    /// Nobody is about to call [`LeaseTable::settle_all`] any more.
     fn stop_settling(&self) {
         lock(&self.own).settling = false;
     }

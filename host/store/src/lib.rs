@@ -14,10 +14,11 @@
 //! - Memory does not depend on blob sizes: an ingest or a stage buffers at most about 1 MiB.
 //!
 //! What it deliberately does not know: manifests, tags, platforms, or which blobs belong together.
-//! Its callers decide what is garbage; [`Store::delete`] only makes that decision safe.
+//! Its callers decide what is garbage; [`backend::Content::delete`] only makes that decision safe.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), strata_store::Error> {
+//! use strata_store::backend::{Content as _, Leases as _};
 //! use strata_store::{Digest, IngestState, Options, Store};
 //!
 //! let store = Store::open("/var/lib/strata".as_ref(), Options::default())?;
@@ -37,6 +38,7 @@
 
 mod activity;
 mod aside;
+pub mod backend;
 mod content;
 mod damage;
 mod database;
@@ -69,11 +71,10 @@ mod sync;
 mod trash;
 mod verify;
 
+pub use backend::{Backend, Ingest, IngestState, Lease, Stage};
 pub use digest::{Algorithm, Digest};
 pub use error::Error;
 pub use facts::LayerFacts;
-pub use ingest::{Ingest, IngestSink, IngestState, Stage};
-pub use lease::Lease;
 pub use name::{Change, Descriptor, Expectation, IMAGES, Name};
 pub use options::Options;
 pub use store::Store;

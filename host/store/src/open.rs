@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use crate::activity::Activity;
-use crate::content::Content;
+use crate::content::Blobs;
 use crate::damage::Damage;
 use crate::database::Database;
 use crate::derived::Derived;
 use crate::error::Doing as _;
-use crate::facts::Facts;
+use crate::facts::FactTable;
 use crate::index::{self, projector};
 use crate::ingest::Ingests;
 use crate::layout::{Layout, OPENING};
-use crate::lease::Leases;
-use crate::name::table::Names;
+use crate::lease::LeaseTable;
+use crate::name::table::NameTable;
 use crate::owner::Owner;
 use crate::reserve::KeepOnDrop;
 use crate::sync::lock;
@@ -27,32 +27,32 @@ use crate::{Error, Options, directory, partial, rebuild, reserve};
 /// What a store consists of. Each part has those it needs, and clones, ingests and background threads have theirs.
 pub(crate) struct Parts {
     pub(crate) layout: Arc<Layout>,
-    pub(crate) names: Arc<Names>,
-    pub(crate) leases: Arc<Leases>,
+    pub(crate) names: Arc<NameTable>,
+    pub(crate) leases: Arc<LeaseTable>,
     pub(crate) damage: Arc<Damage>,
     pub(crate) derived: Arc<Derived>,
-    pub(crate) content: Arc<Content>,
+    pub(crate) content: Arc<Blobs>,
     pub(crate) ingests: Arc<Ingests>,
-    pub(crate) facts: Arc<Facts>,
+    pub(crate) facts: Arc<FactTable>,
     pub(crate) verifying: Permits,
     activity: Arc<Activity>,
 }
 
 impl Parts {
-    fn new(names: Names, leases: Leases, options: &Options) -> Parts {
+    fn new(names: NameTable, leases: LeaseTable, options: &Options) -> Parts {
         let layout = names.layout.clone();
         let (names, leases) = (Arc::new(names), Arc::new(leases));
         let activity = Arc::<Activity>::default();
         let damage = Arc::new(Damage::new(names.clone(), activity.clone()));
         let derived = Arc::new(Derived::new(&damage));
-        let content = Arc::new(Content {
+        let content = Arc::new(Blobs {
             damage: damage.clone(),
             leases: leases.clone(),
             derived: derived.clone(),
             trash: Trash::default(),
         });
         let ingests = Ingests::new(content.clone(), activity.clone());
-        let facts = Facts::new(damage.clone(), activity.clone(), options.decoders.clone());
+        let facts = FactTable::new(damage.clone(), activity.clone(), options.decoders.clone());
         Parts {
             layout,
             names,
@@ -159,12 +159,12 @@ fn open_writable(
         }
         Ok(database)
     })?;
-    let leases = Leases::open(&layout, owner, timeout, keeper.clone())?;
+    let leases = LeaseTable::open(&layout, owner, timeout, keeper.clone())?;
     if is_new {
         directory::sync(&layout.private(""))?;
     }
     drop(locked);
-    let names = Names::new(layout.clone(), database, Some(keeper));
+    let names = NameTable::new(layout.clone(), database, Some(keeper));
     let parts = Parts::new(names, leases, options);
     // A full disk must not keep anybody from opening the store to free space.
     partial::discard_temporary(&layout);
@@ -207,8 +207,8 @@ fn open_read_only(layout: Layout, options: &Options) -> Result<Parts, Error> {
         Some(database) => database,
         None => Database::in_memory(|tx| index::names_from_layout(&layout, tx))?,
     };
-    let names = Names::new(Arc::new(layout), database, None);
-    Ok(Parts::new(names, Leases::read_only(), options))
+    let names = NameTable::new(Arc::new(layout), database, None);
+    Ok(Parts::new(names, LeaseTable::read_only(), options))
 }
 
 impl Background {

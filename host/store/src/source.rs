@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::name::table::Names;
+use crate::name::table::NameTable;
 use crate::{Digest, Error};
 
 /// Repositories kept of one blob: base layers are in very many, and a few that answer suffice.
@@ -13,7 +13,7 @@ const MOST: i64 = 8;
 const MAX_REPOSITORY: usize = 1024;
 
 /// Notes that blobs are in a repository.
-pub(crate) fn note(names: &Names, digests: &[Digest], repository: &str) -> Result<(), Error> {
+pub(crate) fn note(names: &NameTable, digests: &[Digest], repository: &str) -> Result<(), Error> {
     if !is_right(repository) {
         return Err(Error::Argument(format!(
             "a repository must have 1 to {MAX_REPOSITORY} bytes and no control characters, this \
@@ -46,7 +46,7 @@ pub(crate) fn note(names: &Names, digests: &[Digest], repository: &str) -> Resul
 }
 
 /// Repositories of a blob, latest first.
-pub(crate) fn of(names: &Names, digest: &Digest) -> Result<Vec<String>, Error> {
+pub(crate) fn of(names: &NameTable, digest: &Digest) -> Result<Vec<String>, Error> {
     names.read(|connection, _| {
         // A store that an older version wrote and that cannot be written has no such table.
         let exists: Option<i64> = connection

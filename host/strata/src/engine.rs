@@ -116,7 +116,7 @@ impl Engine {
             exports,
             pre,
             shared: Arc::new(Shared {
-                store,
+                store: Arc::new(store),
                 configuration,
                 outgoing,
                 admission: Admission::new(budget.places()),
@@ -139,9 +139,6 @@ impl Engine {
     /// # Errors
     /// [`Error::Store`] if it cannot be written.
     pub async fn close(self) -> Result<()> {
-        if self.shared.store.read_only() {
-            return Ok(());
-        }
         Ok(self.shared.store.flush().await?)
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use strata_codec::{DecoderMemory, Holder};
+use strata_store::Backend;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -18,8 +19,8 @@ const SAID: usize = 16 << 10;
 
 /// What every instance of one engine shares.
 pub(crate) struct Shared {
-    /// The content store.
-    pub(crate) store: strata_store::Store,
+    /// The store that is lent.
+    pub(crate) store: Arc<dyn Backend>,
     /// Answers `settings.get`.
     pub(crate) configuration: Configuration,
     /// The pooled HTTP client.

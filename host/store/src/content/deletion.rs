@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Transaction;
 
-use super::Content;
+use super::Blobs;
 use crate::facts::table;
 use crate::layout::Removed;
 use crate::{Algorithm, Digest, Error, damage, database, reserve, source, trash};
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Removes blobs that are neither leased nor were referred to at `generation`, in batches: between two
 /// of them others get at the databases, and names and leases are looked at again.
 pub(crate) fn delete(
-    content: &Content,
+    content: &Blobs,
     digests: &[Digest],
     generation: u64,
 ) -> Result<Vec<(Digest, u64)>, Error> {
@@ -31,7 +31,7 @@ pub(crate) fn delete(
 
 /// The same in batches of this length, with a `pause` between two.
 fn delete_in_batches(
-    content: &Content,
+    content: &Blobs,
     digests: &[Digest],
     generation: u64,
     length: Duration,
@@ -89,7 +89,7 @@ impl Deletion {
     /// Those removed from `start` on are of this batch, in an earlier attempt at it too.
     fn batch(
         &mut self,
-        content: &Content,
+        content: &Blobs,
         digests: &[Digest],
         start: usize,
         generation: u64,
@@ -129,7 +129,7 @@ impl Deletion {
     /// told.
     fn remove_unleased(
         &mut self,
-        content: &Content,
+        content: &Blobs,
         digests: &[Digest],
         leased: &HashSet<String>,
     ) -> (usize, Option<Error>) {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::table::{LayerFacts, keep, look_up};
-use super::{Facts, PATIENCE, compute};
+use super::{FactTable, PATIENCE, compute};
 use crate::sync::{blocking, lock};
 use crate::{Digest, Error};
 
-impl Facts {
+impl FactTable {
     /// Facts of a layer, from the database or computed now.
     pub(crate) async fn on_demand(self: &Arc<Self>, digest: &Digest) -> Result<LayerFacts, Error> {
         if self.damage.layout().stamp(digest)?.is_none() {
@@ -78,13 +78,13 @@ impl Facts {
 
 /// A place among those who ask for the same facts, given up when it is dropped.
 struct Queue<'a> {
-    facts: &'a Facts,
+    facts: &'a FactTable,
     digest: &'a Digest,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl<'a> Queue<'a> {
-    fn join(facts: &'a Facts, digest: &'a Digest) -> Queue<'a> {
+    fn join(facts: &'a FactTable, digest: &'a Digest) -> Queue<'a> {
         let turn = lock(&facts.computing)
             .entry(digest.clone())
             .or_default()

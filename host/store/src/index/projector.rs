@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::synchronize;
-use crate::lease::Leases;
-use crate::name::table::Names;
+use crate::lease::LeaseTable;
+use crate::name::table::NameTable;
 use crate::projection::Task;
 use crate::reserve;
 
@@ -15,7 +15,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Projects names as they change. Also sees to what others are to know of this process's leases, and to the
 /// reserve: both want somebody who looks now and then.
-pub(crate) fn run(names: &Names, leases: &Leases, delay: Duration) {
+pub(crate) fn run(names: &NameTable, leases: &LeaseTable, delay: Duration) {
     let (layout, projection) = (&names.layout, &names.projection);
     loop {
         let task = projection.next(layout, WATCH);

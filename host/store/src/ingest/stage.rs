@@ -3,69 +3,48 @@
 //!
 //! Unlike an ingest, a stage has no name under which it could be resumed, so it leaves nothing.
 
+use std::fmt;
 use std::fs;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use async_trait::async_trait;
 
+use super::Ingests;
 use super::queue::{Queue, Request};
+use super::sink::QueueSink;
 use super::twin::Twin;
 use super::worker::{Goal, Worker};
-use super::{IngestSink, Ingests};
+use crate::backend::{Lease, Sink, Stage};
 use crate::error::Doing as _;
-use crate::lease::Lease;
+use crate::lease::handle;
 use crate::{Digest, Error, partial};
 
-/// A blob being written whose digest is not known yet. Dropping it discards what was written.
-///
-/// If the digest is known, an [`Ingest`](crate::Ingest) is better: it can be resumed, and a blob
-/// that is here need not be written at all.
-pub struct Stage {
+/// A blob being staged here.
+struct Staging {
     queue: Arc<Queue>,
     /// It lives as long as somebody waits for this.
     _lease: Lease,
 }
 
-impl std::fmt::Debug for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage")
+impl fmt::Debug for Staging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staging")
             .field("offset", &self.offset())
             .finish_non_exhaustive()
     }
 }
 
-impl Stage {
-    /// Bytes accepted so far.
-    pub fn offset(&self) -> u64 {
+#[async_trait]
+impl Stage for Staging {
+    fn offset(&self) -> u64 {
         self.queue.accepted()
     }
 
-    /// Appends bytes. Waits while about 1 MiB is queued already.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSpace`] or [`Error::Io`] if bytes accepted earlier could not be written. That
-    /// error stays.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
-        self.sink().write(bytes).await
+    fn sink(&self) -> Box<dyn Sink> {
+        Box::new(QueueSink::new(&self.queue))
     }
 
-    /// A second handle for code that is polled. It lives as long as this one is not dropped.
-    pub fn sink(&self) -> IngestSink {
-        IngestSink {
-            queue: self.queue.clone(),
-        }
-    }
-
-    /// Makes the blob durable, protects it with the lease and then makes it visible. Returns its
-    /// digest, SHA-256, and its size in bytes. If it is here already it is only protected.
-    ///
-    /// Goes on if the future is dropped, as long as the lease lives. If it fails nothing is left.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSpace`], [`Error::Io`] from this or an earlier write.
-    pub async fn finish(self) -> Result<(Digest, u64), Error> {
+    async fn finish(self: Box<Self>) -> Result<(Digest, u64), Error> {
         self.queue.request(Request::Commit);
         std::future::poll_fn(|cx| self.queue.poll_outcome(cx))
             .await?
@@ -73,7 +52,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Staging {
     fn drop(&mut self) {
         self.queue.request(Request::Close);
     }
@@ -85,8 +64,8 @@ impl Ingests {
         self: &Arc<Self>,
         lease: Lease,
         like: Option<&Digest>,
-    ) -> Result<Stage, Error> {
-        let id = lease.id(&self.content.leases)?;
+    ) -> Result<Box<dyn Stage>, Error> {
+        let id = handle::id(&lease, &self.content.leases)?;
         let twin = match like {
             Some(digest) => Twin::open(&self.content, digest, id)?,
             None => None,
@@ -100,9 +79,9 @@ impl Ingests {
             let _ = fs::remove_file(path);
             return Err(error);
         }
-        Ok(Stage {
+        Ok(Box::new(Staging {
             queue,
             _lease: lease,
-        })
+        }))
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use bytes::Bytes;
 use strata_codec::buffer;
 
-use crate::content::Content;
+use crate::content::Blobs;
 use crate::layout::Unopened;
 use crate::{Digest, Error};
 
@@ -38,7 +38,7 @@ thread_local! {
 impl Twin {
     /// Opens the blob, protected by `lease` from now on; `None` if it is not here.
     pub(super) fn open(
-        content: &Content,
+        content: &Blobs,
         digest: &Digest,
         lease: u64,
     ) -> Result<Option<Twin>, Error> {

@@ -33,7 +33,7 @@ impl Layout {
     /// [`Error::Unsupported`] if it is a layout of another version.
     pub(super) fn marker(&self) -> Result<Marker, Error> {
         #[derive(serde::Deserialize)]
-        struct Content {
+        struct Blobs {
             #[serde(rename = "imageLayoutVersion")]
             version: String,
         }
@@ -50,7 +50,7 @@ impl Layout {
             }
             Err(error) => return Err(Error::io(format!("reading {}", path.display()), error)),
         };
-        let version = match serde_json::from_slice::<Content>(&text) {
+        let version = match serde_json::from_slice::<Blobs>(&text) {
             Ok(content) => content.version,
             Err(error) => return Ok(Marker::Broken(error.to_string())),
         };

@@ -2,63 +2,47 @@
 
 use std::sync::Arc;
 
-use super::Leases;
+use async_trait::async_trait;
+
+use super::LeaseTable;
 use crate::Error;
+use crate::backend::{Hold, Lease};
 use crate::sync::blocking;
 
-/// Keeps content from being deleted, and holds locks, until its last clone is dropped.
-///
-/// Dropping it takes no time: the database is told on another thread. The process's own store
-/// knows at once.
-#[derive(Clone)]
-pub struct Lease(Arc<Held>);
-
-/// What the clones of a lease share.
+/// What the clones of a lease share. When it is dropped the database is told on another thread; the process's
+/// own store knows at once.
 struct Held {
-    leases: Arc<Leases>,
+    leases: Arc<LeaseTable>,
     id: u64,
 }
 
-impl std::fmt::Debug for Lease {
+impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Lease").field(&self.0.id).finish()
+        f.debug_tuple("Held").field(&self.id).finish()
     }
 }
 
-impl Lease {
-    /// Starts a lease. Blocks.
-    pub(crate) fn acquire(leases: &Arc<Leases>) -> Result<Lease, Error> {
-        let id = leases.acquire()?;
-        let leases = leases.clone();
-        Ok(Lease(Arc::new(Held { leases, id })))
+#[async_trait]
+impl Hold for Held {
+    async fn lock(self: Arc<Self>, name: String) -> Result<bool, Error> {
+        blocking(move || self.leases.lock(&name, self.id)).await
     }
+}
 
-    /// Its number in this store; an error if it is of another.
-    pub(crate) fn id(&self, leases: &Arc<Leases>) -> Result<u64, Error> {
-        if Arc::ptr_eq(&self.0.leases, leases) {
-            return Ok(self.0.id);
-        }
-        Err(Error::Invalid(format!(
-            "lease {} is one of another store",
-            self.0.id
-        )))
-    }
+/// Starts a lease. Blocks.
+pub(crate) fn acquire(leases: &Arc<LeaseTable>) -> Result<Lease, Error> {
+    let id = leases.acquire()?;
+    let leases = leases.clone();
+    Ok(Lease::new(Held { leases, id }))
+}
 
-    /// Takes the lock `name` for as long as the lease lives, across processes. False if another
-    /// lease has it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Argument`] if the name is not 1 to 4096 bytes long; [`Error::NoSpace`],
-    /// [`Error::ReadOnly`].
-    pub async fn lock(&self, name: &str) -> Result<bool, Error> {
-        // A clone, as it must not end before a lock that is taken though nobody waits any more.
-        let (lease, name) = (self.clone(), name.to_owned());
-        blocking(move || {
-            let Held { leases, id } = &*lease.0;
-            leases.lock(&name, *id)
-        })
-        .await
+/// The number of a lease among these; an error if it is of another store.
+pub(crate) fn id(lease: &Lease, leases: &Arc<LeaseTable>) -> Result<u64, Error> {
+    match lease.hold::<Held>() {
+        Some(held) if Arc::ptr_eq(&held.leases, leases) => Ok(held.id),
+        _ => Err(Error::Invalid(
+            "the lease is one of another store".to_owned(),
+        )),
     }
 }
 
@@ -77,7 +61,7 @@ impl Drop for Held {
 
 /// The task of telling the database. A runtime that ends drops it undone; the next lease that ends
 /// then brings a new one.
-struct Settling(Arc<Leases>);
+struct Settling(Arc<LeaseTable>);
 
 impl Settling {
     fn run(self) {

@@ -16,7 +16,7 @@ use crate::reserve::KeepOnDrop;
 use crate::sync::lock;
 
 /// The database of a store. Whoever reads or changes it does so here, so that damaged names are put right first.
-pub(crate) struct Names {
+pub(crate) struct NameTable {
     pub(crate) layout: Arc<Layout>,
     pub(crate) database: Database,
     pub(crate) projection: Projection,
@@ -34,14 +34,14 @@ struct Snapshot {
     names: Arc<Vec<Name>>,
 }
 
-impl Names {
+impl NameTable {
     /// The names in `database`. Once it is closed the reserve may be `kept`.
     pub(crate) fn new(
         layout: Arc<Layout>,
         database: Database,
         kept: Option<Arc<KeepOnDrop>>,
-    ) -> Names {
-        Names {
+    ) -> NameTable {
+        NameTable {
             layout,
             database,
             projection: Projection::default(),

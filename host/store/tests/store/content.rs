@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error};
 
 use super::{Fixture, remove, set};

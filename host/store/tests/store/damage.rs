@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, IngestState, Options, Store, Verdict};
 
 use super::{Fixture, noise, opened, set};

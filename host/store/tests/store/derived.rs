@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Options, Store};
 
 use super::{Fixture, noise, until};

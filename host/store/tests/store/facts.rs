@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use strata_store::backend::*;
 use strata_store::{Digest, Error, LayerFacts};
 
 use super::{Fixture, noise, until};

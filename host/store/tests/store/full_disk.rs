@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Options, Store};
 
 use super::{blob, noise, opened};

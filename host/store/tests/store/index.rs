@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use strata_store::backend::*;
 use strata_store::{Digest, Store};
 
 use super::{Fixture, remove, set};

@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, IngestState};
 
 use super::{Fixture, noise, opened};

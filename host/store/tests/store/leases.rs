@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use rusqlite::Connection;
+use strata_store::backend::*;
 use strata_store::{Digest, Error};
 
 use super::{Fixture, until};

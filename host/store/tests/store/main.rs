@@ -24,6 +24,7 @@ mod rows;
 mod stage;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{
     Change, Descriptor, Digest, Expectation, Ingest, IngestState, Lease, Options, Store,
 };
@@ -128,7 +129,7 @@ fn remove(name: &str) -> Change {
     }
 }
 
-fn opened(state: IngestState) -> Ingest {
+fn opened(state: IngestState) -> Box<dyn Ingest> {
     match state {
         IngestState::Open(ingest) => ingest,
         other => panic!("expected an open ingest, found {other:?}"),

@@ -1,5 +1,6 @@
 //! Compare-and-swap, all or nothing, generations.
 
+use strata_store::backend::*;
 use strata_store::{Change, Error, Expectation};
 
 use super::{Fixture, descriptor, remove, set, set_if};

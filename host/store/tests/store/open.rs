@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Options, Store};
 
 use super::{Fixture, remove, set};

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use rustix::fs::{CWD, Mode};
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Verdict};
 
 use super::{Fixture, opened, set};

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Expectation, IngestState, Options, Store};
 
 use super::{Fixture, noise, opened, remove, set, set_if};

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use strata_store::backend::*;
 use strata_store::{Change, Digest, Error, Expectation, Name, Options, Store};
 use tempfile::TempDir;
 

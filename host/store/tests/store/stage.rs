@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Lease, Options, Stage, Store};
 
 use super::{Fixture, noise, opened};
@@ -29,7 +30,7 @@ async fn wait_for_no_files(f: &Fixture) {
     panic!("still there: {:?}", files(f));
 }
 
-async fn staged(store: &Store, lease: &Lease, bytes: &[u8]) -> Stage {
+async fn staged(store: &Store, lease: &Lease, bytes: &[u8]) -> Box<dyn Stage> {
     let mut stage = store.stage(lease, None).await.unwrap();
     for chunk in bytes.chunks(10_000) {
         stage.write(Bytes::copy_from_slice(chunk)).await.unwrap();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use strata_store::{Error, IngestSink};
+use strata_store::{Error, backend::Sink};
 use tokio::sync::oneshot;
 use wasmtime::{
     StoreContextMut,
@@ -35,7 +35,7 @@ impl Drop for CancelOnDrop {
 /// Consumes the stream. Runs on the instance's only thread, so it only hands
 /// bytes over: the store hashes and writes on its own threads.
 pub(super) struct Appender {
-    sink: IngestSink,
+    sink: Box<dyn Sink>,
     cancelled: Arc<AtomicBool>,
     error: Option<Error>,
     done: Option<oneshot::Sender<Result<(), Error>>>,
@@ -43,7 +43,7 @@ pub(super) struct Appender {
 
 impl Appender {
     pub(super) fn new(
-        sink: IngestSink,
+        sink: Box<dyn Sink>,
         cancelled: Arc<AtomicBool>,
         done: oneshot::Sender<Result<(), Error>>,
     ) -> Self {

@@ -1,6 +1,8 @@
 //! How the component asks the store: what calls of every interface have in common.
 
-use strata_store::{Digest, Store};
+use std::sync::Arc;
+
+use strata_store::{Backend, Digest};
 use wasmtime::component::Accessor;
 
 use crate::{instance::HasImports, types};
@@ -18,7 +20,10 @@ pub(super) fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
     texts.iter().map(|text| digest(text)).collect()
 }
 
-pub(super) fn native<T: 'static>(accessor: &Accessor<T, HasImports>) -> wasmtime::Result<Store> {
+/// Where a call of the component begins: the store that is lent to it.
+pub(super) fn native<T: 'static>(
+    accessor: &Accessor<T, HasImports>,
+) -> wasmtime::Result<Arc<dyn Backend>> {
     accessor.with(|mut access| Ok(access.get().entered()?.shared.store.clone()))
 }
 

@@ -1,9 +1,6 @@
-//! `strata:image/content` over the native store.
+//! `strata:image/content` over the store that is lent.
 
-use std::{
-    io::{Read as _, Seek as _, SeekFrom},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use bytes::Bytes;
 use strata_store::{Digest, IngestState, Verdict};
@@ -35,7 +32,7 @@ pub struct Ingest {
     /// Beside any other of the same blob.
     is_own: bool,
     /// `None` once committed or failed.
-    open: Option<strata_store::Ingest>,
+    open: Option<Box<dyn strata_store::Ingest>>,
 }
 
 /// A blob whose digest is not known yet, behind the guest's `content.stage`.
@@ -45,7 +42,7 @@ pub struct Ingest {
 )]
 pub struct Stage(
     /// `None` while a write is under way, and once finished.
-    Option<strata_store::Stage>,
+    Option<Box<dyn strata_store::Stage>>,
 );
 
 impl wit::Host for Imports<'_> {}
@@ -54,7 +51,7 @@ impl wit::HostIngest for Imports<'_> {}
 impl<T: 'static> wit::HostIngestWithStore<T> for HasImports {
     fn offset(mut access: Access<'_, T, Self>, this: Resource<Ingest>) -> wasmtime::Result<u64> {
         let ingest = access.get().table.get(&this)?;
-        Ok(ingest.open.as_ref().map_or(0, strata_store::Ingest::offset))
+        Ok(ingest.open.as_ref().map_or(0, |open| open.offset()))
     }
 
     async fn append(
@@ -106,7 +103,7 @@ impl<T: 'static> wit::HostIngestWithStore<T> for HasImports {
     ) -> Outcome<u64> {
         let sink = accessor.with(|mut access| {
             let ingest = access.get().entered()?.table.get(&this)?;
-            wasmtime::error::Ok(ingest.open.as_ref().map(strata_store::Ingest::sink))
+            wasmtime::error::Ok(ingest.open.as_ref().map(|open| open.sink()))
         })?;
         let Some(mut sink) = sink else {
             return Ok(Err(spent()));
@@ -254,23 +251,20 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         length: Option<u64>,
     ) -> Outcome<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
         let store = native(accessor)?;
-        let opened = digest(&name).and_then(|digest| {
-            let (mut file, size) = store.open_blob(&digest)?;
-            let failed = move |error: std::io::Error| {
-                types::Error::Internal(format!("cannot read {digest}: {error}"))
-            };
-            file.seek(SeekFrom::Start(offset.min(size)))
-                .map_err(&failed)?;
-            Ok((file.take(length.unwrap_or(size)), failed))
-        });
-        let (file, failed) = match opened {
-            Ok(opened) => opened,
+        let digest = match digest(&name) {
+            Ok(digest) => digest,
             Err(error) => return Ok(Err(error)),
+        };
+        let blob = match store.read(&digest, offset, length).await {
+            Ok(blob) => blob,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let failed = move |error: std::io::Error| {
+            types::Error::Internal(format!("cannot read {digest}: {error}"))
         };
         accessor.with(|mut access| {
             let (verdict, result) = oneshot::channel();
-            let stream =
-                StreamReader::new(&mut access, ReadProducer::new(|| Ok(file), failed, verdict))?;
+            let stream = StreamReader::new(&mut access, ReadProducer::new(blob, failed, verdict))?;
             let result = FutureReader::new(&mut access, async move {
                 wasmtime::error::Ok(result.await.unwrap_or(Ok(())))
             })?;

@@ -1,4 +1,4 @@
-//! `strata:image/facts` over the native store.
+//! `strata:image/facts` over the store that is lent.
 
 use wasmtime::component::Accessor;
 

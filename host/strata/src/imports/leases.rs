@@ -1,4 +1,4 @@
-//! `strata:image/leases` over the native store.
+//! `strata:image/leases` over the store that is lent.
 
 use wasmtime::component::{Access, Accessor, Resource};
 

@@ -1,4 +1,4 @@
-//! `strata:image/names` over the native store.
+//! `strata:image/names` over the store that is lent.
 
 use strata_store::{Change, Descriptor, Expectation, Name};
 use wasmtime::component::{Access, Accessor};

@@ -24,16 +24,14 @@ pub(super) struct ReadProducer {
 }
 
 impl ReadProducer {
-    /// Opens a reader on a blocking thread and reads it to its end there; what goes
-    /// wrong is the verdict.
-    pub(super) fn new<R: Read + Send + 'static>(
-        open: impl FnOnce() -> Result<R, types::Error> + Send + 'static,
+    /// Reads to the reader's end, on a blocking thread; what goes wrong is the verdict.
+    pub(super) fn new(
+        reader: Box<dyn Read + Send>,
         failed: impl Fn(std::io::Error) -> types::Error + Send + 'static,
         verdict: oneshot::Sender<Result<(), types::Error>>,
     ) -> Self {
-        let open = move || Ok(Box::new(open()?) as Box<dyn Read + Send>);
         let failed = move |error| failed(error).into();
-        Self::of(Steps::new(open, failed, || true), verdict)
+        Self::of(Steps::new(move || Ok(reader), failed, || true), verdict)
     }
 
     /// Produces what steps read.

@@ -7,7 +7,8 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Options, lease::Lease, open};
+use crate::lease::handle;
+use crate::{Options, open};
 
 /// Blobs in a new store.
 fn blobs() -> (TempDir, Vec<Digest>) {
@@ -39,8 +40,8 @@ fn between_two_batches_all_others_have_their_turn() {
     let mut held = Vec::new();
     let removed = delete_in_batches(&parts.content, &digests, generation, Duration::ZERO, || {
         other.names.database.write(|_, _| Ok(())).unwrap();
-        let lease = Lease::acquire(&other.leases).unwrap();
-        let id = lease.id(&other.leases).unwrap();
+        let lease = handle::acquire(&other.leases).unwrap();
+        let id = handle::id(&lease, &other.leases).unwrap();
         other
             .leases
             .protect(id, std::slice::from_ref(last))

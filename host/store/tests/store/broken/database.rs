@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use strata_store::backend::*;
 use strata_store::{Change, Digest, Error, Expectation, Options, Store};
 use tempfile::TempDir;
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use strata_store::backend::*;
 use strata_store::{Error, Options, Store};
 
 use super::super::{Fixture, set};

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
+use strata_store::backend::*;
 use strata_store::{Digest, Error, Options, Store};
 
 use super::super::Fixture;

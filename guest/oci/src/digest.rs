@@ -20,6 +20,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// Every algorithm, in the order of their names.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
     /// The name as it stands before the colon, such as `sha256`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,7 +42,7 @@ impl Algorithm {
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Sha256, Self::Sha384, Self::Sha512]
+        Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.as_str() == name)
     }
@@ -251,6 +254,25 @@ mod tests {
         ),
     ];
     const BRACES: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    /// A store makes file names of digests.
+    #[test]
+    fn nothing_like_a_path_is_a_digest() {
+        for text in [
+            format!("sha256:{}", "../".repeat(22)),
+            format!("sha256:../{}", "a".repeat(61)),
+            format!("../sha256:{}", "a".repeat(64)),
+            format!("SHA256:{}", "a".repeat(64)),
+            format!("md5:{}", "a".repeat(32)),
+            format!("sha256:{}", "A".repeat(64)),
+            format!("sha256:{}", "a".repeat(63)),
+            format!("sha256:{}", "a".repeat(65)),
+            format!("sha256:{}\0", "a".repeat(63)),
+            format!("sha256:{}é", "a".repeat(62)),
+        ] {
+            assert!(Digest::parse(&text).is_err(), "{text:?}");
+        }
+    }
 
     #[test]
     fn computes_and_reads_every_algorithm() {

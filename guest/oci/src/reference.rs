@@ -12,7 +12,8 @@ mod grammar;
 
 use grammar::{Parts, is_tag};
 
-const HUB: &str = "docker.io";
+/// The host of Docker Hub in references.
+pub const HUB: &str = "docker.io";
 const LEGACY_HUB: &str = "index.docker.io";
 const OFFICIAL: &str = "library/";
 const DEFAULT_TAG: &str = "latest";

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use strata_store::backend::*;
-use strata_store::{Change, Descriptor, Digest, Expectation, IngestState, Options, Store};
+use strata_store::{Change, Digest, Expectation, IngestState, Options, Store, Target};
 
 /// 370 MB in 11 blobs, like a large application image.
 const LAYERS: [usize; 11] = [120, 80, 50, 40, 30, 20, 12, 8, 6, 3, 1];
@@ -29,7 +29,7 @@ async fn main() {
         .enumerate()
         .map(|(i, mb)| noise(i, mb << 20))
         .collect();
-    let digests: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let digests: Vec<Digest> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
     for parallel in [1, 4, 1, 4] {
         let directory = tempfile::tempdir_in(&parent).unwrap();
         let store = Store::open(directory.path(), Options::default()).unwrap();
@@ -111,14 +111,14 @@ async fn names_and_deletion(path: &Path) {
     let mut digests = Vec::new();
     for i in 0..IMAGES * 3 {
         let bytes = format!("blob {i}");
-        let digest = Digest::of(bytes.as_bytes());
-        std::fs::write(path.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+        let digest = Digest::sha256(bytes.as_bytes());
+        std::fs::write(path.join("blobs/sha256").join(digest.encoded()), bytes).unwrap();
         digests.push(digest);
     }
     let set = |i: usize| Change::Set {
         namespace: "images".into(),
         name: format!("docker.io/library/image:{i}"),
-        target: Descriptor {
+        target: Target {
             media_type: "application/vnd.oci.image.manifest.v1+json".into(),
             digest: digests[i].clone(),
             size: format!("blob {i}").len() as u64,
@@ -159,7 +159,7 @@ async fn names_and_deletion(path: &Path) {
     })
     .await;
     let small = Bytes::from_static(b"a manifest");
-    let digest = Digest::of(&small);
+    let digest = Digest::sha256(&small);
     time("put", || store.put(&digest, small.clone(), &lease)).await;
     drop(lease);
     let remove = |i: usize| Change::Remove {

@@ -15,7 +15,7 @@ use crate::error::Doing as _;
 use crate::layout::{Broken, Layout, Stamp, Unopened};
 use crate::lease::LeaseTable;
 use crate::trash::Trash;
-use crate::{Digest, Error, digest, owner, partial};
+use crate::{Digest, Error, owner, partial, verify};
 
 /// Why a blob was not read.
 pub(crate) enum Unread {
@@ -79,7 +79,7 @@ pub(crate) fn get(damage: &Damage, digest: &Digest, limit: u64) -> Result<Bytes,
     file.read_exact(&mut bytes)
         .doing(|| format!("reading {digest}"))?;
     // Hashing a manifest costs microseconds, and other tools write into this layout, too.
-    match digest::verify(digest, &bytes) {
+    match verify::bytes(digest, &bytes) {
         Err(Error::DigestMismatch { actual, .. }) => Err(Unread::Damaged { stamp, actual }),
         other => {
             other?;
@@ -127,7 +127,7 @@ impl Blobs {
 
     /// Stores a small blob that is protected already.
     pub(crate) fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
-        digest::verify(digest, bytes)?;
+        verify::bytes(digest, bytes)?;
         if is_here(&self.damage, digest, bytes)? {
             return Ok(());
         }

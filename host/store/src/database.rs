@@ -3,6 +3,8 @@
 //! `store.db` holds what must survive a power cut (WAL, `synchronous=FULL`). What need not lives in
 //! `leases.db`, see [`crate::lease`].
 
+mod head;
+mod schema;
 pub(crate) mod suspect;
 
 use std::path::{Path, PathBuf};
@@ -12,89 +14,12 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::error::broken;
-use crate::name::mirror;
 use crate::sync::lock;
+use head::{data_version, mend_head, read_head, write_head};
+
 use crate::{Error, holder};
-
-const SCHEMA_VERSION: i64 = 1;
-/// Largest version that may be a newer program's, and not damage.
-const MAX_VERSION: i64 = 99;
-
-// `head.names` is the generation of the last change of names, `head.generation` that of the last
-// change at all: a deletion in several batches does not conflict with itself.
-const SCHEMA: &str = "
-CREATE TABLE head (
-    id INTEGER PRIMARY KEY CHECK (id = 0),
-    generation INTEGER NOT NULL,
-    names INTEGER NOT NULL,
-    index_before TEXT NOT NULL,
-    index_after TEXT NOT NULL
-) STRICT;
-INSERT INTO head VALUES (0, 1, 1, '', '');
-CREATE TABLE names (
-    namespace TEXT NOT NULL,
-    name TEXT NOT NULL,
-    media_type TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    labels TEXT NOT NULL,
-    created INTEGER NOT NULL,
-    updated INTEGER NOT NULL,
-    PRIMARY KEY (namespace, name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE withdrawn (
-    name TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    PRIMARY KEY (name, digest)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE facts (
-    digest TEXT PRIMARY KEY,
-    diff_id TEXT NOT NULL,
-    size INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE checks (
-    digest TEXT NOT NULL,
-    diff_id TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'right', 'wrong')),
-    PRIMARY KEY (digest, diff_id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX checks_pending ON checks (digest) WHERE state = 'pending';
-";
-
-// What came later. Version 1 still: an older program does not miss what it does not know, and may
-// use the store at the same time. What it leaves of deleted blobs in here does no harm.
-const ADDITIONS: &str = "
-CREATE TABLE IF NOT EXISTS damage (
-    digest TEXT PRIMARY KEY,
-    size INTEGER NOT NULL,
-    modified INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    reason TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sources (
-    digest TEXT NOT NULL,
-    repository TEXT NOT NULL,
-    noted INTEGER NOT NULL,
-    PRIMARY KEY (digest, repository)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts_sums (
-    digest TEXT PRIMARY KEY,
-    checksum INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-";
-
-/// Largest generation that is believed: there must be room to count on.
-const MAX_GENERATION: i64 = i64::MAX / 2;
-
-/// Where the store stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// Grows with every change of names or deletion of content, by any process.
-    pub(crate) generation: u64,
-    /// The generation of the last change of names.
-    pub(crate) names: u64,
-}
+pub(crate) use head::{Head, advance, late_generation};
+pub(crate) use schema::{create, create_alone};
 
 pub(crate) struct Database {
     path: PathBuf,
@@ -115,9 +40,7 @@ impl Database {
     pub(crate) fn open(path: &Path, busy_timeout: Duration) -> Result<Database, Error> {
         let mut writer = Connection::open(path)?;
         configure(&writer, busy_timeout, "FULL")?;
-        create(&mut writer, SCHEMA, SCHEMA_VERSION)?;
-        writer.execute_batch(ADDITIONS)?;
-        add_mirror(&mut writer)?;
+        schema::create_all(&mut writer)?;
         mend_head(&mut writer, path)?;
         let reader = Connection::open(path)?;
         configure(&reader, busy_timeout, "FULL")?;
@@ -207,9 +130,7 @@ impl Database {
         fill: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
     ) -> Result<Database, Error> {
         let mut connection = Connection::open_in_memory()?;
-        create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
-        connection.execute_batch(ADDITIONS)?;
-        add_mirror(&mut connection)?;
+        schema::create_all(&mut connection)?;
         let transaction = connection.transaction()?;
         fill(&transaction)?;
         transaction.commit()?;
@@ -341,20 +262,6 @@ pub(crate) fn begin<'a>(
     })
 }
 
-/// Counts a change and returns the new generation.
-pub(crate) fn advance(transaction: &Transaction<'_>, names: bool) -> Result<u64, Error> {
-    let sql = if names {
-        "UPDATE head SET generation = max(generation, names) + 1,
-             names = max(generation, names) + 1 RETURNING generation"
-    } else {
-        "UPDATE head SET generation = max(generation, names) + 1 RETURNING generation"
-    };
-    let generation: i64 = transaction
-        .prepare_cached(sql)?
-        .query_row([], |row| row.get(0))?;
-    Ok(generation.cast_unsigned())
-}
-
 /// Settings every connection that may write shares.
 pub(crate) fn configure(
     connection: &Connection,
@@ -368,64 +275,12 @@ pub(crate) fn configure(
     Ok(())
 }
 
-/// Creates the tables in a new database, or checks that they are ours.
-///
-/// [`Error::Unsupported`] if they are of another version.
-pub(crate) fn create(connection: &mut Connection, schema: &str, version: i64) -> Result<(), Error> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found == 0 {
-        transaction.execute_batch(schema)?;
-        transaction.pragma_update(None, "user_version", version)?;
-    } else if !(0..=MAX_VERSION).contains(&found) {
-        return Err(broken(format!("its version is {found}")));
-    } else if found != version {
-        return Err(Error::Unsupported(format!(
-            "the store's database has version {found}, this program knows {version}; \
-             use the version of strata that wrote it"
-        )));
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
 /// Writes to the log, and so to all of the shared index: see [`crate::reserve::has_small_blocks`].
 pub(crate) fn touch(connection: &Connection) -> Result<(), Error> {
     let transaction = connection.unchecked_transaction()?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     transaction.pragma_update(None, "user_version", version)?;
     Ok(transaction.commit()?)
-}
-
-/// A database that nobody else has, with tables, in one file and durable when it is closed.
-pub(crate) fn create_alone(path: &Path) -> Result<Connection, Error> {
-    let mut connection = Connection::open(path)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    create(&mut connection, SCHEMA, SCHEMA_VERSION)?;
-    connection.execute_batch(ADDITIONS)?;
-    add_mirror(&mut connection)?;
-    Ok(connection)
-}
-
-/// Gives the names a mirror if they have none, or not all. On a full disk they stay as they are: that keeps
-/// nobody from opening the store.
-fn add_mirror(connection: &mut Connection) -> Result<(), Error> {
-    let exists = mirror::exists(connection)?;
-    if exists && !mirror::is_unsealed(connection)? {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let made = match exists {
-        true => mirror::seal_all(&transaction),
-        false => mirror::create(&transaction),
-    };
-    match made.and_then(|()| Ok(transaction.commit()?)) {
-        Err(error @ Error::NoSpace(_)) => {
-            tracing::warn!(%error, "names are not mirrored for now");
-            Ok(())
-        }
-        made => made,
-    }
 }
 
 /// Text of a row that need not be readable: what is not, is other text.
@@ -436,70 +291,6 @@ pub(crate) fn text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Strin
         }
         _ => String::new(),
     })
-}
-
-fn data_version(connection: &Connection) -> Result<i64, Error> {
-    Ok(connection
-        .prepare_cached("PRAGMA data_version")?
-        .query_row([], |row| row.get(0))?)
-}
-
-fn read_head(connection: &Connection) -> Result<Head, Error> {
-    let mut query = connection.prepare_cached("SELECT generation, names FROM head")?;
-    let mut rows = query.query([])?;
-    let Some(row) = rows.next()? else {
-        return Err(broken("its generation is not there"));
-    };
-    let number = |at| -> rusqlite::Result<Option<u64>> {
-        let number = row.get_ref(at)?.as_i64().ok();
-        Ok(number
-            .filter(|number| (0..=MAX_GENERATION).contains(number))
-            .map(i64::cast_unsigned))
-    };
-    match (number(0)?, number(1)?) {
-        (Some(generation), Some(names)) => Ok(Head {
-            // Should one of them not be what it was.
-            generation: generation.max(names),
-            names,
-        }),
-        _ => Err(broken("its generation cannot be read")),
-    }
-}
-
-/// Makes the generation anew if it cannot be read.
-fn mend_head(connection: &mut Connection, path: &Path) -> Result<(), Error> {
-    match read_head(connection) {
-        Err(error) if error.is_broken() => {}
-        head => return head.map(drop),
-    }
-    let transaction = begin(connection, path)?;
-    match read_head(&transaction) {
-        Err(error) if error.is_broken() => write_head(&transaction, &error)?,
-        head => return head.map(drop),
-    }
-    Ok(transaction.commit()?)
-}
-
-/// Makes the generation anew, for it cannot be read: `why`.
-fn write_head(transaction: &Transaction<'_>, why: &Error) -> Result<(), Error> {
-    let (before, after) = transaction
-        .query_row("SELECT index_before, index_after FROM head", [], |row| {
-            Ok((text(row, 0)?, text(row, 1)?))
-        })
-        .unwrap_or_default();
-    transaction.execute("DELETE FROM head", [])?;
-    transaction.execute(
-        "INSERT INTO head VALUES (0, ?1, ?1, ?2, ?3)",
-        (late_generation(), before, after),
-    )?;
-    tracing::warn!(%why, "the generation of the store was damaged and is made anew");
-    Ok(())
-}
-
-/// A generation that no store has come to: more changes than milliseconds since 1970 none has seen.
-pub(crate) fn late_generation() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(1, |since| i64::try_from(since.as_millis()).unwrap_or(1))
 }
 
 /// SQLite's URI form of a path: everything but unreserved bytes and `/` escaped.

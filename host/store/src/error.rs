@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::Digest;
+use strata_oci::digest::{Digest, DigestError};
 
 /// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -235,6 +235,12 @@ pub(crate) fn broken(why: impl std::fmt::Display) -> Error {
         failure,
         Some(why.to_string()),
     ))
+}
+
+impl From<DigestError> for Error {
+    fn from(error: DigestError) -> Error {
+        Error::Invalid(error.to_string())
+    }
 }
 
 /// Says what was being done when a file operation failed.

@@ -200,7 +200,7 @@ impl Layout {
 
     /// `blobs/<alg>`.
     fn folder(&self, algorithm: Algorithm) -> PathBuf {
-        self.root.join("blobs").join(algorithm.name())
+        self.root.join("blobs").join(algorithm.as_str())
     }
 
     /// `blobs/<alg>`, `None` while there is no such folder.
@@ -225,9 +225,8 @@ impl Layout {
     /// Makes creations and removals of blobs durable.
     pub(crate) fn sync(&self, algorithm: Algorithm) -> Result<(), Error> {
         match self.directory(algorithm)? {
-            Some(directory) => {
-                rustix::fs::fsync(directory).doing(|| format!("syncing blobs/{}", algorithm.name()))
-            }
+            Some(directory) => rustix::fs::fsync(directory)
+                .doing(|| format!("syncing blobs/{}", algorithm.as_str())),
             None => Ok(()),
         }
     }

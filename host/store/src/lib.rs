@@ -23,7 +23,7 @@
 //!
 //! let store = Store::open("/var/lib/strata".as_ref(), Options::default())?;
 //! let lease = store.acquire_lease().await?;
-//! let digest = Digest::of(b"hello");
+//! let digest = Digest::sha256(b"hello");
 //! if let IngestState::Open(mut ingest) = store.open_ingest(&digest, 5, &lease).await? {
 //!     ingest.write("hello".into()).await?;
 //!     ingest.commit().await?;
@@ -43,7 +43,6 @@ mod content;
 mod damage;
 mod database;
 mod derived;
-mod digest;
 mod directory;
 mod error;
 mod facts;
@@ -72,10 +71,10 @@ mod trash;
 mod verify;
 
 pub use backend::{Backend, Ingest, IngestState, Lease, Stage};
-pub use digest::{Algorithm, Digest};
 pub use error::Error;
 pub use facts::LayerFacts;
-pub use name::{Change, Descriptor, Expectation, IMAGES, Name};
+pub use name::{Change, Expectation, IMAGES, Name, Target};
 pub use options::Options;
 pub use store::Store;
+pub use strata_oci::{Digest, digest::Algorithm};
 pub use verify::Verdict;

@@ -31,7 +31,7 @@ const MAX_LABELS: usize = 256 * 1024;
 
 /// A pointer to content: what it is, its digest, its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Descriptor {
+pub struct Target {
     /// Media type of the content, at most 255 bytes.
     pub media_type: String,
     /// Digest of the stored bytes.
@@ -46,7 +46,7 @@ pub struct Name {
     /// Unique within its name space.
     pub name: String,
     /// What it points at.
-    pub target: Descriptor,
+    pub target: Target,
     /// Small facts, in key order, keys unique.
     pub labels: Vec<(String, String)>,
     /// Milliseconds since 1970, when the name was first set.
@@ -76,7 +76,7 @@ pub enum Change {
         /// 1 to 4096 bytes without control characters.
         name: String,
         /// The blob must be in the store and have this size.
-        target: Descriptor,
+        target: Target,
         /// Replaces the labels; at most 256 KiB together.
         labels: Vec<(String, String)>,
         /// Guard.

@@ -15,9 +15,11 @@ const STAGE: &str = "stage-";
 
 /// The partial download of a blob, which has a name under which it can be resumed.
 pub(crate) fn path(layout: &Layout, digest: &Digest) -> PathBuf {
-    layout
-        .ingests()
-        .join(format!("{}-{}", digest.algorithm().name(), digest.hex()))
+    layout.ingests().join(format!(
+        "{}-{}",
+        digest.algorithm().as_str(),
+        digest.encoded()
+    ))
 }
 
 /// Where a small blob is written before it is published.

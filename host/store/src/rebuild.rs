@@ -204,7 +204,12 @@ pub(crate) fn add_lost(
     let name = moved.file_name().unwrap_or_default().to_string_lossy();
     transaction.execute(
         "INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, 0, '{}', 0, 0)",
-        params![LOST, name, media_type, Digest::of(name.as_bytes()).as_str()],
+        params![
+            LOST,
+            name,
+            media_type,
+            Digest::sha256(name.as_bytes()).as_str()
+        ],
     )?;
     mirror::seal(transaction, LOST, &name)
 }

@@ -9,10 +9,10 @@ use rustix::fs::Advice;
 use strata_codec::buffer;
 
 use crate::damage::Damage;
-use crate::digest::Hasher;
 use crate::layout::{Broken, Unopened};
 use crate::sync::blocking;
 use crate::{Digest, Error};
+use strata_oci::digest::Hasher;
 
 /// Bytes read at once: they are still in the processor's cache when they are hashed.
 const PART: usize = 256 * 1024;
@@ -109,5 +109,17 @@ fn hash(digest: &Digest, file: File, most: u64, go_on: &dyn Fn() -> bool) -> Res
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::io(format!("reading {digest}"), error)),
         }
+    }
+}
+
+/// Checks bytes at hand against a digest.
+pub(crate) fn bytes(expected: &Digest, bytes: &[u8]) -> Result<(), Error> {
+    let actual = Digest::of(expected.algorithm(), bytes);
+    match actual == *expected {
+        true => Ok(()),
+        false => Err(Error::DigestMismatch {
+            expected: expected.clone(),
+            actual,
+        }),
     }
 }

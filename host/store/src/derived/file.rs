@@ -49,7 +49,7 @@ pub(super) fn path(layout: &Layout, name: &str, kind: &str) -> PathBuf {
 
 /// The name of the file about a blob.
 pub(super) fn name_of(digest: &Digest) -> String {
-    format!("{}-{}", digest.algorithm().name(), digest.hex())
+    format!("{}-{}", digest.algorithm().as_str(), digest.encoded())
 }
 
 /// The folder of each kind there is.

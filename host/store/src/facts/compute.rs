@@ -13,9 +13,9 @@ use strata_codec::{DecoderMemory, Room, decompress, is_plain};
 
 use super::table::LayerFacts;
 use crate::damage::Damage;
-use crate::digest::Hasher;
 use crate::sync::lock;
 use crate::{Algorithm, Digest, Error};
+use strata_oci::digest::Hasher;
 
 /// Uncompressed bytes hashed at once.
 const OUTPUT: usize = 256 * 1024;
@@ -162,7 +162,7 @@ mod tests {
             turns += 1;
             turns < 3
         };
-        let stopped = read(&Digest::of(b""), file, room, &mut go_on).unwrap();
+        let stopped = read(&Digest::sha256(b""), file, room, &mut go_on).unwrap();
         assert!(stopped.is_none());
         assert_eq!(turns, 3);
     }

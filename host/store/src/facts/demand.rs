@@ -126,8 +126,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (parts, _background) = open::open(directory.path(), &Options::default()).unwrap();
         let facts = &parts.facts;
-        let digest = Digest::of(b"large");
-        let path = directory.path().join("blobs/sha256").join(digest.hex());
+        let digest = Digest::sha256(b"large");
+        let path = directory.path().join("blobs/sha256").join(digest.encoded());
         File::create(path).unwrap().set_len(LARGE).unwrap();
         let mut asked = Box::pin(facts.on_demand(&digest));
         let begun = async {

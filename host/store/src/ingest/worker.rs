@@ -14,9 +14,9 @@ use rustix::fs::Advice;
 use super::Ingests;
 use super::queue::{Outcome, Queue, Work};
 use super::twin::Twin;
-use crate::digest::Hasher;
 use crate::error::Doing as _;
 use crate::{Algorithm, Digest, Error, content};
+use strata_oci::digest::Hasher;
 
 /// After this many bytes the kernel is asked to start writing, so that little is left for the sync
 /// at the end.

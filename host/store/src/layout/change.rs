@@ -36,7 +36,7 @@ impl Layout {
         if self.directory(digest.algorithm())?.is_none() {
             make(&parent)?;
         }
-        let target = parent.join(digest.hex());
+        let target = parent.join(digest.encoded());
         match fs::rename(file, &target) {
             // A directory is the one thing no file takes the place of.
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
@@ -74,7 +74,7 @@ impl Layout {
         };
         if size < small {
             let target = self.trash().join(file_name(digest));
-            if rustix::fs::renameat(directory, digest.hex(), CWD, &target).is_ok() {
+            if rustix::fs::renameat(directory, digest.encoded(), CWD, &target).is_ok() {
                 return Ok(Removed::Gone(size));
             }
             // For example as the disk is full, and the trash would have to grow.
@@ -83,7 +83,7 @@ impl Layout {
             // If it cannot be opened the caller waits, and that is all.
             held.extend(self.open_blob(digest).ok().map(|(file, _)| file));
         }
-        match rustix::fs::unlinkat(directory, digest.hex(), AtFlags::empty()) {
+        match rustix::fs::unlinkat(directory, digest.encoded(), AtFlags::empty()) {
             Ok(()) => Ok(Removed::Gone(size)),
             Err(Errno::NOENT) => Ok(Removed::Absent),
             Err(error) => Err(Error::io(format!("removing {digest}"), error.into())),
@@ -116,7 +116,7 @@ impl Layout {
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
-        self.folder(digest.algorithm()).join(digest.hex())
+        self.folder(digest.algorithm()).join(digest.encoded())
     }
 }
 
@@ -135,5 +135,5 @@ pub(crate) fn room_for(folder: &Path, digest: &Digest, is_directory: bool) -> Pa
 }
 
 fn file_name(digest: &Digest) -> String {
-    format!("{}-{}", digest.algorithm().name(), digest.hex())
+    format!("{}-{}", digest.algorithm().as_str(), digest.encoded())
 }

@@ -79,7 +79,7 @@ impl Layout {
         let Some(directory) = self.directory(digest.algorithm())? else {
             return Ok(Place::Absent);
         };
-        let stat = match rustix::fs::statat(directory, digest.hex(), AtFlags::empty()) {
+        let stat = match rustix::fs::statat(directory, digest.encoded(), AtFlags::empty()) {
             Ok(stat) => stat,
             Err(error) => return look_closer(directory, digest, error),
         };
@@ -91,8 +91,12 @@ impl Layout {
         // Asked only where it is in doubt: almost every file is for everybody.
         let is_in_doubt = stat.st_mode & READABLE != READABLE;
         if is_in_doubt
-            && let Err(Errno::ACCESS) =
-                rustix::fs::accessat(directory, digest.hex(), Access::READ_OK, AtFlags::empty())
+            && let Err(Errno::ACCESS) = rustix::fs::accessat(
+                directory,
+                digest.encoded(),
+                Access::READ_OK,
+                AtFlags::empty(),
+            )
         {
             return Ok(broken(directory, digest, cannot("opened", Errno::ACCESS)));
         }
@@ -121,7 +125,7 @@ impl Layout {
         let directory = self.directory(digest.algorithm())?.ok_or_else(absent)?;
         // Not blocking: should there be a pipe, opening it must not hang. Nor be a terminal's owner.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let error = match rustix::fs::openat(directory, digest.hex(), flags, Mode::empty()) {
+        let error = match rustix::fs::openat(directory, digest.encoded(), flags, Mode::empty()) {
             Ok(file) => {
                 let file = File::from(file);
                 let metadata = file.metadata().doing(|| format!("opening {digest}"))?;
@@ -169,7 +173,7 @@ impl Layout {
             for entry in entries {
                 let name = entry.doing(doing)?.file_name();
                 let Some(hex) = name.to_str() else { continue };
-                let Ok(digest) = Digest::parse(&format!("{}:{hex}", algorithm.name())) else {
+                let Ok(digest) = Digest::parse(&format!("{}:{hex}", algorithm.as_str())) else {
                     continue;
                 };
                 match self.look(&digest)? {
@@ -188,7 +192,7 @@ fn look_closer(directory: &OwnedFd, digest: &Digest, error: Errno) -> Result<Pla
     if error == Errno::NOENT {
         // Nothing, or a link to nothing.
         return Ok(
-            match rustix::fs::statat(directory, digest.hex(), AtFlags::SYMLINK_NOFOLLOW) {
+            match rustix::fs::statat(directory, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW) {
                 Err(_) => Place::Absent,
                 Ok(_) => {
                     let reason = "in its place is a symbolic link that leads nowhere".to_owned();
@@ -204,7 +208,7 @@ fn look_closer(directory: &OwnedFd, digest: &Digest, error: Errno) -> Result<Pla
 }
 
 fn broken(directory: &OwnedFd, digest: &Digest, reason: String) -> Place {
-    match rustix::fs::statat(directory, digest.hex(), AtFlags::SYMLINK_NOFOLLOW) {
+    match rustix::fs::statat(directory, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Place::Absent,
         found => Place::Broken(Broken {
             stamp: Stamp::unreadable(found.map_or(0, |stat| stat.st_ino)),

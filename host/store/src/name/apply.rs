@@ -7,8 +7,8 @@ use rusqlite::{Transaction, params};
 
 use super::row::Row;
 use super::{
-    Change, Descriptor, Expectation, IMAGES, MAX_MEDIA_TYPE, check_name, heal, labels_to_json,
-    mirror, withdrawn,
+    Change, Expectation, IMAGES, MAX_MEDIA_TYPE, Target, check_name, heal, labels_to_json, mirror,
+    withdrawn,
 };
 use crate::layout::Layout;
 use crate::{Digest, Error};
@@ -144,7 +144,7 @@ pub(crate) fn check(
     layout: &Layout,
     namespace: &str,
     name: &str,
-    target: &Descriptor,
+    target: &Target,
 ) -> Result<(), Error> {
     check_name(namespace, name)?;
     check_target(layout, name, target)
@@ -171,7 +171,7 @@ fn check_expectation(
     }
 }
 
-fn check_media_type(name: &str, target: &Descriptor) -> Result<(), Error> {
+fn check_media_type(name: &str, target: &Target) -> Result<(), Error> {
     if target.media_type.is_empty()
         || target.media_type.len() > MAX_MEDIA_TYPE
         || target.media_type.chars().any(char::is_control)
@@ -183,7 +183,7 @@ fn check_media_type(name: &str, target: &Descriptor) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_target(layout: &Layout, name: &str, target: &Descriptor) -> Result<(), Error> {
+fn check_target(layout: &Layout, name: &str, target: &Target) -> Result<(), Error> {
     check_media_type(name, target)?;
     match layout.blob_size(&target.digest)? {
         Some(size) if size == target.size => Ok(()),

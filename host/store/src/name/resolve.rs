@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::mirror::{Scan, exists, scan};
 use super::row::{Key, Row};
-use super::{Descriptor, LOST, Name};
+use super::{LOST, Name, Target};
 use crate::layout::Layout;
 use crate::{Digest, Error};
 
@@ -166,9 +166,9 @@ impl Resolved {
             names.extend(self.lost.iter().map(|row| {
                 let name = format!("row-{:016x}", row.checksum());
                 Name {
-                    target: Descriptor {
+                    target: Target {
                         media_type: "text/plain".to_owned(),
-                        digest: Digest::of(name.as_bytes()),
+                        digest: Digest::sha256(name.as_bytes()),
                         size: 0,
                     },
                     name,

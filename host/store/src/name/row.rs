@@ -5,7 +5,7 @@ use std::fmt;
 use rusqlite::types::{Value, ValueRef};
 use sha2::Digest as _;
 
-use super::{Descriptor, Name, UNTYPED, is_right, labels_from_json};
+use super::{Name, Target, UNTYPED, is_right, labels_from_json};
 use crate::layout::Layout;
 use crate::{Digest, Error};
 
@@ -130,7 +130,7 @@ impl Row {
         let (space, name) = (text(space)?, text(name)?);
         let digest = self
             .digest()
-            .unwrap_or_else(|| Digest::of(format!("lost {space} {name}").as_bytes()));
+            .unwrap_or_else(|| Digest::sha256(format!("lost {space} {name}").as_bytes()));
         let size = match layout.blob_size(&digest) {
             Ok(Some(size)) => size.cast_signed(),
             _ => number(size).max(0),
@@ -175,7 +175,7 @@ impl Row {
         };
         let name = Name {
             name: name.clone(),
-            target: Descriptor {
+            target: Target {
                 media_type: media_type.clone(),
                 digest: Digest::parse(digest).ok()?,
                 size: size.cast_unsigned(),
@@ -242,7 +242,7 @@ pub(crate) fn name_of(row: &rusqlite::Row<'_>, checked: bool) -> Result<Option<N
     }
     Ok(Some(Name {
         name: name.to_owned(),
-        target: Descriptor {
+        target: Target {
             media_type: media_type.to_owned(),
             digest,
             size: size.cast_unsigned(),

@@ -12,7 +12,7 @@ use super::{Fixture, remove, set};
 async fn put_verifies_and_get_reads_back() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"right");
+    let digest = Digest::sha256(b"right");
     let lie = f
         .store
         .put(&digest, Bytes::from_static(b"wrong"), &lease)
@@ -37,7 +37,7 @@ async fn put_verifies_and_get_reads_back() {
             ..
         })
     ));
-    let missing = f.store.get(&Digest::of(b"?"), 4).await;
+    let missing = f.store.get(&Digest::sha256(b"?"), 4).await;
     assert!(matches!(missing, Err(Error::NotFound(_))));
     assert_eq!(f.store.blobs().await.unwrap(), [(digest, 5)]);
 }
@@ -60,7 +60,7 @@ async fn other_algorithms_are_stored_in_their_directory() {
         f.directory
             .path()
             .join("blobs/sha512")
-            .join(digest.hex())
+            .join(digest.encoded())
             .is_file()
     );
 }
@@ -146,8 +146,12 @@ async fn six_thousand_blobs_are_deleted_quickly() {
     let mut digests = Vec::new();
     for i in 0..6000_u32 {
         let bytes = i.to_le_bytes();
-        let digest = Digest::of(&bytes);
-        let path = f.directory.path().join("blobs/sha256").join(digest.hex());
+        let digest = Digest::sha256(&bytes);
+        let path = f
+            .directory
+            .path()
+            .join("blobs/sha256")
+            .join(digest.encoded());
         std::fs::write(path, bytes).unwrap();
         digests.push(digest);
     }
@@ -176,7 +180,7 @@ async fn others_change_names_and_take_leases_while_very_many_blobs_are_deleted()
     let digests: Vec<Digest> = (0..8_000_u32)
         .map(|i| {
             let bytes = i.to_le_bytes();
-            let digest = Digest::of(&bytes);
+            let digest = Digest::sha256(&bytes);
             std::fs::write(f.file(&digest), bytes).unwrap();
             digest
         })

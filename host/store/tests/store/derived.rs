@@ -9,7 +9,7 @@ use strata_store::{Digest, Error, Options, Store};
 use super::{Fixture, noise, until};
 
 fn file(f: &Fixture, kind: &str, subject: &Digest) -> PathBuf {
-    let name = format!(".strata/derived/{kind}/sha256-{}", subject.hex());
+    let name = format!(".strata/derived/{kind}/sha256-{}", subject.encoded());
     f.directory.path().join(name)
 }
 

@@ -10,7 +10,7 @@ use super::{Fixture, noise, until};
 
 fn facts_of(bytes: &[u8]) -> LayerFacts {
     LayerFacts {
-        diff_id: Digest::of(bytes),
+        diff_id: Digest::sha256(bytes),
         size: bytes.len() as u64,
     }
 }
@@ -72,7 +72,7 @@ async fn broken_and_absent_layers_are_told_apart() {
         let result = f.store.layer_facts(&digest).await;
         assert!(matches!(result, Err(Error::Invalid(_))), "{result:?}");
     }
-    let absent = f.store.layer_facts(&Digest::of(b"absent")).await;
+    let absent = f.store.layer_facts(&Digest::sha256(b"absent")).await;
     assert!(matches!(absent, Err(Error::NotFound(_))));
 }
 
@@ -103,7 +103,7 @@ async fn a_broken_promise_is_found_and_remembered() {
     let f = Fixture::new();
     let layer = gzip(b"really this");
     let digest = f.blob(&layer).await;
-    let promised = Digest::of(b"something else");
+    let promised = Digest::sha256(b"something else");
     f.store
         .expect_diff_ids(&[(digest.clone(), promised.clone())])
         .await
@@ -112,12 +112,15 @@ async fn a_broken_promise_is_found_and_remembered() {
     let Error::DigestMismatch { expected, actual } = error else {
         panic!("{error:?}")
     };
-    assert_eq!((expected, actual), (promised, Digest::of(b"really this")));
+    assert_eq!(
+        (expected, actual),
+        (promised, Digest::sha256(b"really this"))
+    );
     let f = f.reopen();
     assert!(f.store.layer_facts(&digest).await.is_err());
     // Another image that describes the layer rightly clears it.
     f.store
-        .expect_diff_ids(&[(digest.clone(), Digest::of(b"really this"))])
+        .expect_diff_ids(&[(digest.clone(), Digest::sha256(b"really this"))])
         .await
         .unwrap();
     assert_eq!(
@@ -132,7 +135,7 @@ async fn promises_are_checked_whatever_is_in_the_place_of_the_queues_lock() {
     let lock = f.directory.path().join(".strata/facts.lock");
     std::fs::create_dir_all(lock.join("x")).unwrap();
     let digest = f.blob(&gzip(b"really this")).await;
-    let promised = [(digest.clone(), Digest::of(b"something else"))];
+    let promised = [(digest.clone(), Digest::sha256(b"something else"))];
     f.store.expect_diff_ids(&promised).await.unwrap();
     for _ in 0..200 {
         if std::fs::symlink_metadata(&lock).is_ok_and(|found| found.is_file()) {
@@ -154,7 +157,7 @@ async fn queued_promises_survive_a_restart_and_wait_for_ingests() {
     let store = strata_store::Store::open(directory.path(), quiet).unwrap();
     let digest = super::blob(&store, &gzip(b"real")).await;
     store
-        .expect_diff_ids(&[(digest.clone(), Digest::of(b"other"))])
+        .expect_diff_ids(&[(digest.clone(), Digest::sha256(b"other"))])
         .await
         .unwrap();
     drop(store);
@@ -245,12 +248,12 @@ async fn a_promise_about_a_damaged_layer_is_checked_once_it_is_replaced() {
         let digest = super::blob(&store, &whole).await;
         let other = super::blob(&store, &gzip(b"other")).await;
         let promises = [
-            (digest.clone(), Digest::of(&plain)),
-            (other.clone(), Digest::of(b"other")),
+            (digest.clone(), Digest::sha256(&plain)),
+            (other.clone(), Digest::sha256(b"other")),
         ];
         store.expect_diff_ids(&promises).await.unwrap();
         drop(store);
-        let file = directory.path().join("blobs/sha256").join(digest.hex());
+        let file = directory.path().join("blobs/sha256").join(digest.encoded());
         std::fs::write(file, bytes).unwrap();
         let f = Fixture {
             store: super::open(&directory),

@@ -62,7 +62,7 @@ async fn an_ingest_on_a_full_disk_keeps_what_was_written() {
     let store = Store::open(&disk.0, Options::default()).unwrap();
     let old = blob(&store, &noise(3_000_000)).await;
     let bytes = Bytes::from(noise(6_000_000));
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let lease = store.acquire_lease().await.unwrap();
     let mut ingest = opened(store.open_ingest(&digest, 6_000_000, &lease).await.unwrap());
     let error = async {
@@ -134,7 +134,9 @@ async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
     let mut file = std::fs::File::create(&filler).unwrap();
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
     let bytes = Bytes::from(noise(50_000));
-    let put = store.put(&Digest::of(&bytes), bytes.clone(), &lease).await;
+    let put = store
+        .put(&Digest::sha256(&bytes), bytes.clone(), &lease)
+        .await;
     assert!(matches!(put, Err(Error::NoSpace(_))), "{put:?}");
     let mut full = None;
     for i in 0..2000 {
@@ -159,7 +161,10 @@ async fn small_writes_on_a_full_disk_say_so_and_leave_the_store_valid() {
     let names = super::images(&store).await;
     assert_eq!(names.len(), full.map_or(2000, |(count, _)| count));
     let lease = store.acquire_lease().await.unwrap();
-    store.put(&Digest::of(&bytes), bytes, &lease).await.unwrap();
+    store
+        .put(&Digest::sha256(&bytes), bytes, &lease)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -192,7 +197,10 @@ async fn a_full_disk_can_be_freed() {
         expected: strata_store::Expectation::Any,
     });
     let generation = store.apply(removals.collect(), None).await.unwrap();
-    let deleted = store.delete(&[Digest::of(b"a")], generation).await.unwrap();
+    let deleted = store
+        .delete(&[Digest::sha256(b"a")], generation)
+        .await
+        .unwrap();
     assert_eq!(deleted.len(), 1);
 }
 
@@ -227,7 +235,10 @@ async fn what_frees_nothing_never_uses_up_the_reserve() {
     for i in 0..300 {
         let lease = store.acquire_lease().await.unwrap();
         assert!(lease.lock(&format!("lock-{i}")).await.unwrap());
-        store.stat(&Digest::of(b"a"), Some(&lease)).await.unwrap();
+        store
+            .stat(&Digest::sha256(b"a"), Some(&lease))
+            .await
+            .unwrap();
     }
     assert_eq!(std::fs::metadata(&reserve).unwrap().len(), kept);
     // What is freed others fill, again and again.

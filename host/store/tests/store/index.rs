@@ -41,8 +41,8 @@ fn add(root: &Path, entry: Value) {
 
 /// Puts a blob into the layout, as another tool would.
 fn foreign_blob(root: &Path, bytes: &[u8]) -> Digest {
-    let digest = Digest::of(bytes);
-    fs::write(root.join("blobs/sha256").join(digest.hex()), bytes).unwrap();
+    let digest = Digest::sha256(bytes);
+    fs::write(root.join("blobs/sha256").join(digest.encoded()), bytes).unwrap();
     digest
 }
 
@@ -148,9 +148,9 @@ async fn entries_that_cannot_be_believed_are_not_adopted() {
     let f = Fixture::new();
     let root = f.directory.path().to_owned();
     let good = foreign_blob(&root, b"good");
-    let absent = Digest::of(b"absent");
-    let fake = Digest::of(b"fake!");
-    fs::write(root.join("blobs/sha256").join(fake.hex()), b"other").unwrap();
+    let absent = Digest::sha256(b"absent");
+    let fake = Digest::sha256(b"fake!");
+    fs::write(root.join("blobs/sha256").join(fake.encoded()), b"other").unwrap();
     add(&root, entry("absent", &absent, 6));
     add(&root, entry("wrong-digest", &fake, 5));
     add(
@@ -324,12 +324,12 @@ async fn a_removed_name_is_not_resurrected_by_a_tool_that_added_to_a_stale_proje
     assert_eq!(
         super::images(&store).await,
         [
-            ("moved".to_string(), Digest::of(b"b")),
+            ("moved".to_string(), Digest::sha256(b"b")),
             ("new".to_string(), new)
         ]
     );
     // Once projected, the very same name may come back from outside.
-    add(root, entry("gone", &Digest::of(b"a"), 1));
+    add(root, entry("gone", &Digest::sha256(b"a"), 1));
     store.flush().await.unwrap();
     assert_eq!(super::images(&store).await[0].0, "gone");
 }

@@ -15,7 +15,7 @@ async fn a_streamed_blob_is_visible_only_after_commit() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let bytes = Bytes::from(noise(5_000_000));
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let mut ingest = opened(
         f.store
             .open_ingest(&digest, 5_000_000, &lease)
@@ -47,7 +47,7 @@ async fn a_streamed_blob_is_visible_only_after_commit() {
 async fn an_empty_blob_can_be_ingested() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"");
+    let digest = Digest::sha256(b"");
     let ingest = opened(f.store.open_ingest(&digest, 0, &lease).await.unwrap());
     ingest.commit().await.unwrap();
     assert_eq!(f.store.get(&digest, 0).await.unwrap(), "");
@@ -58,7 +58,7 @@ async fn a_dropped_ingest_resumes_where_it_was() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let bytes = Bytes::from(noise(3_000_000));
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let mut ingest = opened(
         f.store
             .open_ingest(&digest, 3_000_000, &lease)
@@ -103,7 +103,7 @@ async fn a_dropped_ingest_resumes_where_it_was() {
 async fn a_second_ingest_of_a_blob_is_busy() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
+    let digest = Digest::sha256(b"hello");
     let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"hel")).await.unwrap();
     ingest.sink().flush().await.unwrap();
@@ -115,7 +115,7 @@ async fn a_second_ingest_of_a_blob_is_busy() {
 async fn too_many_bytes_are_refused_and_the_rest_stays_good() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
+    let digest = Digest::sha256(b"hello");
     let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"hell")).await.unwrap();
     let long = ingest.write(Bytes::from_static(b"o world")).await;
@@ -129,7 +129,7 @@ async fn too_many_bytes_are_refused_and_the_rest_stays_good() {
 async fn bytes_with_another_digest_are_discarded() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
+    let digest = Digest::sha256(b"hello");
     let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"hallo")).await.unwrap();
     let lie = ingest.commit().await;
@@ -143,11 +143,11 @@ async fn bytes_with_another_digest_are_discarded() {
 async fn a_resumed_file_torn_by_a_power_cut_is_discarded() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
+    let digest = Digest::sha256(b"hello");
     let path = f
         .directory
         .path()
-        .join(format!(".strata/ingest/sha256-{}", digest.hex()));
+        .join(format!(".strata/ingest/sha256-{}", digest.encoded()));
     fs::write(&path, b"\0\0\0").unwrap();
     let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     assert_eq!(ingest.offset(), 3);
@@ -167,7 +167,7 @@ async fn a_resumed_file_torn_by_a_power_cut_is_discarded() {
 async fn reset_starts_over() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
+    let digest = Digest::sha256(b"hello");
     let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"xyz")).await.unwrap();
     ingest.reset().await.unwrap();
@@ -190,7 +190,7 @@ async fn a_sink_bounds_what_is_queued() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let bytes = Bytes::from(noise(64 << 20));
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let mut ingest = opened(
         f.store
             .open_ingest(&digest, 64 << 20, &lease)
@@ -201,7 +201,7 @@ async fn a_sink_bounds_what_is_queued() {
     let file = f
         .directory
         .path()
-        .join(format!(".strata/ingest/sha256-{}", digest.hex()));
+        .join(format!(".strata/ingest/sha256-{}", digest.encoded()));
     let mut rest = bytes.clone();
     let mut waited = false;
     while !rest.is_empty() {
@@ -231,13 +231,13 @@ async fn a_sink_bounds_what_is_queued() {
 async fn a_slow_download_gets_to_the_file() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
+    let digest = Digest::sha256(b"hello");
     let mut ingest = opened(f.store.open_ingest(&digest, 5, &lease).await.unwrap());
     ingest.write(Bytes::from_static(b"he")).await.unwrap();
     let file = f
         .directory
         .path()
-        .join(format!(".strata/ingest/sha256-{}", digest.hex()));
+        .join(format!(".strata/ingest/sha256-{}", digest.encoded()));
     for _ in 0..100 {
         if fs::metadata(&file).unwrap().len() == 2 {
             return;
@@ -251,7 +251,7 @@ async fn a_slow_download_gets_to_the_file() {
 async fn discarding_leaves_open_ingests_alone() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let (kept, dropped) = (Digest::of(b"hello"), Digest::of(b"world"));
+    let (kept, dropped) = (Digest::sha256(b"hello"), Digest::sha256(b"world"));
     for digest in [&kept, &dropped] {
         let mut ingest = opened(f.store.open_ingest(digest, 5, &lease).await.unwrap());
         ingest.write(Bytes::from_static(b"he")).await.unwrap();
@@ -291,7 +291,7 @@ async fn clients_that_stall_cost_no_threads_and_others_go_on() {
     let blobs: Vec<Bytes> = (0..STALLED).map(|i| noise(1000 + i).into()).collect();
     let mut stalled = Vec::new();
     for bytes in &blobs {
-        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        let (digest, size) = (Digest::sha256(bytes), bytes.len() as u64);
         let state = f.store.open_ingest(&digest, size, &lease).await.unwrap();
         let mut ingest = opened(state);
         ingest.write(bytes.slice(..500)).await.unwrap();
@@ -303,7 +303,7 @@ async fn clients_that_stall_cost_no_threads_and_others_go_on() {
     // Those of other tests are among them.
     assert!(writing_threads() <= 32, "{}", writing_threads());
     let large = noise(3_000_000);
-    let digest = Digest::of(&large);
+    let digest = Digest::sha256(&large);
     let state = f.store.open_ingest(&digest, 3_000_000, &lease).await;
     let mut ingest = opened(state.unwrap());
     ingest.write(large.into()).await.unwrap();
@@ -326,7 +326,7 @@ async fn an_own_ingest_waits_for_no_other_and_leaves_nothing() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let bytes = Bytes::from(noise(3_000_000));
-    let (digest, size) = (Digest::of(&bytes), 3_000_000);
+    let (digest, size) = (Digest::sha256(&bytes), 3_000_000);
     let mut other = opened(f.store.open_ingest(&digest, size, &lease).await.unwrap());
     other.write(bytes.slice(..1_000_000)).await.unwrap();
     other.sink().flush().await.unwrap();

@@ -54,7 +54,7 @@ async fn nobody_waits_until_hundreds_of_leases_have_ended() {
     for number in 0..300_u32 {
         let lease = f.lease().await;
         f.store
-            .stat(&Digest::of(&number.to_le_bytes()), Some(&lease))
+            .stat(&Digest::sha256(&number.to_le_bytes()), Some(&lease))
             .await
             .unwrap();
         leases.push(lease);

@@ -26,7 +26,7 @@ mod stage;
 use bytes::Bytes;
 use strata_store::backend::*;
 use strata_store::{
-    Change, Descriptor, Digest, Expectation, Ingest, IngestState, Lease, Options, Store,
+    Change, Digest, Expectation, Ingest, IngestState, Lease, Options, Store, Target,
 };
 use tempfile::TempDir;
 
@@ -63,7 +63,7 @@ impl Fixture {
     /// The file of a blob.
     fn file(&self, digest: &Digest) -> std::path::PathBuf {
         let folder = self.directory.path().join("blobs/sha256");
-        folder.join(digest.hex())
+        folder.join(digest.encoded())
     }
 
     async fn lease(&self) -> Lease {
@@ -89,7 +89,7 @@ async fn images(store: &Store) -> Vec<(String, Digest)> {
 }
 
 async fn blob(store: &Store, bytes: &[u8]) -> Digest {
-    let digest = Digest::of(bytes);
+    let digest = Digest::sha256(bytes);
     let lease = store.acquire_lease().await.unwrap();
     store
         .put(&digest, Bytes::copy_from_slice(bytes), &lease)
@@ -99,10 +99,10 @@ async fn blob(store: &Store, bytes: &[u8]) -> Digest {
     digest
 }
 
-fn descriptor(bytes: &[u8]) -> Descriptor {
-    Descriptor {
+fn target(bytes: &[u8]) -> Target {
+    Target {
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
-        digest: Digest::of(bytes),
+        digest: Digest::sha256(bytes),
         size: bytes.len() as u64,
     }
 }
@@ -115,7 +115,7 @@ fn set_if(name: &str, bytes: &[u8], expected: Expectation) -> Change {
     Change::Set {
         namespace: "images".into(),
         name: name.into(),
-        target: descriptor(bytes),
+        target: target(bytes),
         labels: vec![],
         expected,
     }

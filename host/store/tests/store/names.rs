@@ -3,7 +3,7 @@
 use strata_store::backend::*;
 use strata_store::{Change, Error, Expectation};
 
-use super::{Fixture, descriptor, remove, set, set_if};
+use super::{Fixture, remove, set, set_if, target};
 
 #[tokio::test]
 async fn expectations_guard_changes() {
@@ -80,7 +80,7 @@ async fn malformed_names_are_refused() {
         let change = Change::Set {
             namespace: namespace.into(),
             name: name.into(),
-            target: descriptor(b"a"),
+            target: target(b"a"),
             labels: vec![],
             expected: Expectation::Any,
         };
@@ -123,7 +123,7 @@ async fn names_are_in_order_with_labels_and_survive_a_restart() {
     let labelled = Change::Set {
         namespace: "images".into(),
         name: "b".into(),
-        target: descriptor(b"a"),
+        target: target(b"a"),
         labels: vec![
             ("z".into(), "1".into()),
             ("k".into(), "2".into()),
@@ -178,7 +178,7 @@ async fn every_name_space_with_a_name_is_told() {
             let change = Change::Set {
                 namespace: space.into(),
                 name: name.into(),
-                target: super::descriptor(b"a"),
+                target: super::target(b"a"),
                 labels: vec![],
                 expected: Expectation::Any,
             };

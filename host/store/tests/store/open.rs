@@ -49,7 +49,7 @@ fn a_creation_cut_short_is_completed() {
 async fn check_read_only(store: &Store) {
     assert!(store.read_only());
     let (name, digest) = super::images(store).await.pop().unwrap();
-    assert_eq!((name.as_str(), &digest), ("x", &Digest::of(b"a")));
+    assert_eq!((name.as_str(), &digest), ("x", &Digest::sha256(b"a")));
     assert_eq!(store.get(&digest, 1).await.unwrap(), "a");
     let generation = store.generation().unwrap();
     let lease = store.acquire_lease().await.unwrap();
@@ -60,7 +60,10 @@ async fn check_read_only(store: &Store) {
             .put(&digest, Bytes::from_static(b"a"), &lease)
             .await
             .err(),
-        store.open_ingest(&Digest::of(b"b"), 1, &lease).await.err(),
+        store
+            .open_ingest(&Digest::sha256(b"b"), 1, &lease)
+            .await
+            .err(),
         store.apply(vec![remove("x")], None).await.err(),
         store
             .delete(std::slice::from_ref(&digest), generation)

@@ -200,7 +200,9 @@ async fn every_way_of_finding_out_marks_it() {
 async fn many_that_cannot_be_read_are_marked_at_once() {
     for by_name in [false, true] {
         let f = Fixture::new();
-        let digests: Vec<Digest> = (0..100_u8).map(|number| Digest::of(&[number])).collect();
+        let digests: Vec<Digest> = (0..100_u8)
+            .map(|number| Digest::sha256(&[number]))
+            .collect();
         for digest in &digests {
             Thing::LinkToItself.replace(&f.file(digest));
         }
@@ -219,7 +221,7 @@ async fn many_that_cannot_be_read_are_marked_at_once() {
 #[tokio::test]
 async fn whatever_stores_a_blob_takes_the_place() {
     let f = Fixture::new();
-    let digest = Digest::of(GOOD);
+    let digest = Digest::sha256(GOOD);
     let lease = f.lease().await;
     // Nothing that somebody put there is lost.
     let quarantine = f.directory.path().join(".strata/quarantine");
@@ -262,7 +264,7 @@ async fn whatever_stores_a_blob_takes_the_place() {
 async fn it_can_be_deleted_and_moved_away() {
     for moves in [false, true] {
         let f = Fixture::new();
-        let digest = Digest::of(GOOD);
+        let digest = Digest::sha256(GOOD);
         let quarantine = f.directory.path().join(".strata/quarantine");
         for thing in Thing::ALL {
             let both = [digest.clone(), f.blob(b"other").await];
@@ -349,7 +351,7 @@ async fn what_is_named_like_no_blob_is_none() {
     let digest = f.blob(b"\x01").await;
     let blobs = f.directory.path().join("blobs");
     let folder = blobs.join("sha256");
-    let hex = digest.hex();
+    let hex = digest.encoded();
     let odd: [&[u8]; 8] = [
         hex.to_uppercase().as_bytes(),
         &hex.as_bytes()[1..],
@@ -420,7 +422,7 @@ async fn one_target_that_cannot_be_read_fails_no_other_adoption() {
                 "annotations": {"org.opencontainers.image.ref.name": name},
             })
         };
-        let fine = Digest::of(b"fine");
+        let fine = Digest::sha256(b"fine");
         let index = serde_json::json!({
             "schemaVersion": 2,
             "manifests": [entry("bad", &digest, size), entry("fine", &fine, 4)],
@@ -438,9 +440,9 @@ async fn one_target_that_cannot_be_read_fails_no_other_adoption() {
 async fn partial_downloads_are_files_or_begun_anew() {
     for thing in Thing::ALL {
         let f = Fixture::new();
-        let digest = Digest::of(GOOD);
+        let digest = Digest::sha256(GOOD);
         let ingests = f.directory.path().join(".strata/ingest");
-        let path = ingests.join(format!("sha256-{}", digest.hex()));
+        let path = ingests.join(format!("sha256-{}", digest.encoded()));
         // A file is somebody's, even if it cannot be opened.
         if thing == Thing::Forbidden {
             continue;
@@ -456,8 +458,8 @@ async fn partial_downloads_are_files_or_begun_anew() {
         // Nor is what a link leads to.
         let elsewhere = f.directory.path().join("elsewhere");
         fs::write(&elsewhere, b"goo").unwrap();
-        let other = Digest::of(b"other");
-        let link = ingests.join(format!("sha256-{}", other.hex()));
+        let other = Digest::sha256(b"other");
+        let link = ingests.join(format!("sha256-{}", other.encoded()));
         symlink(&elsewhere, &link).unwrap();
         let opening = f.store.open_ingest(&other, 5, &lease).await;
         assert_eq!(opened(opening.unwrap()).offset(), 0, "{thing:?}");
@@ -520,7 +522,7 @@ async fn derived_data_that_is_no_file_is_absent_and_replaced() {
     for thing in Thing::ALL {
         let digest = f.blob(GOOD).await;
         let derived = f.directory.path().join(".strata/derived");
-        let path = derived.join(format!("kind/sha256-{}", digest.hex()));
+        let path = derived.join(format!("kind/sha256-{}", digest.encoded()));
         let remember = async || {
             let kept = f.store.remember(&digest, "kind", b"data".to_vec()).await;
             kept.unwrap();

@@ -39,7 +39,7 @@ async fn child() {
 async fn hold(store: &Store) {
     let lease = store.acquire_lease().await.unwrap();
     let bytes = Bytes::from(noise(SIZE));
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let mut ingest = opened(
         store
             .open_ingest(&digest, SIZE as u64, &lease)
@@ -49,7 +49,7 @@ async fn hold(store: &Store) {
     ingest.write(bytes.slice(..SIZE / 2)).await.unwrap();
     ingest.sink().flush().await.unwrap();
     store
-        .stat(&Digest::of(b"leased"), Some(&lease))
+        .stat(&Digest::sha256(b"leased"), Some(&lease))
         .await
         .unwrap();
     assert!(lease.lock("operation").await.unwrap());
@@ -156,7 +156,7 @@ async fn a_killed_process_leaves_its_download_and_nothing_else() {
     let leased = f.blob(b"leased").await;
     let mut other = Other::start("hold", f.directory.path());
     let bytes = Bytes::from(noise(SIZE));
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     let lease = f.lease().await;
 
     let state = f

@@ -9,7 +9,7 @@ use strata_store::backend::*;
 use strata_store::{Change, Digest, Error, Expectation, Name, Options, Store};
 use tempfile::TempDir;
 
-use super::{Fixture, descriptor, open, remove, set};
+use super::{Fixture, open, remove, set, target};
 
 const FILE: &str = ".strata/store.db";
 const PAGE: u64 = 4096;
@@ -25,7 +25,7 @@ async fn stored() -> Fixture {
     let container = Change::Set {
         namespace: "containers".into(),
         name: "c0ffee".into(),
-        target: descriptor(b"third"),
+        target: target(b"third"),
         labels: vec![("image".into(), "of what it is".into())],
         expected: Expectation::Any,
     };
@@ -87,7 +87,7 @@ const MASKS: [u8; 4] = [0x01, 0x20, 0x80, 0x40];
 fn columns() -> Vec<(&'static str, usize, bool)> {
     let row = format!(
         "imagesalpha:1application/vnd.oci.image.manifest.v1+json{}{{}}",
-        Digest::of(b"first")
+        Digest::sha256(b"first")
     );
     let ends = [
         ("images", false),
@@ -156,7 +156,7 @@ async fn a_name_that_nobody_knows_fails_nothing_else_and_keeps_everything() {
                 for it in names {
                     let found = f.store.stat(&it.target.digest, None).await.unwrap();
                     is_kept |= space == "lost" && found.is_none();
-                    is_kept |= it.target.digest == Digest::of(b"first");
+                    is_kept |= it.target.digest == Digest::sha256(b"first");
                 }
             }
             assert!(is_kept, "{case}: {after:?}");
@@ -267,7 +267,7 @@ async fn a_change_is_about_the_name_as_it_was() {
     let digest = "imagesalpha:1application/vnd.oci.image.manifest.v1+jsonsha256:".len();
     for (table, at) in [("names", digest), ("names", 8), ("mirror", 8)] {
         let f = stored().await;
-        let first = Expectation::Target(Digest::of(b"first"));
+        let first = Expectation::Target(Digest::sha256(b"first"));
         let Fixture { store, directory } = f;
         let other = open(&directory);
         drop(store);
@@ -359,7 +359,7 @@ async fn a_generation_that_cannot_be_read_is_made_anew() {
         assert!(offset != "text" || next > generation, "{offset}");
         let gone = f
             .store
-            .delete(&[Digest::of(b"second")], next)
+            .delete(&[Digest::sha256(b"second")], next)
             .await
             .unwrap();
         assert_eq!(gone.len(), 1, "{offset}");
@@ -371,7 +371,7 @@ async fn a_generation_that_cannot_be_read_is_made_anew() {
 /// Rows of other tables that cannot be read are nobody's.
 #[tokio::test]
 async fn other_rows_are_left_out() {
-    let first = Digest::of(b"first");
+    let first = Digest::sha256(b"first");
     for (table, text) in [
         ("damage", "sha"),
         ("damage", "its 5 bytes"),
@@ -382,7 +382,7 @@ async fn other_rows_are_left_out() {
         ("withdrawn", "beta:2"),
     ] {
         let f = stored().await;
-        let facts = f.store.layer_facts(&Digest::of(b"third")).await.ok();
+        let facts = f.store.layer_facts(&Digest::sha256(b"third")).await.ok();
         fs::write(f.file(&first), "other").unwrap();
         f.store.verify(&first).await.unwrap();
         let sources = ["registry/one", "registry/two"];
@@ -392,7 +392,7 @@ async fn other_rows_are_left_out() {
                 .await
                 .unwrap();
         }
-        let promised = (Digest::of(b"second"), Digest::of(b"other"));
+        let promised = (Digest::sha256(b"second"), Digest::sha256(b"other"));
         f.store.expect_diff_ids(&[promised]).await.unwrap();
         let Fixture { store, directory } = f;
         drop(store);
@@ -410,11 +410,11 @@ async fn other_rows_are_left_out() {
         let case = format!("{table} {text}");
         assert!(f.store.damaged().await.is_ok(), "{case}");
         assert!(f.store.sources(&first).await.unwrap().len() <= 2, "{case}");
-        let second = Digest::of(b"second");
+        let second = Digest::sha256(b"second");
         let known = f.store.known_layer_facts(&second).await;
         let is_fine = matches!(known, Ok(_) | Err(Error::DigestMismatch { .. }));
         assert!(is_fine, "{case}: {known:?}");
-        let again = f.store.layer_facts(&Digest::of(b"third")).await.ok();
+        let again = f.store.layer_facts(&Digest::sha256(b"third")).await.ok();
         assert!(table != "facts" || again == facts, "{case}");
         f.store.flush().await.unwrap();
         f.store.apply(vec![remove("alpha:1")], None).await.unwrap();
@@ -433,7 +433,7 @@ async fn other_rows_are_left_out() {
 async fn what_is_known_of_a_layer_is_found_out_again_if_it_changed() {
     for mask in [0x01, 0x40, 0x80] {
         let f = stored().await;
-        let third = Digest::of(b"third");
+        let third = Digest::sha256(b"third");
         let facts = f.store.layer_facts(&third).await.unwrap();
         let Fixture { store, directory } = f;
         drop(store);

@@ -44,7 +44,7 @@ async fn a_staged_blob_is_visible_only_when_finished() {
     let lease = f.lease().await;
     for length in [0, 1, 5_000_000] {
         let bytes = noise(length);
-        let digest = Digest::of(&bytes);
+        let digest = Digest::sha256(&bytes);
         let mut stage = staged(&f.store, &lease, &bytes).await;
         stage.write(Bytes::new()).await.unwrap();
         stage.sink().flush().await.unwrap();
@@ -63,7 +63,7 @@ async fn a_dropped_stage_leaves_nothing_to_resume() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let bytes = noise(2_000_000);
-    let digest = Digest::of(&bytes);
+    let digest = Digest::sha256(&bytes);
     drop(staged(&f.store, &lease, &bytes).await);
     wait_for_no_files(&f).await;
     assert!(f.store.blobs().await.unwrap().is_empty());
@@ -81,7 +81,7 @@ async fn finishing_goes_on_when_nobody_waits() {
     let first = std::future::poll_fn(|cx| std::task::Poll::Ready(finish.as_mut().poll(cx))).await;
     drop((first, finish));
     for _ in 0..200 {
-        if f.store.stat(&Digest::of(b"hello"), None).await.unwrap() == Some(5) {
+        if f.store.stat(&Digest::sha256(b"hello"), None).await.unwrap() == Some(5) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -120,7 +120,7 @@ async fn finish_races_with_delete_safely() {
         let lease = f.lease().await;
         let stage = staged(&f.store, &lease, &bytes).await;
         let generation = f.store.generation().unwrap();
-        let (store, digest) = (f.store.clone(), Digest::of(&bytes));
+        let (store, digest) = (f.store.clone(), Digest::sha256(&bytes));
         let deleting = tokio::spawn(async move { store.delete(&[digest], generation).await });
         let (digest, _) = stage.finish().await.unwrap();
         deleting.await.unwrap().unwrap();
@@ -174,7 +174,11 @@ async fn stages_of_the_same_content_become_one_blob() {
         f.store.blobs().await.unwrap(),
         [(digest.clone(), 3_000_000)]
     );
-    let path = f.directory.path().join("blobs/sha256").join(digest.hex());
+    let path = f
+        .directory
+        .path()
+        .join("blobs/sha256")
+        .join(digest.encoded());
     let before = fs::metadata(&path).unwrap();
     let third = staged(&f.store, &lease, &bytes).await.finish().await;
     assert_eq!(third.unwrap(), (digest, 3_000_000));
@@ -191,8 +195,12 @@ async fn stages_of_the_same_content_become_one_blob() {
 async fn a_torn_blob_is_replaced() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let digest = Digest::of(b"hello");
-    let path = f.directory.path().join("blobs/sha256").join(digest.hex());
+    let digest = Digest::sha256(b"hello");
+    let path = f
+        .directory
+        .path()
+        .join("blobs/sha256")
+        .join(digest.encoded());
     fs::write(&path, b"hel").unwrap();
     staged(&f.store, &lease, b"hello")
         .await
@@ -228,7 +236,7 @@ async fn open_stages_are_not_cleared_away() {
     assert_eq!(f.store.discard_ingests().await.unwrap(), 0);
     drop(super::open(&f.directory));
     assert_eq!(files(&f).len(), 1);
-    assert_eq!(stage.finish().await.unwrap().0, Digest::of(b"hello"));
+    assert_eq!(stage.finish().await.unwrap().0, Digest::sha256(b"hello"));
     let read_only = Options {
         read_only: true,
         ..Options::default()
@@ -244,7 +252,7 @@ async fn bytes_like_a_blobs_are_compared_and_written_only_where_they_differ() {
     let f = Fixture::new();
     let lease = f.lease().await;
     let known = noise(700_000);
-    let like = Digest::of(&known);
+    let like = Digest::sha256(&known);
     f.store
         .put(&like, Bytes::from(known.clone()), &lease)
         .await
@@ -274,7 +282,7 @@ async fn bytes_like_a_blobs_are_compared_and_written_only_where_they_differ() {
         stage.sink().flush().await.unwrap();
         assert_eq!(on_disk(), written);
         let finished = stage.finish().await.unwrap();
-        assert_eq!(finished, (Digest::of(&bytes), bytes.len() as u64));
+        assert_eq!(finished, (Digest::sha256(&bytes), bytes.len() as u64));
         let stored = f.store.get(&finished.0, finished.1).await.unwrap();
         assert!(stored == bytes);
     }
@@ -284,7 +292,7 @@ async fn bytes_like_a_blobs_are_compared_and_written_only_where_they_differ() {
 async fn a_blob_that_is_not_here_is_nothing_to_compare_with() {
     let f = Fixture::new();
     let lease = f.lease().await;
-    let like = Digest::of(b"absent");
+    let like = Digest::sha256(b"absent");
     let mut stage = f.store.stage(&lease, Some(like.clone())).await.unwrap();
     stage.write(Bytes::from_static(b"absent")).await.unwrap();
     assert_eq!(stage.finish().await.unwrap(), (like.clone(), 6));
@@ -296,7 +304,7 @@ async fn what_is_compared_with_is_not_deleted_meanwhile() {
     let f = Fixture::new();
     let (first, lease) = (f.lease().await, f.lease().await);
     let known = noise(500_000);
-    let like = Digest::of(&known);
+    let like = Digest::sha256(&known);
     f.store
         .put(&like, Bytes::from(known.clone()), &first)
         .await

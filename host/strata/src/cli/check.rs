@@ -96,12 +96,12 @@ async fn credentials(
     terminal: &Terminal,
 ) -> anyhow::Result<Vec<(String, strata::types::RegistryAuth)>> {
     let sources = faults.iter().flat_map(|fault| &fault.sources);
-    let registries: BTreeSet<&str> = sources.map(|source| registry(source)).collect();
+    let registries: BTreeSet<String> = sources.map(|source| registry(source)).collect();
     let helpers = Helpers::default();
     let mut credentials = Vec::with_capacity(registries.len());
     for registry in registries {
-        let auth = stored.credentials(registry, &helpers, terminal).await?;
-        credentials.push((registry.to_owned(), auth));
+        let auth = stored.credentials(&registry, &helpers, terminal).await?;
+        credentials.push((registry, auth));
     }
     Ok(credentials)
 }

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use strata::types::{RegistryAuth, Secret};
 
 use super::credential_helper::Helpers;
-use super::reference::HUB;
 use super::terminal::Terminal;
+use strata_oci::reference::HUB;
 
 /// What Docker Hub is called in `config.json`, the name that is written today first.
 const HUB_NAMES: [&str; 4] = [

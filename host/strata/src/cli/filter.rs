@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, bail};
 use strata::types::Filters;
+use strata_oci::timestamp::parse_until;
 
-use super::{Usage, instant};
+use super::Usage;
 
 /// Keys that a listing understands.
 pub(crate) const LISTING: &[&str] = &[
@@ -69,8 +70,12 @@ fn read(texts: &[String], allowed: &[&str], now: i64) -> anyhow::Result<Filters>
                 if filters.until.is_some() {
                     bail!("filter `until` is given more than once");
                 }
-                let until = instant::parse(&value, now);
-                filters.until = Some(until.with_context(|| format!("filter `{text}`"))?);
+                let Ok(until) = parse_until(&value, now) else {
+                    bail!(
+                        "filter `{text}`: `{value}` is neither a duration such as 24h nor a time such as 2026-01-31"
+                    );
+                };
+                filters.until = Some(until);
             }
         }
     }
@@ -135,5 +140,42 @@ mod tests {
     fn a_prune_does_not_look_at_names() {
         let error = parse(&["reference=a".into()], PRUNING, 0).unwrap_err();
         assert!(error.to_string().contains("label, label!"), "{error}");
+    }
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn until(text: &str) -> Result<i64, Usage> {
+        let filters = parse(&[format!("until={text}")], PRUNING, NOW)?;
+        Ok(filters.until.unwrap())
+    }
+
+    #[test]
+    fn every_spelling_of_until_is_read() {
+        for (text, instant) in [
+            ("24h", NOW - 86_400),
+            ("1h30m", NOW - 5400),
+            ("10m", NOW - 600),
+            ("1.5h", NOW - 5400),
+            ("-1h", NOW + 3600),
+            ("1500ms", NOW - 2),
+            ("1769817600", 1_769_817_600),
+            ("1769817600.25", 1_769_817_600),
+            ("2026-01-31", 1_769_817_600),
+            ("2026-01-31T12:00", 1_769_860_800),
+            ("2026-01-31T12:00:00", 1_769_860_800),
+            ("2026-01-31T12:00:00.5", 1_769_860_800),
+            ("2026-01-31T12:00:00Z", 1_769_860_800),
+            ("2026-01-31T14:00:00+02:00", 1_769_860_800),
+        ] {
+            assert_eq!(until(text).unwrap(), instant, "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "h", "-", "24", "1d", "yesterday", "2026-13-01", "1.2.3"] {
+            // A bare number is seconds since 1970.
+            assert_eq!(until(text).is_err(), text != "24", "{text}");
+        }
     }
 }

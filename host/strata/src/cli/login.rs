@@ -35,7 +35,7 @@ pub(crate) async fn credentials(
         }
         None => {
             let (registry, helpers) = (registry(reference), Helpers::default());
-            sources.credentials(registry, &helpers, terminal).await
+            sources.credentials(&registry, &helpers, terminal).await
         }
     }
 }

@@ -23,7 +23,6 @@ mod images;
 mod import;
 mod input;
 mod inspect;
-mod instant;
 mod json;
 mod load;
 mod login;

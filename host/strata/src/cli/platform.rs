@@ -7,50 +7,37 @@ use strata::types::Platform;
 ///
 /// # Errors
 ///
-/// If it has not two or three parts of letters, digits, `_`, `.` and `-`.
+/// If it is not a platform, or one of its first two parts is left out.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Platform> {
-    let lower = text.to_ascii_lowercase();
-    let parts: Vec<&str> = lower.split('/').collect();
-    let word = |part: &&str| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        !part.is_empty() && part.chars().all(allowed)
-    };
-    let (os, architecture, variant) = match parts[..] {
-        [os, architecture] => (os, architecture, None),
-        [os, architecture, variant] => (os, architecture, Some(variant)),
-        _ => bail!("platform `{text}` is not OS/ARCH[/VARIANT], such as linux/arm64"),
-    };
-    if !parts.iter().all(word) {
+    let parsed = strata_oci::Platform::parse(text, &strata_oci::Platform::default());
+    let Some(platform) = parsed.ok().filter(|_| text.contains('/')) else {
         bail!("platform `{text}` is not OS/ARCH[/VARIANT], such as linux/arm64");
-    }
-    let (architecture, variant) = match (architecture, variant) {
-        ("x86_64" | "x86-64" | "amd64", None | Some("v1")) => ("amd64", None),
-        ("x86_64" | "x86-64", variant) => ("amd64", variant),
-        ("aarch64" | "arm64", None | Some("8" | "v8")) => ("arm64", None),
-        ("aarch64", variant) => ("arm64", variant),
-        ("i386", _) => ("386", None),
-        ("armhf", _) | ("arm", None | Some("7")) => ("arm", Some("v7")),
-        ("armel", _) | ("arm", Some("6")) => ("arm", Some("v6")),
-        ("arm", Some("5")) => ("arm", Some("v5")),
-        other => other,
     };
+    let platform = platform.normalized();
     Ok(Platform {
-        os: if os == "macos" {
-            "darwin".into()
-        } else {
-            os.into()
-        },
-        architecture: architecture.into(),
-        variant: variant.map(Into::into),
-        os_version: None,
+        os: platform.os,
+        architecture: platform.architecture,
+        variant: platform.variant,
+        os_version: platform.os_version,
     })
 }
 
 /// The one spelling of a platform.
 pub(crate) fn text(platform: &Platform) -> String {
-    let variant = platform.variant.as_deref();
-    let parts = [Some(&*platform.os), Some(&*platform.architecture), variant];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("/")
+    let Platform {
+        os,
+        architecture,
+        variant,
+        os_version,
+    } = platform.clone();
+    let platform = strata_oci::Platform {
+        os,
+        architecture,
+        variant,
+        os_version,
+        ..strata_oci::Platform::default()
+    };
+    platform.format()
 }
 
 #[cfg(test)]

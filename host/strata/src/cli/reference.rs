@@ -1,47 +1,18 @@
-//! The little the command line must know about references: whose credentials to look up, and how
-//! docker words progress. Whether a reference is valid is the engine's business.
+//! What the command line asks of references: whose credentials to look up, and how docker words progress. What
+//! does not parse is shown as it is: the engine says what is wrong with it.
 
-/// The host of Docker Hub in references.
-pub(crate) const HUB: &str = "docker.io";
+use strata_oci::{Reference, reference::HUB};
 
-/// The registry of a reference as typed: what comes before the first `/`, if it can be a host.
-pub(crate) fn registry(reference: &str) -> &str {
-    match reference.split_once('/') {
-        Some((first, _)) if is_host(first) && first != "index.docker.io" => first,
-        _ => HUB,
-    }
+/// The registry of a reference as typed.
+pub(crate) fn registry(reference: &str) -> String {
+    let parsed = Reference::parse(reference);
+    parsed.map_or_else(|_| HUB.to_owned(), |parsed| parsed.domain().to_owned())
 }
 
-/// `alpine` and `library/alpine` are paths on Docker Hub; hosts have a dot, a port or a capital.
-fn is_host(segment: &str) -> bool {
-    let marked = |c: char| c == '.' || c == ':' || c.is_ascii_uppercase();
-    segment == "localhost" || segment.contains(marked)
-}
-
-/// The short form of a canonical reference: `alpine:latest` for `docker.io/library/alpine:latest`.
-pub(crate) fn familiar(canonical: &str) -> &str {
-    let Some(path) = canonical.strip_prefix("docker.io/") else {
-        return canonical;
-    };
-    match path.strip_prefix("library/") {
-        Some(name) if !name.contains('/') => name,
-        _ => path,
-    }
-}
-
-/// Repository path without its registry, and the tag, of a canonical reference. One with a digest
-/// has no tag.
-pub(crate) fn path_and_tag(canonical: &str) -> (&str, Option<&str>) {
-    let path = canonical
-        .split_once('/')
-        .map_or(canonical, |(_, path)| path);
-    match path.split_once('@') {
-        Some((path, _)) => (path.rsplit_once(':').map_or(path, |(path, _)| path), None),
-        None => match path.rsplit_once(':') {
-            Some((path, tag)) => (path, Some(tag)),
-            None => (path, None),
-        },
-    }
+/// The short form of a reference: `alpine:latest` for `docker.io/library/alpine:latest`.
+pub(crate) fn familiar(reference: &str) -> String {
+    let parsed = Reference::parse(reference);
+    parsed.map_or_else(|_| reference.to_owned(), |parsed| parsed.familiar())
 }
 
 /// A digest as tables show it: the first twelve digits.
@@ -64,7 +35,8 @@ mod tests {
             ("docker.io/alpine", "docker.io"),
             ("ghcr.io/org/app:1", "ghcr.io"),
             ("localhost/app", "localhost"),
-            ("localhost:5000/app@sha256:00", "localhost:5000"),
+            ("localhost:5000/app:1", "localhost:5000"),
+            ("no reference", "docker.io"),
             ("[::1]:5000/app", "[::1]:5000"),
             ("HOST/app", "HOST"),
         ] {
@@ -73,16 +45,10 @@ mod tests {
     }
 
     #[test]
-    fn canonical_references_are_shortened_and_split() {
+    fn references_are_shortened() {
         assert_eq!(familiar("docker.io/library/alpine:3"), "alpine:3");
         assert_eq!(familiar("docker.io/library/a/b:3"), "library/a/b:3");
         assert_eq!(familiar("docker.io/org/app"), "org/app");
         assert_eq!(familiar("ghcr.io/org/app"), "ghcr.io/org/app");
-        assert_eq!(
-            path_and_tag("docker.io/library/alpine:3"),
-            ("library/alpine", Some("3"))
-        );
-        assert_eq!(path_and_tag("localhost:5000/app"), ("app", None));
-        assert_eq!(path_and_tag("ghcr.io/o/app:1@sha256:00"), ("o/app", None));
     }
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use strata::types::{BlobProgress, Completed, Phase, Retry, Substituted};
+use strata_oci::Reference;
 
-use super::reference::{familiar, path_and_tag, short_digest};
+use super::reference::{familiar, short_digest};
 use super::terminal::printable;
 
 /// The operation that is shown.
@@ -54,12 +55,15 @@ impl Work {
 
 /// `latest: Pulling from library/alpine`.
 pub(crate) fn heading(work: Work, reference: &str) -> String {
-    let (path, tag) = path_and_tag(reference);
+    let parsed = Reference::parse(reference).ok();
+    let tagged = parsed.as_ref().filter(|parsed| parsed.digest().is_none());
+    let tag = tagged.and_then(Reference::tag);
     if work == Work::Push {
-        let tagged = tag.and_then(|tag| reference.strip_suffix(tag)?.strip_suffix(':'));
-        let repository = tagged.unwrap_or(reference);
+        let repository = tag.and(tagged).map(Reference::repository);
+        let repository = repository.as_deref().unwrap_or(reference);
         return format!("The push refers to repository [{repository}]");
     }
+    let path = parsed.as_ref().map_or(reference, Reference::path);
     format!("{}: {} from {path}", tag.unwrap_or(reference), work.verb())
 }
 
@@ -114,8 +118,11 @@ pub(crate) fn substituted(substituted: &Substituted) -> String {
 /// The last lines about a reference.
 pub(crate) fn verdict(work: Work, completed: &Completed) -> Vec<String> {
     if work == Work::Push {
-        let (_, tag) = path_and_tag(&completed.reference);
-        let tag = tag.unwrap_or(&completed.reference);
+        let parsed = Reference::parse(&completed.reference).ok();
+        let tagged = parsed.as_ref().filter(|parsed| parsed.digest().is_none());
+        let tag = tagged
+            .and_then(Reference::tag)
+            .unwrap_or(&completed.reference);
         let (digest, size) = (&completed.digest, completed.size);
         return vec![format!("{tag}: digest: {digest} size: {size}")];
     }

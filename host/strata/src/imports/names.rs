@@ -1,6 +1,6 @@
 //! `strata:image/names` over the store that is lent.
 
-use strata_store::{Change, Descriptor, Expectation, Name};
+use strata_store::{Change, Expectation, Name, Target};
 use wasmtime::component::{Access, Accessor};
 
 use super::call::{Outcome, ask, digest, native};
@@ -76,7 +76,7 @@ fn change(change: wit::Change) -> Result<Change, types::Error> {
         wit::Change::Set(set) => Change::Set {
             namespace: set.namespace,
             name: set.name,
-            target: Descriptor {
+            target: Target {
                 digest: digest(&set.target.digest)?,
                 media_type: set.target.media_type,
                 size: set.target.size,

@@ -39,7 +39,11 @@ pub(crate) fn configuration(
     Ok(Configuration {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         // Stable for the store's place, and no secret.
-        id: Digest::of(root.as_bytes()).hex().chars().take(32).collect(),
+        id: Digest::sha256(root.as_bytes())
+            .encoded()
+            .chars()
+            .take(32)
+            .collect(),
         platform: match &capabilities.platform {
             Some(text) => platform(text)?,
             None => this_machine(),
@@ -88,21 +92,17 @@ fn mirror(host: &str, url: &str) -> Result<Mirror, Error> {
     })
 }
 
-/// `os/architecture[/variant]`; the engine normalises it.
+/// `os/architecture[/variant]`.
 fn platform(text: &str) -> Result<Platform, Error> {
-    let mut parts = text.split('/').map(str::to_owned);
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(os), Some(architecture), variant, None)
-            if !os.is_empty() && !architecture.is_empty() =>
-        {
-            Ok(Platform {
-                os,
-                architecture,
-                variant,
-                os_version: None,
-            })
-        }
-        _ => Err(Error::Setting {
+    let parsed = strata_oci::Platform::parse(text, &strata_oci::Platform::default());
+    match parsed.ok().filter(|_| text.contains('/')) {
+        Some(platform) => Ok(Platform {
+            os: platform.os,
+            architecture: platform.architecture,
+            variant: platform.variant,
+            os_version: platform.os_version,
+        }),
+        None => Err(Error::Setting {
             setting: "platform",
             reason: format!("{text:?} is not os/architecture[/variant], for example linux/arm64"),
         }),

@@ -15,9 +15,9 @@ fn blobs() -> (TempDir, Vec<Digest>) {
     let place = tempfile::tempdir().unwrap();
     drop(open::open(place.path(), &Options::default()).unwrap());
     let blob = |number: u8| {
-        let digest = Digest::of(&[number]);
+        let digest = Digest::sha256(&[number]);
         let folder = place.path().join("blobs/sha256");
-        fs::write(folder.join(digest.hex()), [number]).unwrap();
+        fs::write(folder.join(digest.encoded()), [number]).unwrap();
         digest
     };
     let digests = (0..6).map(blob).collect();

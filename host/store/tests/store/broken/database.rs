@@ -9,7 +9,7 @@ use strata_store::backend::*;
 use strata_store::{Change, Digest, Error, Expectation, Options, Store};
 use tempfile::TempDir;
 
-use super::super::{Fixture, descriptor, open, remove};
+use super::super::{Fixture, open, remove, target};
 use super::{ALL, Harm};
 
 const FILE: &str = ".strata/store.db";
@@ -26,7 +26,7 @@ async fn stored() -> Fixture {
             changes.push(Change::Set {
                 namespace: namespace.into(),
                 name: format!("{namespace}-{number:03}"),
-                target: descriptor(b"a"),
+                target: target(b"a"),
                 labels: vec![("key".into(), "value".repeat(40))],
                 expected: Expectation::Any,
             });
@@ -34,7 +34,7 @@ async fn stored() -> Fixture {
     }
     f.store.apply(changes, None).await.unwrap();
     f.store
-        .note_source(&[Digest::of(b"a")], "registry/repository")
+        .note_source(&[Digest::sha256(b"a")], "registry/repository")
         .await
         .unwrap();
     f.store.flush().await.unwrap();
@@ -48,7 +48,7 @@ async fn count(store: &Store, namespace: &str) -> usize {
 /// Nothing is lost, or that something may be is known. Returns whether it is.
 async fn check(f: &Fixture, case: &str) -> bool {
     assert_eq!(count(&f.store, "images").await, COUNT, "{case}");
-    let a = Digest::of(b"a");
+    let a = Digest::sha256(b"a");
     assert_eq!(f.store.get(&a, 1).await.unwrap(), "a", "{case}");
     let (_, lost) = f.store.names("lost").await.unwrap();
     if lost.is_empty() {
@@ -252,7 +252,7 @@ impl Killed {
         let later = Change::Set {
             namespace: "containers".into(),
             name: "later".into(),
-            target: descriptor(b"a"),
+            target: target(b"a"),
             labels: Vec::new(),
             expected: Expectation::Any,
         };

@@ -120,7 +120,10 @@ async fn it_is_made_anew_while_it_is_used() {
         .execute_batch("PRAGMA user_version = 1; CREATE TABLE changed (it); DROP TABLE changed;")
         .ok();
     let other = f.lease().await;
-    f.store.stat(&Digest::of(b"b"), Some(&other)).await.unwrap();
+    f.store
+        .stat(&Digest::sha256(b"b"), Some(&other))
+        .await
+        .unwrap();
     assert!(!other.lock("x").await.unwrap());
     let generation = f.store.generation().unwrap();
     let kept = f
@@ -141,7 +144,10 @@ async fn a_row_that_cannot_be_read_is_no_obstacle() {
     let (lease, other) = (f.lease().await, f.lease().await);
     let (a, b) = (f.blob(b"a").await, f.blob(b"b").await);
     f.store.stat(&a, Some(&lease)).await.unwrap();
-    f.store.stat(&Digest::of(b"c"), Some(&other)).await.unwrap();
+    f.store
+        .stat(&Digest::sha256(b"c"), Some(&other))
+        .await
+        .unwrap();
     let database = Connection::open(f.directory.path().join(FILE)).unwrap();
     let sql = format!("UPDATE protections SET digest = CAST(x'ff' AS TEXT) WHERE digest = '{a}'");
     assert_eq!(database.execute(&sql, []).unwrap(), 1);

@@ -69,11 +69,11 @@ pub(crate) struct Bounded {
     limits: Limits,
     progress: Arc<Progress>,
     produced: u64,
-    state: State,
+    state: Course,
 }
 
 /// Decoders differ in what a read returns after the end or an error; here the answer stays.
-enum State {
+enum Course {
     Going,
     Ended,
     Broken(String),
@@ -92,12 +92,12 @@ impl Bounded {
             limits,
             progress,
             produced: 0,
-            state: State::Going,
+            state: Course::Going,
         }
     }
 
     fn broken(&mut self, text: String) -> io::Error {
-        self.state = State::Broken(text.clone());
+        self.state = Course::Broken(text.clone());
         invalid(text)
     }
 }
@@ -105,14 +105,14 @@ impl Bounded {
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.state {
-            State::Going => {}
-            State::Ended => return Ok(0),
-            State::Broken(text) => return Err(invalid(text.clone())),
+            Course::Going => {}
+            Course::Ended => return Ok(0),
+            Course::Broken(text) => return Err(invalid(text.clone())),
         }
         let name = self.compression;
         match self.decoder.read(buffer) {
             Ok(0) if !buffer.is_empty() => {
-                self.state = State::Ended;
+                self.state = Course::Ended;
                 Ok(0)
             }
             Ok(read) => {

@@ -13,12 +13,12 @@ const LENGTH: u64 = 4096;
 
 /// Decompresses.
 pub(crate) struct Streams<R> {
-    state: State<R>,
+    state: Member<R>,
     begun: u64,
     produced: u64,
 }
 
-enum State<R> {
+enum Member<R> {
     Within(BzDecoder<R>),
     Between(R),
     Ended,
@@ -27,7 +27,7 @@ enum State<R> {
 impl<R: BufRead> Streams<R> {
     pub(crate) fn new(reader: R) -> Streams<R> {
         Streams {
-            state: State::Between(reader),
+            state: Member::Between(reader),
             begun: 0,
             produced: 0,
         }
@@ -41,14 +41,14 @@ impl<R: BufRead> Read for Streams<R> {
         }
         loop {
             match &mut self.state {
-                State::Within(decoder) => {
+                Member::Within(decoder) => {
                     let read = decoder.read(buffer)?;
                     self.produced += read as u64;
                     if read > 0 {
                         return Ok(read);
                     }
                 }
-                State::Between(reader) => {
+                Member::Between(reader) => {
                     if reader.fill_buf()?.is_empty() {
                         return Ok(0);
                     }
@@ -59,15 +59,15 @@ impl<R: BufRead> Read for Streams<R> {
                         )));
                     }
                 }
-                State::Ended => return Ok(0),
+                Member::Ended => return Ok(0),
             }
-            self.state = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Within(decoder) => State::Between(decoder.into_inner()),
-                State::Between(reader) => {
+            self.state = match std::mem::replace(&mut self.state, Member::Ended) {
+                Member::Within(decoder) => Member::Between(decoder.into_inner()),
+                Member::Between(reader) => {
                     self.begun += 1;
-                    State::Within(BzDecoder::new(reader))
+                    Member::Within(BzDecoder::new(reader))
                 }
-                State::Ended => State::Ended,
+                Member::Ended => Member::Ended,
             };
         }
     }

@@ -27,17 +27,17 @@ const AGAIN: u8 = 2;
 
 /// The rounds of one future.
 pub(crate) struct Rounds {
-    state: Arc<State>,
+    state: Arc<Round>,
     waker: Waker,
 }
 
 #[derive(Default)]
-struct State {
+struct Round {
     now: AtomicU8,
     task: AtomicWaker,
 }
 
-impl Wake for State {
+impl Wake for Round {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -51,7 +51,7 @@ impl Wake for State {
 
 impl Rounds {
     pub(crate) fn new() -> Self {
-        let state = Arc::<State>::default();
+        let state = Arc::<Round>::default();
         let waker = Waker::from(Arc::clone(&state));
         Self { state, waker }
     }

@@ -21,11 +21,11 @@ const LINGER: Duration = Duration::from_millis(20);
 pub(super) static POOL: Pool = Pool::new();
 
 pub(super) struct Pool {
-    state: Mutex<State>,
+    state: Mutex<Crew>,
     changed: Condvar,
 }
 
-struct State {
+struct Crew {
     ready: VecDeque<Arc<Queue>>,
     /// In the order of time, as all wait equally long.
     lingering: VecDeque<(Instant, Arc<Queue>)>,
@@ -45,7 +45,7 @@ enum Next {
 impl Pool {
     const fn new() -> Pool {
         Pool {
-            state: Mutex::new(State {
+            state: Mutex::new(Crew {
                 ready: VecDeque::new(),
                 lingering: VecDeque::new(),
                 threads: 0,
@@ -100,7 +100,7 @@ impl Pool {
         !state.ready.is_empty() || first.is_some_and(|(until, _)| *until <= Instant::now())
     }
 
-    fn start(&'static self, state: &mut State) -> io::Result<()> {
+    fn start(&'static self, state: &mut Crew) -> io::Result<()> {
         std::thread::Builder::new()
             .name("strata-ingest".into())
             .spawn(move || {

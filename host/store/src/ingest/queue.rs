@@ -42,14 +42,14 @@ pub(super) type Outcome = Result<Option<(Digest, u64)>, Error>;
 
 pub(super) struct Queue {
     size: Option<u64>,
-    state: Mutex<State>,
+    state: Mutex<Backlog>,
     /// Gone when it has ended.
     worker: Mutex<Option<Worker>>,
     /// For threads that wait for the worker to end.
     ended: Condvar,
 }
 
-struct State {
+struct Backlog {
     /// Bytes in the file from before that are not hashed yet.
     begin: u64,
     /// Whether a thread is at work, or about to be.
@@ -72,7 +72,7 @@ impl Queue {
     pub(super) fn new(size: Option<u64>, accepted: u64) -> Queue {
         Queue {
             size,
-            state: Mutex::new(State {
+            state: Mutex::new(Backlog {
                 begin: accepted,
                 running: false,
                 lingering: false,
@@ -203,7 +203,7 @@ impl Queue {
     }
 
     /// Sees to it that a thread comes if there is something to do.
-    fn wake_worker(self: &Arc<Self>, state: &mut State) {
+    fn wake_worker(self: &Arc<Self>, state: &mut Backlog) {
         if state.running || state.outcome.is_some() {
             return;
         }
@@ -325,7 +325,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl Backlog {
     /// Whether there is something to do that cannot wait for more.
     fn is_urgent(&self) -> bool {
         self.begin > 0

@@ -28,13 +28,13 @@ const ALWAYS: usize = 8;
 
 /// The door.
 pub(crate) struct Admission {
-    state: Mutex<State>,
+    state: Mutex<Crowd>,
     /// Most at once.
     places: usize,
     wait: Duration,
 }
 
-struct State {
+struct Crowd {
     running: usize,
     /// How many may run whatever the others do.
     always: usize,
@@ -60,7 +60,7 @@ impl Admission {
     /// So many may run at once. All of them may while only an embedder asks.
     pub(crate) fn new(places: usize) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(Crowd {
                 running: 0,
                 always: places,
                 getting_on: 0,
@@ -72,7 +72,7 @@ impl Admission {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Crowd> {
         // Nothing in it can be half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +82,7 @@ impl Admission {
         self.state().waiting.len()
     }
 
-    fn limit(&self, state: &State) -> usize {
+    fn limit(&self, state: &Crowd) -> usize {
         self.places
             .min(state.always.saturating_add(state.getting_on))
     }

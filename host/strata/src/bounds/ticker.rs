@@ -18,12 +18,12 @@ const IDLE_TICKS: u32 = 40;
 
 /// Makes the epochs of an engine.
 pub(crate) struct Ticker {
-    state: Arc<State>,
+    state: Arc<Clock>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct State {
+struct Clock {
     /// Polls of instances under way.
     running: AtomicUsize,
     /// Whether the clock stands.
@@ -33,7 +33,7 @@ struct State {
 }
 
 /// A poll of an instance under way.
-pub(crate) struct Ticking<'a>(&'a State);
+pub(crate) struct Ticking<'a>(&'a Clock);
 
 impl Drop for Ticking<'_> {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Ticker {
     /// # Errors
     /// If there is no thread for it.
     pub(crate) fn new(engine: &Engine) -> std::io::Result<Arc<Self>> {
-        let state = Arc::new(State::default());
+        let state = Arc::new(Clock::default());
         let engine = engine.weak();
         let thread = {
             let state = Arc::clone(&state);
@@ -90,7 +90,7 @@ impl Drop for Ticker {
     }
 }
 
-fn run(state: &State, mut tick: impl FnMut() -> bool) {
+fn run(state: &Clock, mut tick: impl FnMut() -> bool) {
     let mut idle = 0;
     while !state.ended.load(SeqCst) {
         if state.running.load(SeqCst) > 0 {

@@ -51,11 +51,11 @@ type Ready = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A reader and what was read of it.
 pub(super) struct Steps {
-    state: Mutex<State>,
+    state: Mutex<Reading>,
     ready: Ready,
 }
 
-struct State {
+struct Reading {
     /// `None` while a step is under way, and at the end.
     source: Option<(Source, Failed)>,
     chunks: VecDeque<Chunk>,
@@ -87,7 +87,7 @@ impl Steps {
     ) -> Arc<Self> {
         let source = Source::Closed(Box::new(open));
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(Reading {
                 source: Some((source, Box::new(failed))),
                 chunks: VecDeque::new(),
                 running: false,
@@ -98,7 +98,7 @@ impl Steps {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Reading> {
         // A step that panicked has taken its reader along.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +109,7 @@ impl Steps {
         self.begin(&mut state);
     }
 
-    fn begin(self: &Arc<Self>, state: &mut State) {
+    fn begin(self: &Arc<Self>, state: &mut Reading) {
         if state.running || state.ended || state.chunks.len() > LOW || !(self.ready)() {
             return;
         }
@@ -194,7 +194,7 @@ impl Steps {
     }
 }
 
-impl State {
+impl Reading {
     fn finish(&mut self, error: Option<Failure>) {
         self.running = false;
         self.ended = true;

@@ -19,10 +19,10 @@ const PIECE: u64 = 8 * 1024;
 
 /// All peers of one operation.
 #[derive(Clone, Default)]
-pub(crate) struct Peers(Arc<State>);
+pub(crate) struct Peers(Arc<Movement>);
 
 #[derive(Default)]
-struct State {
+struct Movement {
     /// Answers and parts of them that are waited for.
     waits: AtomicUsize,
     /// When one of them came last, or the first was asked for, in milliseconds.

@@ -14,12 +14,12 @@ use super::{answer::Refusal, framing::Framing, head::Head, slots::Seat};
 
 /// One connection's.
 pub(super) struct Desk {
-    state: Mutex<State>,
+    state: Mutex<Order>,
     seat: Arc<Seat>,
 }
 
 #[derive(Default)]
-struct State {
+struct Order {
     /// What was read last.
     head: Option<Result<Head, Refusal>>,
     /// Where hyper says that its body ends.
@@ -116,7 +116,7 @@ impl Desk {
         Attended { body, _busy: busy }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Order> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

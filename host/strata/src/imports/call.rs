@@ -21,7 +21,7 @@ pub(super) fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
 }
 
 /// Where a call of the component begins: the store that is lent to it.
-pub(super) fn native<T: 'static>(
+pub(super) fn store<T: 'static>(
     accessor: &Accessor<T, HasImports>,
 ) -> wasmtime::Result<Arc<dyn Backend>> {
     accessor.with(|mut access| Ok(access.get().entered()?.shared.store.clone()))

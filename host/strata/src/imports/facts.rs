@@ -2,7 +2,7 @@
 
 use wasmtime::component::Accessor;
 
-use super::call::{Outcome, ask, digest, digests, native};
+use super::call::{Outcome, ask, digest, digests, store};
 use crate::{
     bindings::strata::image::facts as wit,
     bounds::Ended,
@@ -14,7 +14,7 @@ impl wit::Host for Imports<'_> {}
 
 impl<T: 'static> wit::HostWithStore<T> for HasImports {
     async fn learn_layer(accessor: &Accessor<T, Self>, name: String) -> Outcome<wit::LayerFacts> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         let learned = async { Ok::<_, types::Error>(store.layer_facts(&digest(&name)?).await) };
         let facts = match learned.await {
             Ok(Ok(facts)) => facts,
@@ -29,7 +29,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         accessor: &Accessor<T, Self>,
         name: String,
     ) -> Outcome<Option<wit::LayerFacts>> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! {
             let known = store.known_layer_facts(&digest(&name)?).await?;
             known.as_ref().map(layer_facts)
@@ -40,7 +40,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         accessor: &Accessor<T, Self>,
         layers: Vec<(String, String)>,
     ) -> Outcome<()> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! {
             let layers = layers
                 .iter()
@@ -55,7 +55,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         name: String,
         kind: String,
     ) -> Outcome<Option<Vec<u8>>> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! { store.recall(&digest(&name)?, &kind).await? }
     }
 
@@ -65,7 +65,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         kind: String,
         data: Vec<u8>,
     ) -> Outcome<()> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! { store.remember(&digest(&name)?, &kind, data).await? }
     }
 
@@ -74,7 +74,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         names: Vec<String>,
         kind: String,
     ) -> Outcome<Vec<Option<Vec<u8>>>> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! { store.recall_all(&digests(&names)?, &kind).await? }
     }
 
@@ -83,7 +83,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         data: Vec<(String, Vec<u8>)>,
         kind: String,
     ) -> Outcome<()> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! {
             let data = data.into_iter().map(|(name, data)| Ok((digest(&name)?, data)));
             let data = data.collect::<Result<Vec<_>, types::Error>>()?;

@@ -2,7 +2,7 @@
 
 use wasmtime::component::{Access, Accessor, Resource};
 
-use super::call::{Outcome, ask, native};
+use super::call::{Outcome, ask, store};
 use crate::{
     bindings::strata::image::leases as wit,
     instance::{HasImports, Imports},
@@ -53,7 +53,7 @@ impl<T: 'static> wit::HostLeaseWithStore<T> for HasImports {
 
 impl<T: 'static> wit::HostWithStore<T> for HasImports {
     async fn acquire(accessor: &Accessor<T, Self>) -> Outcome<Resource<Lease>> {
-        match native(accessor)?.acquire_lease().await {
+        match store(accessor)?.acquire_lease().await {
             Ok(lease) => {
                 accessor.with(|mut access| Ok(Ok(access.get().table.push(Lease(lease))?)))
             }

@@ -7,6 +7,7 @@ mod content;
 mod facts;
 #[cfg(test)]
 mod fault;
+mod ingest;
 mod leases;
 mod names;
 mod read;
@@ -22,6 +23,6 @@ pub(crate) use settings::{configuration, machine_memory};
     reason = "the generated bindings re-export it, so it must be pub"
 )]
 pub use {
-    content::{Ingest, Stage},
+    ingest::{Ingest, Stage},
     leases::Lease,
 };

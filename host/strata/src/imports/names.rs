@@ -3,7 +3,7 @@
 use strata_store::{Change, Expectation, Name, Target};
 use wasmtime::component::{Access, Accessor};
 
-use super::call::{Outcome, ask, digest, native};
+use super::call::{Outcome, ask, digest, store};
 use crate::{
     bindings::strata::image::names as wit,
     instance::{HasImports, Imports},
@@ -14,7 +14,7 @@ impl wit::Host for Imports<'_> {}
 
 impl<T: 'static> wit::HostWithStore<T> for HasImports {
     async fn namespaces(accessor: &Accessor<T, Self>) -> Outcome<Vec<String>> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! { store.namespaces().await? }
     }
 
@@ -26,7 +26,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         accessor: &Accessor<T, Self>,
         namespace: String,
     ) -> Outcome<(u64, Vec<wit::Name>)> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! {
             let (generation, names) = store.names(&namespace).await?;
             (generation, names.iter().map(name).collect())
@@ -38,7 +38,7 @@ impl<T: 'static> wit::HostWithStore<T> for HasImports {
         changes: Vec<wit::Change>,
         generation: Option<u64>,
     ) -> Outcome<u64> {
-        let store = native(accessor)?;
+        let store = store(accessor)?;
         ask! {
             let changes = changes
                 .into_iter()

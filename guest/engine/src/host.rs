@@ -1,15 +1,15 @@
 //! What a host lends an engine, under one name.
 
-use crate::{Body, Clock, Store, Transport};
+use crate::{Body, Clock, Error, Store, Transport};
 
 /// The types of what a host lends. Any three that fit together are a host, as a tuple.
 pub trait Host {
     /// Content that is read as it comes: of a request, an answer, or the store.
-    type Body: Body;
+    type Body: Body<Error = Error>;
     /// Where content and names are.
     type Store: Store<Body = Self::Body>;
     /// What asks registries.
-    type Transport: Transport<Body = Self::Body>;
+    type Transport: Transport<Body = Self::Body, Error = Error>;
     /// The time.
     type Clock: Clock;
 }
@@ -17,7 +17,7 @@ pub trait Host {
 impl<S, T, C> Host for (S, T, C)
 where
     S: Store,
-    T: Transport<Body = S::Body>,
+    T: Transport<Body = S::Body, Error = Error>,
     C: Clock,
 {
     type Body = S::Body;

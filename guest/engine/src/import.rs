@@ -7,7 +7,6 @@
 mod check;
 mod fetch;
 mod intake;
-mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -18,10 +17,11 @@ use strata_oci::{
     config::{ContainerConfig, History, RootFs},
     instruction, timestamp,
 };
+use strata_registry::address;
 
 use crate::{
     Clock, Completed, Engine, Error, Event, Host, Progress, Result, Store, Target, authoring,
-    curation::Candidates, registry::address,
+    curation::Candidates,
 };
 use intake::{Intake, Root};
 

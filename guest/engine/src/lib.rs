@@ -12,7 +12,6 @@ mod archive;
 mod authoring;
 mod catalog;
 mod check;
-mod clock;
 mod container;
 mod curation;
 mod error;
@@ -27,15 +26,12 @@ mod progress;
 mod pull;
 mod push;
 mod registry;
-mod secret;
 mod settings;
 mod shown;
 mod store;
-mod transport;
 
 pub use archive::ArchiveSink;
 pub use check::{Affected, CheckReport, Fault, FaultKind, Mended, Outcome};
-pub use clock::Clock;
 pub use container::{
     ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters,
     ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind,
@@ -50,14 +46,16 @@ pub use progress::{
     BlobProgress, Completed, ContentProgress, Event, Phase, Progress, Resolved, Retry, Silent,
     Substituted,
 };
-pub use secret::Secret;
-pub use settings::{Mirror, Settings};
+pub use settings::Settings;
 pub use shown::Shown;
 pub use store::{
     Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Stage, Store, Target,
     Verdict,
 };
-pub use transport::{Body, Reach, Request, RequestBody, Response, Transport, Zone};
+pub use strata_registry::{
+    Body, Clock, Mirror, Reach, RegistryAuth, Request, RequestBody, Response, Secret, Transport,
+    Zone,
+};
 
 /// The engine: every operation is a method. One per component instance.
 pub struct Engine<H: Host> {
@@ -71,7 +69,7 @@ pub struct Engine<H: Host> {
 impl<S, T, C> Engine<(S, T, C)>
 where
     S: Store,
-    T: Transport<Body = S::Body>,
+    T: Transport<Body = S::Body, Error = Error>,
     C: Clock,
 {
     /// An engine over what the host lends.

@@ -581,43 +581,7 @@ impl Drop for Hold {
 }
 
 /// A body at hand.
-pub struct Bytes {
-    bytes: Vec<u8>,
-    /// What has been read.
-    read: usize,
-    /// Of each chunk.
-    size: usize,
-}
-
-impl Bytes {
-    /// A body of one chunk.
-    pub fn of(bytes: Vec<u8>) -> Self {
-        Self::in_pieces(bytes, usize::MAX)
-    }
-
-    /// A body of chunks of `size` bytes, at least one.
-    pub fn in_pieces(bytes: Vec<u8>, size: usize) -> Self {
-        Self {
-            bytes,
-            read: 0,
-            size: size.max(1),
-        }
-    }
-
-    /// All that has not been read.
-    pub fn whole(mut self) -> Vec<u8> {
-        self.bytes.split_off(self.read)
-    }
-}
-
-impl Body for Bytes {
-    async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
-        let from = self.read;
-        self.read = from.saturating_add(self.size).min(self.bytes.len());
-        let chunk = &self.bytes[from..self.read];
-        Ok((!chunk.is_empty()).then(|| chunk.to_vec()))
-    }
-}
+pub type Bytes = strata_registry::testing::Pieces<Error>;
 
 /// A blob being written.
 pub struct Partial {
@@ -719,6 +683,7 @@ pub struct Offline;
 
 impl Transport for Offline {
     type Body = Bytes;
+    type Error = Error;
 
     async fn send(&self, _request: Request<Bytes>) -> Result<Response<Bytes>> {
         Err(Error::Unavailable("no network".to_owned()))

@@ -5,38 +5,7 @@ use std::rc::Rc;
 
 use strata_oci::{Descriptor, Digest, ImageConfig, Labels, Platform};
 
-use crate::{Secret, Shown};
-
-/// Credentials for one registry.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub enum RegistryAuth {
-    /// None.
-    #[default]
-    Anonymous,
-    /// User name and password or access token.
-    Basic {
-        /// User name.
-        username: String,
-        /// Password or access token.
-        password: Secret,
-    },
-    /// OAuth2 refresh token.
-    IdentityToken(Secret),
-    /// Bearer token sent as it is.
-    RegistryToken(Secret),
-}
-
-impl std::fmt::Debug for RegistryAuth {
-    /// Names the kind only: secrets never reach a log.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Anonymous => "anonymous",
-            Self::Basic { .. } => "basic",
-            Self::IdentityToken(_) => "identity-token",
-            Self::RegistryToken(_) => "registry-token",
-        })
-    }
-}
+use crate::{RegistryAuth, Shown};
 
 /// What to pull.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use strata_oci::Reference;
 use crate::{
     Completed, Engine, Error, Event, Host, LeaseOf, Progress, PullOptions, Resolved, Result,
     Settings, Store, Target,
-    registry::{Repository, retrying},
+    registry::{RepositoryOf, retrying},
 };
 
 mod again;
@@ -45,15 +45,8 @@ impl<H: Host> Engine<H> {
         options: &PullOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Completed>> {
-        let repository = Repository::new(
-            &self.transport,
-            &self.clock,
-            &self.settings,
-            progress,
-            &options.reference,
-            &options.auth,
-            &options.headers,
-        );
+        let (reference, auth) = (&options.reference, &options.auth);
+        let repository = self.repository(reference, auth, &options.headers, progress);
         let references = if options.all_tags && options.reference.is_name_only() {
             let tags = retrying(None, &self.clock, progress, async || {
                 repository.tags().await
@@ -92,7 +85,7 @@ struct Pull<'a, H: Host> {
     clock: &'a H::Clock,
     settings: &'a Settings,
     progress: &'a dyn Progress,
-    repository: &'a Repository<'a, H::Transport, H::Clock>,
+    repository: &'a RepositoryOf<'a, H>,
     lease: LeaseOf<H>,
     options: &'a PullOptions,
     reference: &'a Reference,

@@ -14,7 +14,7 @@ use crate::{
     Completed, Engine, Error, Event, Host, LeaseOf, Progress, PushOptions, Resolved, Result, Store,
     Substituted, Target,
     catalog::{Found, Snapshot, same_repository},
-    registry::{Repository, retrying},
+    registry::{RepositoryOf, retrying},
 };
 
 mod blob;
@@ -53,16 +53,10 @@ impl<H: Host> Engine<H> {
         options: &PushOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Completed>> {
-        let repository = Repository::new(
-            &self.transport,
-            &self.clock,
-            &self.settings,
-            progress,
-            &options.reference,
-            &options.auth,
-            &options.headers,
-        )
-        .for_push();
+        let (reference, auth) = (&options.reference, &options.auth);
+        let repository = self
+            .repository(reference, auth, &options.headers, progress)
+            .for_push();
         let references = match options.all_tags && options.reference.is_name_only() {
             true => tags_here(&*self.snapshot().await?, &options.reference)?,
             false => vec![options.reference.clone().with_default_tag()],
@@ -112,7 +106,7 @@ fn tags_here(snapshot: &Snapshot, repository: &Reference) -> Result<Vec<Referenc
 struct Push<'a, H: Host> {
     engine: &'a Engine<H>,
     progress: &'a dyn Progress,
-    repository: &'a Repository<'a, H::Transport, H::Clock>,
+    repository: &'a RepositoryOf<'a, H>,
     /// What is known of the repository, from earlier references too.
     remote: &'a Remote,
     lease: LeaseOf<H>,

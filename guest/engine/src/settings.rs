@@ -2,14 +2,7 @@
 
 use strata_oci::Platform;
 
-/// A registry to try before the one in the reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mirror {
-    /// Registry host as in references, for example `docker.io`.
-    pub host: String,
-    /// Base URL without `/v2`, for example `http://127.0.0.1:5000`.
-    pub url: String,
-}
+use crate::Mirror;
 
 /// See WIT's `settings.configuration`.
 #[derive(Clone, Debug)]

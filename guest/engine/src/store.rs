@@ -3,7 +3,7 @@
 
 use strata_oci::Digest;
 
-use crate::{Result, transport::Body};
+use crate::{Body, Error, Result};
 
 /// Where a name points: the part of a descriptor a store keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -161,7 +161,7 @@ pub trait Lease {
 /// Content, names and leases. Errors: as WIT `store`, function by function.
 #[expect(missing_docs, reason = "wit/store.wit documents each function")]
 pub trait Store {
-    type Body: Body;
+    type Body: Body<Error = Error>;
     type Ingest: Ingest<Body = Self::Body>;
     type Stage: Stage;
     type Lease: Lease;

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 const GROUPS: [&[&str]; 3] = [
     &[
         "strata-oci",
+        "strata-registry",
         "strata-engine",
         "strata-http",
         "strata-docker",

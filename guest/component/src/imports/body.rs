@@ -176,6 +176,8 @@ async fn feed(mut body: WasiBody, mut writer: StreamWriter<u8>) {
 }
 
 impl Body for WasiBody {
+    type Error = Error;
+
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
         if !self.ahead.is_empty() {
             return Ok(Some(std::mem::take(&mut self.ahead)));

@@ -38,6 +38,7 @@ pub(crate) struct HostTransport;
 
 impl Transport for HostTransport {
     type Body = WasiBody;
+    type Error = Error;
 
     async fn send(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>> {
         let (contents, writer) = match request.body {

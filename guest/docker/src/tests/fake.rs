@@ -428,7 +428,7 @@ impl<H: Host> Engine<H> {
 }
 
 /// A body as text.
-async fn text(mut body: impl Body) -> String {
+async fn text(mut body: impl Body<Error = Error>) -> String {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.chunk().await.unwrap() {
         bytes.extend(chunk);

@@ -48,7 +48,7 @@ struct Holes {
     fragments: VecDeque<Fragment>,
 }
 
-impl<B: Body> Reader<B> {
+impl<B: Body<Error = Error>> Reader<B> {
     /// A reader at the start of `body`, which is not compressed.
     pub(super) fn new(body: B, source: Source) -> Self {
         Self {

@@ -1,17 +1,13 @@
 //! What a URL answers with. No credentials are sent, ever.
 
-use http::{
-    HeaderMap, HeaderValue, Method, StatusCode, Uri,
-    header::{ACCEPT_ENCODING, CONTENT_LENGTH, LOCATION, USER_AGENT},
-};
+use std::fmt;
+
+use http::{HeaderValue, StatusCode, Uri, header::CONTENT_LENGTH};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use strata_oci::printable;
+use strata_registry::{Download, DownloadError, Fault, MAX_REDIRECTS, RedirectFault, address};
 
-use super::reach;
-use crate::{
-    Body, Clock, Engine, Error, Host, Reach, Request, RequestBody, Response, Result, Transport,
-    registry::{MAX_REDIRECTS, address, error_body},
-};
+use crate::{Engine, Error, Host, Result};
 
 /// Bytes of a refusal that are shown: enough for its reason.
 const SHOWN_BYTES: usize = 1024;
@@ -47,124 +43,67 @@ pub(super) fn parse(url: &str) -> Result<Uri> {
 impl<H: Host> Engine<H> {
     /// Asks for a URL and follows its redirects; the body, and its length if that is said.
     pub(super) async fn fetch(&self, uri: &Uri) -> Result<(H::Body, Option<u64>)> {
-        let mut at = uri.clone();
-        let mut reach = Reach::Any;
-        let mut from: Option<Uri> = None;
-        for _ in 0..=MAX_REDIRECTS {
-            let response = self
-                .get(&at, reach)
-                .await
-                .map_err(|error| match (error, &from) {
-                    (Error::Denied(reason), Some(from)) => Error::Denied(format!(
-                        "{} redirects to {}, which is not allowed: {reason}",
-                        address::shown(from),
-                        origin(&at)
-                    )),
-                    (error, _) => error,
-                })?;
-            let Some(location) = redirection(&response) else {
-                return answer(&self.clock, &at, response).await;
-            };
-            let target = self.allowed(&at, &location)?;
-            if !reach::is_same_place(&at, &target) && !self.settings.allow_unsafe_redirects {
-                reach = Reach::PUBLIC;
-            }
-            from = Some(at);
-            at = target;
+        let (clock, settings) = (&self.clock, &self.settings);
+        let (version, may_lead_anywhere) = (&settings.version, settings.allow_unsafe_redirects);
+        let got = Download::get(&self.transport, clock, version, uri, may_lead_anywhere).await;
+        let mut got = got.map_err(|error| refused(uri, error))?;
+        if got.status.is_success() {
+            let length = got.headers.get(CONTENT_LENGTH).map(HeaderValue::to_str);
+            let length = length.and_then(|length| length.ok()?.trim().parse().ok());
+            return Ok((got.body, length));
         }
-        Err(Error::Unavailable(format!(
-            "failed to GET {}: stopped after {MAX_REDIRECTS} redirects",
-            address::shown(uri)
-        )))
-    }
-
-    async fn get(&self, uri: &Uri, reach: Reach) -> Result<Response<H::Body>> {
-        let mut headers = HeaderMap::new();
-        let agent = HeaderValue::from_str(&format!("strata/{}", self.settings.version));
-        headers.insert(
-            USER_AGENT,
-            agent.unwrap_or(HeaderValue::from_static("strata")),
+        let mut reason = got.reason(clock).await;
+        reason.truncate(SHOWN_BYTES);
+        let message = format!(
+            "failed to GET {} with status {}: {}",
+            address::shown(&got.from),
+            got.status,
+            printable(&String::from_utf8_lossy(&reason))
         );
-        // A tar that is compressed is stored as it is; nothing on the way may add to that.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let request = Request {
-            method: Method::GET,
-            uri: uri.clone(),
-            headers,
-            body: RequestBody::Empty,
-            reach,
-        };
-        let sent = self.transport.send(request).await;
-        let explained = |reason| format!("failed to GET {}: {reason}", address::shown(uri));
-        sent.map_err(|error| match error {
-            Error::Unavailable(reason) => Error::Unavailable(explained(reason)),
-            Error::Denied(reason) => Error::Denied(explained(reason)),
-            error => error,
+        Err(match got.status {
+            StatusCode::NOT_FOUND => Error::NotFound(message),
+            StatusCode::BAD_REQUEST => Error::InvalidArgument(message),
+            StatusCode::UNAUTHORIZED => Error::Unauthorized(message),
+            StatusCode::FORBIDDEN => Error::Denied(message),
+            _ => Error::Unavailable(message),
         })
     }
-
-    /// Where a redirect leads, if it may.
-    fn allowed(&self, from: &Uri, location: &str) -> Result<Uri> {
-        let refuse = |why: &str| {
-            let from = address::shown(from);
-            Err(Error::Denied(format!("{from} redirects {why}")))
-        };
-        let Some(target) = address::resolve(from, location) else {
-            return refuse("to an address that cannot be used");
-        };
-        if self.settings.allow_unsafe_redirects {
-            return Ok(target);
-        }
-        if from.scheme_str() == Some("https") && target.scheme_str() != Some("https") {
-            let origin = origin(&target);
-            return refuse(&format!(
-                "to {origin}, from https to plain http, which is not allowed"
-            ));
-        }
-        Ok(target)
-    }
 }
 
-/// The `Location` of an answer that is a redirect.
-fn redirection<B>(response: &Response<B>) -> Option<String> {
-    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
+/// Why there is no answer.
+fn refused(uri: &Uri, error: DownloadError<Error>) -> Error {
+    let failed = |reason| format!("failed to GET {}: {reason}", address::shown(&error.at));
+    let redirects = |why: &dyn fmt::Display| {
+        let from = address::shown(&error.at);
+        Error::Denied(format!("{from} redirects {why}"))
+    };
+    match error.fault {
+        Fault::Lent(Error::Unavailable(reason)) => Error::Unavailable(failed(reason)),
+        Fault::Lent(Error::Denied(reason)) => Error::Denied(match &error.redirected_by {
+            Some(from) => format!(
+                "{} redirects to {}, which is not allowed: {}",
+                address::shown(from),
+                origin(&error.at),
+                failed(reason)
+            ),
+            None => failed(reason),
+        }),
+        Fault::Redirect { why, .. } => match why {
+            RedirectFault::Downgrade { to } => redirects(&format_args!(
+                "to {}, from https to plain http, which is not allowed",
+                origin(&to)
+            )),
+            RedirectFault::TooOften => Error::Unavailable(format!(
+                "failed to GET {}: stopped after {MAX_REDIRECTS} redirects",
+                address::shown(uri)
+            )),
+            why @ (RedirectFault::Unusable | RedirectFault::Circle) => redirects(&why),
+        },
+        fault => {
+            let text = fault.to_string();
+            Error::of_registry(fault, text)
+        }
     }
-    let location = response.headers.get(LOCATION)?;
-    Some(address::written(location))
-}
-
-/// The body of an answer that is no redirect.
-async fn answer<B: Body, C: Clock>(
-    clock: &C,
-    uri: &Uri,
-    response: Response<B>,
-) -> Result<(B, Option<u64>)> {
-    let Response {
-        status,
-        headers,
-        mut body,
-        ..
-    } = response;
-    if status.is_success() {
-        let length = headers.get(CONTENT_LENGTH).map(HeaderValue::to_str);
-        let length = length.and_then(|length| length.ok()?.trim().parse().ok());
-        return Ok((body, length));
-    }
-    let mut reason = error_body(clock, &mut body).await;
-    reason.truncate(SHOWN_BYTES);
-    let message = format!(
-        "failed to GET {} with status {status}: {}",
-        address::shown(uri),
-        printable(&String::from_utf8_lossy(&reason))
-    );
-    Err(match status {
-        StatusCode::NOT_FOUND => Error::NotFound(message),
-        StatusCode::BAD_REQUEST => Error::InvalidArgument(message),
-        StatusCode::UNAUTHORIZED => Error::Unauthorized(message),
-        StatusCode::FORBIDDEN => Error::Denied(message),
-        _ => Error::Unavailable(message),
-    })
 }
 
 /// Scheme, host and port.

@@ -212,7 +212,7 @@ struct Pieces<B> {
     rest: Vec<u8>,
 }
 
-impl<B: Body> Pieces<B> {
+impl<B: Body<Error = Error>> Pieces<B> {
     fn new(body: B) -> Self {
         Self {
             body,

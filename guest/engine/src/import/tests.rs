@@ -13,26 +13,27 @@ use std::{
 };
 
 use futures::executor::block_on;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::HeaderName;
 use strata_oci::{
     Digest, Document, ImageConfig, Manifest, Reference,
     archive::{END, padding},
     layer::{Entry, Kind, Metadata, header},
 };
+use strata_registry::testing::{Asked, VirtualClock, Web};
 
 use super::{ImportOptions, ImportSource};
 use crate::{
-    Clock, Engine, Error, Event, Phase, Progress, Reach, Request, Response, Result, Settings,
-    Store as _, Transport, Zone,
+    Clock, Engine, Error, Event, Phase, Progress, Reach, Result, Settings, Store as _, Zone,
     catalog::fixture,
     memory::{Bytes, Memory},
 };
 
 /// An engine, and everything a test looks at.
 struct Bench {
-    engine: Engine<(Memory, Rc<Web>, Ticking)>,
+    engine: Engine<(Memory, Rc<Web<Error>>, Ticking)>,
     store: Memory,
-    web: Rc<Web>,
+    web: Rc<Web<Error>>,
+    clock: Rc<VirtualClock>,
     events: Events,
 }
 
@@ -50,14 +51,23 @@ impl Bench {
 
     fn with(settings: Settings, answer: impl Fn(&str) -> Reply + 'static) -> Self {
         let store = Memory::default();
-        let web = Rc::new(Web {
-            answer: Box::new(answer),
-            asked: RefCell::default(),
+        let clock = Rc::<VirtualClock>::default();
+        let web = Web::new(clock.clone(), move |asked: &Asked| {
+            let mut names: Vec<&str> = asked.headers.keys().map(HeaderName::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["accept-encoding", "user-agent"]);
+            answer(&asked.uri.to_string())
         });
+        let web = Rc::new(web);
+        let ticking = Ticking {
+            looked: Cell::default(),
+            clock: clock.clone(),
+        };
         Self {
-            engine: Engine::new(store.clone(), web.clone(), Ticking::default(), settings),
+            engine: Engine::new(store.clone(), web.clone(), ticking, settings),
             store,
             web,
+            clock,
             events: Events::default(),
         }
     }
@@ -78,7 +88,9 @@ impl Bench {
 
     /// Afterwards no lease is left.
     fn run(&self, source: ImportSource<Bytes>, options: &ImportOptions) -> Result<Digest> {
-        let result = block_on(self.engine.import(source, options, &self.events));
+        let result = self
+            .clock
+            .run(self.engine.import(source, options, &self.events));
         assert_eq!(self.store.leases(), 0);
         result
     }
@@ -92,6 +104,19 @@ impl Bench {
         };
         let config = self.store.bytes(&manifest.config.digest).unwrap();
         (manifest, ImageConfig::parse(&config).unwrap())
+    }
+
+    /// URLs asked for, after `public` if only that was allowed; forgets them.
+    fn asked(&self) -> Vec<String> {
+        let asked = self.web.log.take().into_iter();
+        let asked = asked.map(|asked| match asked.reach {
+            Reach::Any => asked.uri.to_string(),
+            Reach::From(zone) => {
+                assert_eq!(zone, Zone::Public);
+                format!("public {}", asked.uri)
+            }
+        });
+        asked.collect()
     }
 
     /// Neither names nor content.
@@ -147,90 +172,38 @@ fn root() -> Vec<u8> {
 }
 
 /// An answer.
-struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+type Reply = strata_registry::testing::Reply<Error>;
+
+/// All of a body, and its length.
+fn ok(body: &[u8]) -> Reply {
+    Reply::ok(body).header("content-length", &body.len().to_string())
 }
 
-impl Reply {
-    fn status(status: u16, body: &[u8]) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.to_vec(),
-        }
-    }
-
-    /// All of a body, and its length.
-    fn ok(body: &[u8]) -> Self {
-        Self::status(200, body).header("content-length", &body.len().to_string())
-    }
-
-    fn redirect(location: &str) -> Self {
-        Self::status(302, b"moved").header("location", location)
-    }
-
-    fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, value.to_owned()));
-        self
-    }
+fn redirect(location: &str) -> Reply {
+    Reply::redirect(302, location).body("moved")
 }
 
-/// Of a [`Reply`]: the host refuses to connect.
-const REFUSED: u16 = 0;
-
-/// A network that answers by script.
-struct Web {
-    answer: Box<dyn Fn(&str) -> Reply>,
-    /// URLs asked for, after `public` if only that was allowed.
-    asked: RefCell<Vec<String>>,
-}
-
-impl Transport for Rc<Web> {
-    type Body = Bytes;
-
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
-        let mut names: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["accept-encoding", "user-agent"]);
-        let url = request.uri.to_string();
-        self.asked.borrow_mut().push(match request.reach {
-            Reach::Any => url.clone(),
-            Reach::From(zone) => {
-                assert_eq!(zone, Zone::Public);
-                format!("public {url}")
-            }
-        });
-        let reply = (self.answer)(&url);
-        if reply.status == REFUSED {
-            return Err(Error::Denied("the address is private".to_owned()));
-        }
-        let headers = reply.headers.iter().map(|(name, value)| {
-            let value = HeaderValue::from_str(value).unwrap();
-            (HeaderName::from_static(name), value)
-        });
-        Ok(Response {
-            status: StatusCode::from_u16(reply.status).unwrap(),
-            headers: headers.collect(),
-            body: Bytes::of(reply.body),
-            zone: Zone::Public,
-        })
-    }
+/// The host refuses to connect.
+fn private() -> Reply {
+    Reply::fails(Error::Denied("the address is private".to_owned()))
 }
 
 /// A clock of which each look takes a while.
-#[derive(Default)]
-struct Ticking(Cell<Duration>);
+struct Ticking {
+    looked: Cell<Duration>,
+    clock: Rc<VirtualClock>,
+}
 
 impl Clock for Ticking {
     fn now(&self) -> (i64, u32) {
-        let now = self.0.get() + Duration::from_millis(30);
-        self.0.set(now);
+        let now = self.looked.get() + Duration::from_millis(30);
+        self.looked.set(now);
         (now.as_secs() as i64, now.subsec_nanos())
     }
 
-    async fn sleep(&self, _duration: Duration) {}
+    async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+    }
 
     fn random(&self) -> u64 {
         0

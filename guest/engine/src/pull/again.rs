@@ -6,9 +6,7 @@ use strata_oci::{
 };
 
 use super::Pull;
-use crate::{
-    Engine, Host, Progress, PullOptions, RegistryAuth, Result, Store, registry::Repository,
-};
+use crate::{Engine, Host, Progress, PullOptions, RegistryAuth, Result, Store};
 
 impl<H: Host> Engine<H> {
     /// Brings in the content of `blob`, if it is not here, from the repository of `reference`.
@@ -22,15 +20,7 @@ impl<H: Host> Engine<H> {
         auth: &RegistryAuth,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let repository = Repository::new(
-            &self.transport,
-            &self.clock,
-            &self.settings,
-            progress,
-            reference,
-            auth,
-            &[],
-        );
+        let repository = self.repository(reference, auth, &[], progress);
         let options = PullOptions {
             reference: reference.clone(),
             all_tags: false,

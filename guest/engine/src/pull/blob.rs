@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Clock, Error, Host, Ingest, IngestOf, IngestState, Lease as _, Phase, Progress, Result, Store,
-    registry::{Attempts, Failure, Opened},
+    registry::{Attempts, Failure, Opened, error_of, passing, report_retry},
 };
 
 /// How often progress is reported, and another's download is looked at: as often
@@ -131,7 +131,7 @@ impl<H: Host> Pull<'_, H> {
         let mut transfer = Transfer {
             blob,
             progress,
-            attempts: Attempts::new(),
+            attempts: Attempts::default(),
             furthest: ingest.offset(),
             is_pieced: ingest.offset() > 0,
             restarted: false,
@@ -143,15 +143,14 @@ impl<H: Host> Pull<'_, H> {
             while ingest.offset() < blob.size {
                 match self.append(&mut transfer, ingest, &mut server).await {
                     Ok(()) => {}
-                    Err(failure) if transfer.url.is_some() && !is_local(&failure.error) => {
+                    Err(failure) if transfer.url.is_some() && !is_local(&failure) => {
                         // Any failure of a foreign address leads to the next.
                         transfer.url = transfer.urls.next().map(String::as_str);
                     }
                     Err(failure) => {
-                        let (attempts, digest) = (&mut transfer.attempts, Some(&blob.digest));
-                        attempts
-                            .wait(failure, digest, self.clock, self.progress)
-                            .await?;
+                        let report = |retry| report_retry(Some(&blob.digest), self.progress, retry);
+                        let waited = transfer.attempts.wait(failure, self.clock, report);
+                        waited.await.map_err(error_of)?;
                     }
                 }
             }
@@ -224,7 +223,7 @@ impl<H: Host> Pull<'_, H> {
         else {
             ingest.reset().await?;
             return match offset {
-                0 => Err(Failure::passing(format!(
+                0 => Err(passing(format!(
                     "{} of {} was answered with a part nobody asked for",
                     blob.digest, self.reference
                 ))),
@@ -250,7 +249,7 @@ impl<H: Host> Pull<'_, H> {
         }
         let cut = match appended {
             Ok(_) if reached >= blob.size => return Ok(()),
-            Ok(_) => Failure::passing(format!(
+            Ok(_) => passing(format!(
                 "{} of {} ended after {reached} of {} bytes",
                 blob.digest, self.reference, blob.size
             )),
@@ -260,9 +259,7 @@ impl<H: Host> Pull<'_, H> {
                 return Err(self.too_long(transfer, *server));
             }
             // It drips, which is no reason to give up where others can be asked.
-            Err(Error::QuotaExceeded(text)) if self.has_alternative(*server) => {
-                Failure::passing(text)
-            }
+            Err(Error::QuotaExceeded(text)) if self.has_alternative(*server) => passing(text),
             Err(error) => Failure::from(error).context(&format!(
                 "failed to fetch {} of {}",
                 blob.digest, self.reference
@@ -284,9 +281,9 @@ impl<H: Host> Pull<'_, H> {
         );
         match server {
             // The caller goes on to the next address by itself.
-            Server::Foreign => Failure::passing(message),
-            Server::Registry(_) if self.may_restart(transfer, server) => Failure::passing(message),
-            Server::Registry(_) => Failure::last(Error::ManifestInvalid(message)),
+            Server::Foreign => passing(message),
+            Server::Registry(_) if self.may_restart(transfer, server) => passing(message),
+            Server::Registry(_) => Failure::from(Error::ManifestInvalid(message)),
         }
     }
 
@@ -321,9 +318,9 @@ impl<H: Host> Pull<'_, H> {
 }
 
 /// Whether the store rather than a peer failed: no other address helps.
-fn is_local(error: &Error) -> bool {
+fn is_local(failure: &Failure) -> bool {
     matches!(
-        error,
+        error_of(failure.clone()),
         Error::NoSpace(_)
             | Error::QuotaExceeded(_)
             | Error::Damaged(_)

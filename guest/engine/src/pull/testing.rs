@@ -1,29 +1,30 @@
 //! A machine without time, disk or network for the tests of pulling: a virtual
 //! clock, a store in memory, a web that answers by script.
 
-mod clock;
-mod image;
 mod store;
-mod web;
 
 use std::{cell::RefCell, rc::Rc};
 
 use strata_oci::{Digest, Platform, Reference};
 
-pub(crate) use clock::VirtualClock;
-pub(crate) use image::{Made, index, layer};
 pub(crate) use store::MemoryStore;
-pub(crate) use web::{Asked, Origin, Reply, Web};
+pub(crate) use strata_registry::testing::{Asked, Made, Origin, index, layer};
+use strata_registry::testing::{VirtualClock, Web};
 
 use crate::{
-    Completed, Engine, Event, Phase, Progress, PullOptions, RegistryAuth, Result, Settings,
+    Completed, Engine, Error, Event, Phase, Progress, PullOptions, RegistryAuth, Result, Settings,
 };
+
+/// An answer of its network.
+pub(crate) type Reply = strata_registry::testing::Reply<Error>;
+
+type Network = Rc<Web<Error>>;
 
 /// An engine on that machine, and everything a test looks at.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<(Rc<MemoryStore>, Rc<Web>, Rc<VirtualClock>)>,
+    pub(crate) engine: Engine<(Rc<MemoryStore>, Network, Rc<VirtualClock>)>,
     pub(crate) store: Rc<MemoryStore>,
-    pub(crate) web: Rc<Web>,
+    pub(crate) web: Network,
     pub(crate) clock: Rc<VirtualClock>,
     pub(crate) events: Events,
 }

@@ -9,7 +9,7 @@ use strata_oci::Digest;
 use super::{Push, plan::Blob, upload::Course};
 use crate::{
     BlobProgress, Event, Host, Phase, Result,
-    registry::{Failure, Session, Started},
+    registry::{Failure, Started, UploadSession},
 };
 
 /// What is known of the repository's blobs. Kept for all references of one push:
@@ -52,7 +52,7 @@ pub(super) enum Opening {
     /// The blob is there, by this way.
     There(Phase),
     /// It is to be sent.
-    Upload(Session),
+    Upload(UploadSession),
 }
 
 impl<H: Host> Push<'_, H> {

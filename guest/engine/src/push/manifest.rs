@@ -111,7 +111,12 @@ impl<H: Host> Push<'_, H> {
         .boxed_local()
     }
 
-    async fn put(&self, document: &Descriptor, name: &str, bytes: &[u8]) -> Result<Published> {
+    async fn put(
+        &self,
+        document: &Descriptor,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<Published<Error>> {
         let Descriptor {
             digest, media_type, ..
         } = document;

@@ -1,36 +1,28 @@
 //! A machine without time, disk or network for the tests of pushing: pull's
 //! virtual clock, the store in memory, and a registry that takes uploads.
 
-#[path = "../pull/testing/clock.rs"]
-#[expect(
-    dead_code,
-    clippy::duplicate_mod,
-    reason = "pull's clock as it is; its tests measure time, these do not"
-)]
-mod clock;
-mod registry;
-mod web;
-
 use std::{cell::RefCell, rc::Rc};
 
 use serde_json::json;
 use strata_oci::{Digest, Platform, Reference, media_type};
 
-pub(crate) use clock::VirtualClock;
-pub(crate) use registry::Registry;
-pub(crate) use web::{Asked, Reply, Web};
+pub(crate) use strata_registry::testing::{Asked, Registry};
+use strata_registry::testing::{VirtualClock, Web};
 
 use crate::{
-    Completed, Engine, Event, Phase, Progress, PushOptions, RegistryAuth, Result, Settings,
+    Completed, Engine, Error, Event, Phase, Progress, PushOptions, RegistryAuth, Result, Settings,
     Store as _, Target, memory::Memory,
 };
 
+/// An answer of its network.
+pub(crate) type Reply = strata_registry::testing::Reply<Error>;
+
 /// An engine on that machine, and everything a test looks at.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<(Memory, Rc<Web>, Rc<VirtualClock>)>,
+    pub(crate) engine: Engine<(Memory, Rc<Web<Error>>, Rc<VirtualClock>)>,
     pub(crate) store: Memory,
     pub(crate) registry: Rc<RefCell<Registry>>,
-    pub(crate) web: Rc<Web>,
+    pub(crate) web: Rc<Web<Error>>,
     pub(crate) clock: Rc<VirtualClock>,
     pub(crate) events: Events,
 }
@@ -47,7 +39,13 @@ impl Bench {
         let store = Memory::default();
         let registry = Rc::new(RefCell::new(Registry::default()));
         let honest = registry.clone();
-        let web = Rc::new(Web::new(clock.clone(), move |asked| {
+        let web = Rc::new(Web::new(clock.clone(), move |asked: &Asked| {
+            let writes = ["POST", "PUT", "PATCH"].contains(&asked.method.as_str());
+            if writes && asked.host() == "r.example" {
+                let length = asked.header("content-length").map(str::to_owned);
+                let sent = Some(asked.body.len().to_string());
+                assert_eq!(length, sent, "{}", asked.brief());
+            }
             answer(&mut honest.borrow_mut(), asked)
         }));
         let settings = Settings {
@@ -129,7 +127,7 @@ impl Bench {
     /// What was asked so far, `METHOD path`, uploads without their number; forgets
     /// it.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.web.log.take().iter().map(Asked::line).collect()
+        self.web.log.take().iter().map(Asked::brief).collect()
     }
 }
 

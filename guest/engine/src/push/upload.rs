@@ -6,7 +6,9 @@ use http::StatusCode;
 use super::{Push, blob::Opening, plan::Blob};
 use crate::{
     Host, Phase, Result, Store,
-    registry::{Again, Attempts, Chunk, Failure, Session},
+    registry::{
+        Attempts, Chunk, Disposition, Failure, UploadSession, error_of, passing, report_retry,
+    },
 };
 
 /// The largest blob sent in one request, the way every registry knows: after a cut
@@ -40,7 +42,7 @@ pub(super) struct Course {
 
 /// An upload that is open.
 struct Upload {
-    session: Session,
+    session: UploadSession,
     /// Bytes the registry has.
     offset: u64,
     /// Bytes it may have: the end of what was ever sent.
@@ -65,7 +67,7 @@ impl Course {
     /// Nothing was sent yet.
     pub(super) fn new(blob: &Blob, asks: bool) -> Self {
         Self {
-            attempts: Attempts::new(),
+            attempts: Attempts::default(),
             asks,
             opened: false,
             sent_all: false,
@@ -78,13 +80,13 @@ impl Course {
 
     /// Decides what a failure of a request means for the upload, and whether there
     /// is another attempt.
-    fn judge(&mut self, mut failure: Failure, upload: &mut Upload) -> Failure {
+    fn dispose(&mut self, mut failure: Failure, upload: &mut Upload) -> Failure {
         let status = failure.status.map(|status| status.as_u16());
         match status {
             // The registry lost the upload, or finished it and the answer was lost.
             Some(404) => {
                 upload.over = true;
-                failure.again = Again::Later;
+                failure.disposition = Disposition::Retry;
             }
             // It may not know chunks, or they do not fit together: once all anew, in
             // the way every registry knows.
@@ -92,11 +94,11 @@ impl Course {
                 self.restarted = true;
                 self.chunked = false;
                 upload.over = true;
-                failure.again = Again::Later;
+                failure.disposition = Disposition::Retry;
             }
             Some(416) => {
                 upload.in_doubt = true;
-                failure.again = Again::Later;
+                failure.disposition = Disposition::Retry;
             }
             _ => upload.in_doubt = true,
         }
@@ -110,7 +112,7 @@ impl Course {
         if stored > upload.sent {
             upload.over = true;
             self.chunked = false;
-            return Err(Failure::passing(format!(
+            return Err(passing(format!(
                 "the registry claims {stored} bytes of an upload of which {} were sent",
                 upload.sent
             )));
@@ -153,16 +155,17 @@ impl<H: Host> Push<'_, H> {
                         upload = None;
                         continue;
                     }
-                    Err(failure) => course.judge(failure, open),
+                    Err(failure) => course.dispose(failure, open),
                 },
             };
             upload = upload.filter(|upload| !upload.over);
             let doing = format!("{}: blob {}", self.doing(), blob.digest);
-            let (clock, digest) = (&self.engine.clock, Some(&blob.digest));
+            let report = |retry| report_retry(Some(&blob.digest), self.progress, retry);
             course
                 .attempts
-                .wait(failure.context(&doing), digest, clock, self.progress)
-                .await?;
+                .wait(failure.context(&doing), &self.engine.clock, report)
+                .await
+                .map_err(error_of)?;
         }
     }
 
@@ -219,14 +222,14 @@ impl<H: Host> Push<'_, H> {
                 course.reached(upload, stored)?;
                 match stored < end {
                     false => Ok(()),
-                    true => Err(Failure::passing(format!(
+                    true => Err(passing(format!(
                         "the registry kept only {stored} of {end} bytes"
                     ))),
                 }
             }
             Chunk::OutOfOrder => {
                 upload.refused_at = Some(first);
-                Err(Failure::passing(format!(
+                Err(passing(format!(
                     "the registry refused a chunk that starts at {first}"
                 )))
             }

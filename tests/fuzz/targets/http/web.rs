@@ -62,6 +62,7 @@ impl Web {
 
 impl Transport for Web {
     type Body = Bytes;
+    type Error = Error;
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
         let asked = self.asked() + 1;

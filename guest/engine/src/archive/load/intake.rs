@@ -78,7 +78,10 @@ impl<'a, S: Store> Intake<'a, S> {
     }
 
     /// Reads the archive to its end; then all of it is durable.
-    pub(super) async fn run<B: Body>(mut self, mut reader: Reader<B>) -> Result<Arrived> {
+    pub(super) async fn run<B: Body<Error = Error>>(
+        mut self,
+        mut reader: Reader<B>,
+    ) -> Result<Arrived> {
         while let Some(entry) = self.writes.beside(reader.next()).await?? {
             self.entry(entry, &mut reader).await?;
             self.settle()?;
@@ -88,7 +91,11 @@ impl<'a, S: Store> Intake<'a, S> {
         Ok(self.arrived)
     }
 
-    async fn entry<B: Body>(&mut self, entry: Entry, reader: &mut Reader<B>) -> Result<()> {
+    async fn entry<B: Body<Error = Error>>(
+        &mut self,
+        entry: Entry,
+        reader: &mut Reader<B>,
+    ) -> Result<()> {
         let path = clean(&entry.path).map_err(refused)?;
         match entry.kind {
             Kind::File => self.content(path, entry.size, reader).await,
@@ -109,7 +116,7 @@ impl<'a, S: Store> Intake<'a, S> {
     }
 
     /// A file: a document, content, perhaps part of a Docker archive, or of no interest.
-    async fn content<B: Body>(
+    async fn content<B: Body<Error = Error>>(
         &mut self,
         path: String,
         size: u64,
@@ -129,7 +136,7 @@ impl<'a, S: Store> Intake<'a, S> {
     }
 
     /// Keeps a document.
-    async fn document<B: Body>(
+    async fn document<B: Body<Error = Error>>(
         &mut self,
         path: &str,
         size: u64,

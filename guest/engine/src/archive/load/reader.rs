@@ -4,7 +4,7 @@ use std::{mem, ops::Range};
 
 use strata_oci::archive::{Entry, Parser, Step};
 
-use crate::{Body, Result, archive::refused};
+use crate::{Body, Error, Result, archive::refused};
 
 /// Pieces smaller than this are put together: each costs a call to the store.
 const PIECE_BYTES: usize = 64 << 10;
@@ -22,7 +22,7 @@ pub(super) struct Reader<B> {
     used: usize,
 }
 
-impl<B: Body> Reader<B> {
+impl<B: Body<Error = Error>> Reader<B> {
     /// A reader at the start of `body`.
     pub(super) fn new(body: B) -> Self {
         Self {
@@ -116,12 +116,13 @@ mod tests {
     use strata_oci::archive::{END, file_header, padding};
 
     use super::*;
-    use crate::Error;
 
     /// Chunks, or a cut.
     struct Chunks(VecDeque<Result<Vec<u8>>>);
 
     impl Body for Chunks {
+        type Error = Error;
+
         async fn chunk(&mut self) -> Result<Option<Vec<u8>>> {
             self.0.pop_front().transpose()
         }

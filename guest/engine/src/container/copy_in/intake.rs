@@ -78,7 +78,7 @@ impl<S: Store> Intake<S> {
     ///
     /// # Errors
     /// See [`crate::Engine::copy_in`].
-    pub(super) async fn run<B: Body>(
+    pub(super) async fn run<B: Body<Error = Error>>(
         mut self,
         mut reader: Reader<B>,
         options: &CopyInOptions,

@@ -18,15 +18,15 @@ fn a_url_is_asked_once_and_needs_no_scheme() {
         ("http://a.example/a ü%20", "http://a.example/a%20%C3%BC%20"),
         (URL, "http://a.example/root.tar?token=secret"),
     ] {
-        let bench = Bench::online(|_| Reply::ok(&root()));
+        let bench = Bench::online(|_| ok(&root()));
         bench.import_url(url).unwrap();
-        assert_eq!(*bench.web.asked.borrow(), [asked]);
+        assert_eq!(bench.asked(), [asked]);
     }
 }
 
 #[test]
 fn the_history_says_where_it_came_from_without_the_query() {
-    let bench = Bench::online(|_| Reply::ok(&root()));
+    let bench = Bench::online(|_| ok(&root()));
     let id = bench.import_url(URL).unwrap();
     let (_, config) = bench.image(&id);
     let comment = config.history[0].comment.as_deref();
@@ -86,7 +86,7 @@ fn refusals_keep_their_class_and_their_reason() {
         // A redirect that leads nowhere.
         (302, 503, "302 Found"),
     ] {
-        let bench = Bench::online(move |_| Reply::status(status, b" a\x1b[1m\nreason\n"));
+        let bench = Bench::online(move |_| Reply::status(status).body(b" a\x1b[1m\nreason\n"));
         let error = bench.import_url(URL).unwrap_err();
         assert_eq!(class(&error), expected, "{status}");
         let text =
@@ -95,7 +95,7 @@ fn refusals_keep_their_class_and_their_reason() {
         assert!(bench.events.brief().is_empty());
         bench.assert_empty(name);
     }
-    let bench = Bench::online(|_| Reply::status(500, &[b'x'; 5000]));
+    let bench = Bench::online(|_| Reply::status(500).body([b'x'; 5000]));
     let text = bench.import_url(URL).unwrap_err().to_string();
     assert_eq!(text.matches('x').count(), 1 + 1024, "{text}");
 }
@@ -106,8 +106,11 @@ fn a_download_that_ends_early_leaves_nothing() {
     for end in [0, 1, 511, 512, 2000, whole.len() - 1] {
         let size = whole.len().to_string();
         let part = whole[..end].to_vec();
-        let bench =
-            Bench::online(move |_| Reply::status(200, &part).header("content-length", &size));
+        let bench = Bench::online(move |_| {
+            Reply::status(200)
+                .body(part.clone())
+                .header("content-length", &size)
+        });
         let error = bench.import_url(URL).unwrap_err();
         assert!(matches!(error, Error::Unavailable(_)), "{end}: {error:?}");
         bench.assert_empty(&end.to_string());
@@ -188,12 +191,12 @@ fn redirects_lead_to_public_places_only() {
         ),
     ] {
         let answer = move |url: &str| match url == from {
-            true => Reply::redirect(location),
-            false => Reply::ok(&root()),
+            true => redirect(location),
+            false => ok(&root()),
         };
         let bench = Bench::online(answer);
         let result = bench.import_url(from);
-        let asked = bench.web.asked.take();
+        let asked = bench.asked();
         match lead {
             To(place) => {
                 assert!(result.is_ok(), "{location}: {result:?}");
@@ -212,8 +215,8 @@ fn redirects_lead_to_public_places_only() {
 #[test]
 fn a_refused_redirect_is_named_without_its_query() {
     let bench = Bench::online(|url| match url.contains("10.0.0.1") {
-        true => Reply::status(REFUSED, b""),
-        false => Reply::redirect("http://10.0.0.1:81/y?sig=secret"),
+        true => private(),
+        false => redirect("http://10.0.0.1:81/y?sig=secret"),
     });
     assert_eq!(
         bench.import_url(URL).unwrap_err().to_string(),
@@ -224,15 +227,15 @@ fn a_refused_redirect_is_named_without_its_query() {
 #[test]
 fn once_sent_elsewhere_a_request_stays_among_public_places() {
     let bench = Bench::online(|url| match url {
-        "http://127.0.0.1:1/x" => Reply::redirect("http://b.example/1"),
-        "http://b.example/1" => Reply::redirect("/2"),
-        "http://b.example/2" => Reply::redirect("http://127.0.0.1:1/y"),
-        _ => Reply::status(REFUSED, b""),
+        "http://127.0.0.1:1/x" => redirect("http://b.example/1"),
+        "http://b.example/1" => redirect("/2"),
+        "http://b.example/2" => redirect("http://127.0.0.1:1/y"),
+        _ => private(),
     });
     let error = bench.import_url("http://127.0.0.1:1/x").unwrap_err();
     assert!(matches!(error, Error::Denied(_)), "{error:?}");
     assert_eq!(
-        bench.web.asked.take(),
+        bench.asked(),
         [
             "http://127.0.0.1:1/x",
             "public http://b.example/1",
@@ -253,12 +256,12 @@ fn a_setting_allows_every_redirect_to_the_web() {
         ("http://a.example/x", "file:///etc/passwd", false),
     ] {
         let answer = move |url: &str| match url == from {
-            true => Reply::redirect(location),
-            false => Reply::ok(&root()),
+            true => redirect(location),
+            false => ok(&root()),
         };
         let bench = Bench::with(settings.clone(), answer);
         assert_eq!(bench.import_url(from).is_ok(), is_allowed, "{location}");
-        let asked = bench.web.asked.take();
+        let asked = bench.asked();
         let expected: &[&str] = match is_allowed {
             true => &[from, location],
             false => &[from],
@@ -269,9 +272,9 @@ fn a_setting_allows_every_redirect_to_the_web() {
 
 #[test]
 fn redirects_end_after_ten() {
-    let bench = Bench::online(|url| Reply::redirect(&format!("{url}x")));
+    let bench = Bench::online(|url| redirect(&format!("{url}x")));
     let error = bench.import_url("http://a.example/x").unwrap_err();
     let expected = "failed to GET http://a.example/x: stopped after 10 redirects";
     assert_eq!(error, Error::Unavailable(expected.to_owned()));
-    assert_eq!(bench.web.asked.take().len(), 11);
+    assert_eq!(bench.asked().len(), 11);
 }

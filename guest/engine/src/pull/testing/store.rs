@@ -2,16 +2,15 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
 use strata_oci::Digest;
 
-use super::{VirtualClock, web::Pieces};
 use crate::{
     Body, Change, Error, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Result, Stage,
-    Store, Target, Verdict,
+    Store, Target, Verdict, memory::Bytes,
 };
 
 #[derive(Default)]
@@ -157,13 +156,13 @@ impl Drop for MemoryIngest {
 }
 
 impl Ingest for MemoryIngest {
-    type Body = Pieces;
+    type Body = Bytes;
 
     fn offset(&self) -> u64 {
         self.edit(|bytes| bytes.len() as u64)
     }
 
-    async fn append(&self, mut body: Pieces) -> Result<u64> {
+    async fn append(&self, mut body: Bytes) -> Result<u64> {
         while let Some(piece) = body.chunk().await? {
             let length = self.edit(|bytes| bytes.len()) + piece.len();
             if self.store.space.get().is_some_and(|space| length > space) {
@@ -221,7 +220,7 @@ impl Stage for NoStage {
 }
 
 impl Store for Rc<MemoryStore> {
-    type Body = Pieces;
+    type Body = Bytes;
     type Ingest = MemoryIngest;
     type Stage = NoStage;
     type Lease = Held;
@@ -252,14 +251,9 @@ impl Store for Rc<MemoryStore> {
         }
     }
 
-    async fn read(&self, digest: &Digest, _offset: u64, _length: Option<u64>) -> Result<Pieces> {
+    async fn read(&self, digest: &Digest, _offset: u64, _length: Option<u64>) -> Result<Bytes> {
         let bytes = self.get(digest, u64::MAX).await?;
-        let clock = Rc::new(VirtualClock::default());
-        Ok(Pieces(
-            clock,
-            VecDeque::from([Ok(bytes)]),
-            std::time::Duration::ZERO,
-        ))
+        Ok(Bytes::of(bytes))
     }
 
     async fn put(&self, digest: &Digest, data: Vec<u8>, _lease: &Held) -> Result<()> {
@@ -321,7 +315,7 @@ impl Store for Rc<MemoryStore> {
         unimplemented!("a pull knows its digests")
     }
 
-    async fn decompress(&self, body: Pieces) -> Result<Pieces> {
+    async fn decompress(&self, body: Bytes) -> Result<Bytes> {
         Ok(body)
     }
 

@@ -55,14 +55,14 @@ fn every_kind_of_credentials_gets_its_token() {
     type Server = fn(&Asked) -> Reply;
     let password_form = |asked: &Asked| {
         assert_eq!(
-            asked.body,
+            asked.text(),
             "client_id=strata&scope=repository%3Aapp%3Apull&service=r.example&grant_type=password&username=gordon&password=p%26ss%20word"
         );
         Reply::ok(r#"{"access_token":"good"}"#)
     };
     let refresh_form = |asked: &Asked| {
         let end = "&grant_type=refresh_token&refresh_token=r%2Bt";
-        assert!(asked.body.ends_with(end), "{}", asked.body);
+        assert!(asked.text().ends_with(end), "{}", asked.text());
         Reply::ok(GOOD)
     };
     let anonymous = |asked: &Asked| {
@@ -219,7 +219,7 @@ fn a_rotated_identity_token_is_used_from_then_on() {
             round += 1;
             assert!(
                 asked
-                    .body
+                    .text()
                     .ends_with(&format!("refresh_token=r{}", round - 1))
             );
             return Reply::ok(format!(

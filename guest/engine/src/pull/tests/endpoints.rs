@@ -134,7 +134,7 @@ fn a_tls_registry_stays_one() {
 
     // A certificate problem is not hidden behind the 400 of a TLS server.
     let bench = Bench::new(|asked| match asked.uri.scheme_str() {
-        Some("https") => Reply::error(Error::Unavailable("unknown issuer".to_owned())),
+        Some("https") => Reply::fails(Error::Unavailable("unknown issuer".to_owned())),
         _ => Reply::status(400),
     });
     let error = bench.pull("localhost:5000/app:1").unwrap_err().to_string();

@@ -183,7 +183,7 @@ fn nobody_there_is_said_with_the_address() {
 #[test]
 fn what_the_host_forbids_is_not_tried_again() {
     let denied = || Error::Denied("r.example is not an allowed registry".to_owned());
-    let bench = Bench::new(move |_| Reply::error(denied()));
+    let bench = Bench::new(move |_| Reply::fails(denied()));
     let error = bench.pull("r.example/app:1").unwrap_err();
     assert!(
         matches!(&error, Error::Denied(text) if text.ends_with("is not an allowed registry")),

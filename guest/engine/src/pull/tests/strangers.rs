@@ -82,7 +82,7 @@ fn addresses_in_a_manifest_are_public_wherever_the_registry_is() {
     let image = made.manifest(json);
     let origin = Origin::default().tagged("1", &image);
     let bench = Bench::new(move |asked| match asked.uri.host().unwrap() {
-        "169.254.169.254" => Reply::error(Error::Denied("the address is private".to_owned())),
+        "169.254.169.254" => Reply::fails(Error::Denied("the address is private".to_owned())),
         "a.example" => Reply::redirect(302, "https://b.example/l"),
         "b.example" => Reply::ok(layer(1, 300)),
         _ => origin.answer(asked).zone(Zone::Loopback),

@@ -9,7 +9,7 @@ use crate::{
 
 impl<S: Store> Intake<'_, S> {
     /// Stores content, unless it is here.
-    pub(super) async fn blob<B: Body>(
+    pub(super) async fn blob<B: Body<Error = Error>>(
         &mut self,
         digest: Digest,
         size: u64,
@@ -52,7 +52,11 @@ impl<S: Store> Intake<'_, S> {
 
     /// Compares content with what is here under its digest, and replaces that where it is
     /// damaged: what the archive has is verified, what is here may have been changed since.
-    async fn compare<B: Body>(&mut self, digest: Digest, reader: &mut Reader<B>) -> Result<()> {
+    async fn compare<B: Body<Error = Error>>(
+        &mut self,
+        digest: Digest,
+        reader: &mut Reader<B>,
+    ) -> Result<()> {
         let stage = self.store.stage_like(self.lease, &digest);
         let stage = self.writes.beside(stage).await??;
         while let Some(piece) = self.writes.beside(reader.content()).await?? {

@@ -3,12 +3,12 @@
 use super::{
     Compression, Digest, File, Intake, PROGRESS_BYTES, Reader, SMALL_BLOB, named_digest, report,
 };
-use crate::{Body, Phase, Result, Stage as _, Store, archive::load::writes::Written};
+use crate::{Body, Error, Phase, Result, Stage as _, Store, archive::load::writes::Written};
 
 impl<S: Store> Intake<'_, S> {
     /// Stores a file, compared with what is here if it is known to be, and remembers which
     /// blob it is.
-    pub(super) async fn file<B: Body>(
+    pub(super) async fn file<B: Body<Error = Error>>(
         &mut self,
         path: String,
         size: u64,

@@ -5,15 +5,12 @@ use std::collections::BTreeSet;
 use http::{HeaderMap, Method, StatusCode, Uri, header::LINK};
 use serde::Deserialize;
 
-use super::{
-    address,
-    document::is_web_page,
+use crate::{
+    Clock, Fault, LentError, RegistryError, Repository, Transport, address,
+    document::{is_web_page, web_page},
     endpoint::Endpoint,
-    failure::{Again, Failure},
-    repository::Repository,
     wire::{self, DOCUMENT_TIME, ReadError},
 };
-use crate::{Clock, Error, Transport};
 
 /// Pages read. Registries send 100 to 1,000 tags on each.
 const MAX_PAGES: usize = 1000;
@@ -38,28 +35,33 @@ struct Page {
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// Every tag, sorted.
-    pub(crate) async fn tags(&self) -> Result<Vec<String>, Failure> {
+    pub async fn tags(&self) -> Result<Vec<String>, RegistryError<T::Error>> {
         let tags = self
             .anywhere(async |endpoint, _| self.tags_at(endpoint).await)
             .await;
-        tags.map_err(|mut failure| {
-            if failure.status == Some(StatusCode::NOT_FOUND) {
-                failure.error = Error::NotFound(format!("repository {} not found", self.familiar));
-                failure.complete = true;
-            } else if let Some(mirrors) = &failure.absent_at {
-                failure.error = Error::NotFound(format!(
-                    "repository {} not found at {mirrors}, and {} cannot be asked: {}",
-                    self.familiar,
-                    self.origin.authority(),
-                    failure.error
-                ));
-                failure.again = Again::Never;
-            }
+        tags.map_err(|failure| {
+            let repository = self.familiar.clone();
+            let (absent, not_found) = (failure.absent_at.clone(), failure.is_not_found());
+            let failure = if not_found {
+                RegistryError {
+                    is_complete: true,
+                    ..failure.because(Fault::RepositoryNotFound { repository })
+                }
+            } else if let Some(mirrors) = absent {
+                failure.because_last(|failure| Fault::RepositoryNotAtMirrors {
+                    repository,
+                    mirrors,
+                    registry: self.origin.authority().to_owned(),
+                    reason: failure.to_string(),
+                })
+            } else {
+                failure
+            };
             failure.context(&format!("failed to list tags of {}", self.familiar))
         })
     }
 
-    async fn tags_at(&self, endpoint: &Endpoint) -> Result<Vec<String>, Failure> {
+    async fn tags_at(&self, endpoint: &Endpoint) -> Result<Vec<String>, RegistryError<T::Error>> {
         let list = format!("{}/tags/list", self.path);
         let mut path = list.clone();
         let mut tags = BTreeSet::new();
@@ -74,7 +76,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
                 .ask(endpoint, &Method::GET, &path, &HeaderMap::new(), &accepted)
                 .await?;
             if is_web_page(&answer) {
-                return Err(Failure::web_page(&answer.from));
+                return Err(web_page(&answer));
             }
             let (clock, body) = (self.wire.clock, &mut answer.body);
             let bytes = match wire::read(clock, body, MAX_PAGE_BYTES, DOCUMENT_TIME).await {
@@ -107,11 +109,8 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 }
 
-fn unusable(what: &str) -> Failure {
-    Failure {
-        complete: false,
-        ..Failure::last(Error::Unavailable(format!("the registry's answer {what}")))
-    }
+fn unusable<E: LentError>(what: &str) -> RegistryError<E> {
+    RegistryError::open(Fault::TagList(what.to_owned()))
 }
 
 /// The target of the link with `rel="next"`.

@@ -1,5 +1,5 @@
 //! Lists of referrers, as clients keep them for registries that do not: an index under a
-//! tag made from the digest of the subject (registry-protocol.md §5).
+//! tag made from the digest of the subject.
 
 use http::{
     HeaderValue, Method, StatusCode,
@@ -7,20 +7,18 @@ use http::{
 };
 use strata_oci::{Descriptor, Digest, Document, Index, document::MAX_DOCUMENT_BYTES, media_type};
 
-use super::{
+use crate::{
+    Clock, Fault, RegistryError, Repository, Transport,
     document::{accept, check_length, read_whole},
-    failure::Failure,
     publish::{Published, Put},
-    repository::Repository,
 };
-use crate::{Clock, Error, Transport};
 
 /// Characters of an encoded digest in the tag.
 const MAX_ENCODED: usize = 64;
 
 /// A list of referrers as it was read.
 #[derive(Default)]
-pub(crate) struct Listed {
+pub struct ReferrerList {
     index: Index,
     /// Guards the change: others may add to the list too.
     etag: Option<HeaderValue>,
@@ -28,7 +26,7 @@ pub(crate) struct Listed {
 
 /// What came of changing a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Relisted {
+pub enum Relisted {
     /// Everything is in it.
     Done,
     /// Somebody else has changed it since it was read.
@@ -38,14 +36,17 @@ pub(crate) enum Relisted {
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// The list of what is about `subject`, empty where there is none; `None` if the tag
     /// holds something else.
-    pub(crate) async fn listed(&self, subject: &Digest) -> Result<Option<Listed>, Failure> {
+    pub async fn listed(
+        &self,
+        subject: &Digest,
+    ) -> Result<Option<ReferrerList>, RegistryError<T::Error>> {
         let path = format!("{}/manifests/{}", self.path, tag(subject));
         let accepted = [StatusCode::OK, StatusCode::NOT_FOUND];
         let answer = self
             .ask(&self.origin, &Method::GET, &path, &accept(), &accepted)
             .await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return Ok(Some(Listed::default()));
+            return Ok(Some(ReferrerList::default()));
         }
         check_length(&answer)?;
         let media_type = answer.headers.get(CONTENT_TYPE).cloned();
@@ -55,7 +56,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         let etag = etag.filter(|etag| !etag.as_bytes().starts_with(b"W/"));
         let bytes = read_whole(self.wire.clock, answer, MAX_DOCUMENT_BYTES, None).await?;
         match Document::parse(media_type.unwrap_or_default(), &bytes) {
-            Ok(Document::Index(index)) => Ok(Some(Listed { index, etag })),
+            Ok(Document::Index(index)) => Ok(Some(ReferrerList { index, etag })),
             Ok(Document::Manifest(_)) | Err(_) => Ok(None),
         }
     }
@@ -63,14 +64,14 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// Adds to the list of what is about `subject`.
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`] if the list would become too long to be read again, and
+    /// [`Fault::ReferrersFull`] if the list would become too long to be read again, and
     /// as [`Repository::publish`].
-    pub(crate) async fn relist(
+    pub async fn relist(
         &self,
         subject: &Digest,
-        listed: &Listed,
+        listed: &ReferrerList,
         new: &[Descriptor],
-    ) -> Result<Relisted, Failure> {
+    ) -> Result<Relisted, RegistryError<T::Error>> {
         let mut index = listed.index.clone();
         for entry in new {
             if !index.manifests.iter().any(|it| it.digest == entry.digest) {
@@ -82,13 +83,14 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         }
         index.media_type = Some(media_type::OCI_INDEX.to_owned());
         let bytes = serde_json::to_vec(&index)
-            .map_err(|error| Failure::last(Error::Internal(error.to_string())))?;
+            .map_err(|error| RegistryError::last(Fault::ReferrersUnwritable(error.to_string())))?;
         // Nobody could read it again.
         if let Err(error) = Document::parse(media_type::OCI_INDEX, &bytes) {
-            return Err(Failure::last(Error::QuotaExceeded(format!(
-                "the list of what is about {subject}, tag {}, is full: {error}",
-                tag(subject)
-            ))));
+            return Err(RegistryError::last(Fault::ReferrersFull {
+                subject: subject.clone(),
+                tag: tag(subject),
+                reason: error.to_string(),
+            }));
         }
         let put = Put {
             name: &tag(subject),
@@ -99,7 +101,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         };
         match self.publish(&put).await {
             Ok(Published::Done(_)) => Ok(Relisted::Done),
-            Ok(Published::Incomplete(error)) => Err(Failure::last(error)),
+            Ok(Published::Incomplete(failure)) => Err(failure),
             Err(failure) if failure.status == Some(StatusCode::PRECONDITION_FAILED) => {
                 Ok(Relisted::Raced)
             }

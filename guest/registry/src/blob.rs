@@ -7,16 +7,13 @@ use http::{
 };
 use strata_oci::Descriptor;
 
-use super::{
-    address,
-    failure::Failure,
-    repository::{Repository, Source},
-    wire::Answer,
-};
-use crate::{Clock, Error, Reach, Transport};
+use crate::{Clock, Fault, Reach, RegistryError, Repository, Transport, address, wire::Answer};
+
+/// Which mirror served something; `None` is the registry itself.
+pub type Source = Option<usize>;
 
 /// An answer to a request for the rest of a blob.
-pub(crate) enum Opened<B> {
+pub enum Opened<B> {
     /// The bytes from `start` on. That is 0 where the server ignored the range.
     Body {
         /// Offset of the first byte.
@@ -38,11 +35,11 @@ const ACCEPTED: [StatusCode; 3] = [
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// Asks the registry for a blob from `offset` on.
-    pub(crate) async fn blob(
+    pub async fn blob(
         &self,
         descriptor: &Descriptor,
         offset: u64,
-    ) -> Result<Opened<T::Body>, Failure> {
+    ) -> Result<Opened<T::Body>, RegistryError<T::Error>> {
         let path = format!("{}/blobs/{}", self.path, descriptor.digest);
         let headers = request_headers(descriptor, offset);
         let accepted = accepted(offset);
@@ -53,12 +50,12 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             Ok(opened(answer, offset, source))
         })
         .await
-        .map_err(|mut failure| {
-            if failure.status == Some(StatusCode::NOT_FOUND) && !failure.complete {
-                failure.error = Error::NotFound(format!(
-                    "content {} of {} not found: not found",
-                    descriptor.digest, self.familiar
-                ));
+        .map_err(|failure| {
+            if failure.status == Some(StatusCode::NOT_FOUND) && !failure.is_complete {
+                return failure.because(Fault::BlobNotFound {
+                    digest: descriptor.digest.clone(),
+                    repository: self.familiar.clone(),
+                });
             }
             failure
         })
@@ -67,17 +64,16 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// Asks for a foreign layer where its descriptor says it is: without
     /// credentials and in public only, as the address comes from whoever made the
     /// manifest, who need not be the registry.
-    pub(crate) async fn foreign_blob(
+    pub async fn foreign_blob(
         &self,
         descriptor: &Descriptor,
         url: &str,
         offset: u64,
-    ) -> Result<Opened<T::Body>, Failure> {
+    ) -> Result<Opened<T::Body>, RegistryError<T::Error>> {
         let uri = address::web(url).ok_or_else(|| {
-            Failure::last(Error::ManifestInvalid(format!(
-                "layer {} names an address that is neither http nor https",
-                descriptor.digest
-            )))
+            RegistryError::last(Fault::ForeignAddress {
+                digest: descriptor.digest.clone(),
+            })
         })?;
         let headers = request_headers(descriptor, offset);
         let (method, reach) = (Method::GET, Reach::PUBLIC);
@@ -85,7 +81,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         if accepted(offset).contains(&answer.status) {
             return Ok(opened(answer, offset, None));
         }
-        Err(self.verdict(&method, answer).await)
+        Err(self.refusal(&method, answer).await)
     }
 }
 
@@ -109,7 +105,7 @@ fn request_headers(descriptor: &Descriptor, offset: u64) -> HeaderMap {
 
 /// `Accept: <media type>, */*`. The type comes from a manifest, so it may be
 /// anything.
-pub(super) fn accept(media_type: &str) -> HeaderMap {
+pub(crate) fn accept(media_type: &str) -> HeaderMap {
     let value = HeaderValue::from_str(&format!("{media_type}, */*"))
         .ok()
         .filter(|_| !media_type.is_empty())

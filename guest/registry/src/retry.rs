@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use strata_oci::Digest;
-
-use super::failure::{Again, Failure};
-use crate::{Clock, Event, Progress, Result, Retry};
+use crate::{Clock, Disposition, RegistryError};
 
 /// Attempts at one thing without any progress between them: Docker's own number.
-pub(crate) const MAX_ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 /// Attempts at one thing in all. Only a transfer that is cut again and again
 /// after some progress gets here; the next pull resumes where it stopped.
-pub(crate) const MAX_ATTEMPTS_IN_ALL: u32 = 200;
+const MAX_ATTEMPTS_IN_ALL: u32 = 200;
 /// The first wait. A registry that restarts is back within seconds, so five
 /// attempts span about four.
 const FIRST_DELAY: Duration = Duration::from_millis(300);
@@ -20,76 +17,75 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is waited out. A registry that wants more (a
 /// daily quota, say) is reported at once, with its number: nobody keeps a
 /// `docker pull` open that long.
-pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The attempts at one thing.
-#[derive(Debug)]
-pub(crate) struct Attempts {
+#[derive(Debug, Default)]
+pub struct Attempts {
     since_progress: u32,
     in_all: u32,
 }
 
 impl Attempts {
-    /// None failed yet.
-    pub(crate) fn new() -> Self {
-        Self {
-            since_progress: 0,
-            in_all: 0,
-        }
-    }
-
     /// New bytes came: the peer works, so the count starts again.
-    pub(crate) fn progressed(&mut self) {
+    pub fn progressed(&mut self) {
         self.since_progress = 0;
     }
 
-    /// Takes note of a failed attempt and waits for the next, which is reported.
+    /// Takes note of a failed attempt and waits for the next, which `report` is told of.
     ///
     /// # Errors
-    /// The failure's own error if there is to be no other attempt.
-    pub(crate) async fn wait<C: Clock>(
+    /// The failure itself if there is to be no other attempt.
+    pub async fn wait<C: Clock, E>(
         &mut self,
-        failure: Failure,
-        digest: Option<&Digest>,
+        failure: RegistryError<E>,
         clock: &C,
-        progress: &dyn Progress,
-    ) -> Result<()> {
+        report: impl FnOnce(Retry<E>),
+    ) -> Result<(), RegistryError<E>> {
         self.since_progress += 1;
         self.in_all += 1;
-        let delay = match failure.again {
-            Again::Later => back_off(self.since_progress, clock.random()),
-            Again::After(delay) if delay <= MAX_RETRY_AFTER => delay,
-            Again::After(_) | Again::Never => return Err(failure.error),
+        let delay = match failure.disposition {
+            Disposition::Retry => back_off(self.since_progress, clock.random()),
+            Disposition::RetryAfter(delay) if delay <= MAX_RETRY_AFTER => delay,
+            Disposition::RetryAfter(_) | Disposition::GiveUp => return Err(failure),
         };
         if self.since_progress >= MAX_ATTEMPTS || self.in_all >= MAX_ATTEMPTS_IN_ALL {
-            return Err(failure.error);
+            return Err(failure);
         }
-        progress.report(Event::Retry(Retry {
-            digest: digest.cloned(),
+        report(Retry {
             attempt: self.since_progress + 1,
-            delay: u32::try_from(delay.as_millis()).unwrap_or(u32::MAX),
-            reason: failure.error.printable(),
-        }));
+            delay,
+            reason: failure,
+        });
         clock.sleep(delay).await;
         Ok(())
     }
 }
 
-/// Does `attempt` until it succeeds or no further attempt is due.
+/// An attempt that is about to be made again.
+pub struct Retry<E> {
+    /// Which it is, counted from 2.
+    pub attempt: u32,
+    /// Time until then.
+    pub delay: Duration,
+    /// Why the one before failed.
+    pub reason: RegistryError<E>,
+}
+
+/// Does `attempt` until it succeeds or no further attempt is due; `report` is told of each further one.
 ///
 /// # Errors
-/// The last failure's error.
-pub(crate) async fn retrying<C: Clock, R>(
-    digest: Option<&Digest>,
+/// The last failure.
+pub async fn retrying<C: Clock, R, E>(
     clock: &C,
-    progress: &dyn Progress,
-    mut attempt: impl AsyncFnMut() -> Result<R, Failure>,
-) -> Result<R> {
-    let mut attempts = Attempts::new();
+    report: impl Fn(Retry<E>),
+    mut attempt: impl AsyncFnMut() -> Result<R, RegistryError<E>>,
+) -> Result<R, RegistryError<E>> {
+    let mut attempts = Attempts::default();
     loop {
         match attempt().await {
             Ok(done) => return Ok(done),
-            Err(failure) => attempts.wait(failure, digest, clock, progress).await?,
+            Err(failure) => attempts.wait(failure, clock, &report).await?,
         }
     }
 }

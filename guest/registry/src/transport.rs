@@ -1,20 +1,22 @@
-//! How the engine talks HTTP: one request, one response, nothing remembered.
-//! Connections are pooled by the host. Redirects, authentication and retries are
-//! the engine's own.
+//! How a client talks HTTP: one request, one response, nothing remembered.
+//! Connections are pooled by whoever lends the transport. Redirects, authentication and
+//! retries are the client's own.
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::Result;
+use crate::LentError;
 
 /// A body that is read once, in chunks.
 pub trait Body {
+    /// What a failed body says.
+    type Error;
+
     /// The next bytes, `None` at the end.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`] if the transfer was cut.
-    async fn chunk(&mut self) -> Result<Option<Vec<u8>>>;
+    /// Where the transfer was cut, one that [passes](LentError::passes).
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Self::Error>;
 }
-
 /// An outgoing request.
 pub struct Request<B> {
     /// The method.
@@ -86,12 +88,15 @@ pub struct Response<B> {
 /// Sends requests.
 pub trait Transport {
     /// What responses carry.
-    type Body: Body;
+    type Body: Body<Error = Self::Error>;
+    /// What is said where there is no answer, and of bodies.
+    type Error: LentError;
 
     /// Sends one request and waits for the head of the answer.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`] if there is no answer (refused, cut, timed out, TLS
-    /// failure), [`crate::Error::Denied`] if the host does not allow this address.
-    async fn send(&self, request: Request<Self::Body>) -> Result<Response<Self::Body>>;
+    /// One that [passes](LentError::passes) if there is no answer (refused, cut, timed out, TLS
+    /// failure), another if the host does not allow this address.
+    async fn send(&self, request: Request<Self::Body>)
+    -> Result<Response<Self::Body>, Self::Error>;
 }

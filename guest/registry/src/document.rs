@@ -6,46 +6,55 @@ use http::{
 };
 use strata_oci::{Digest, Reference, document::MAX_DOCUMENT_BYTES, media_type};
 
-use super::{
+use crate::{
+    Body, Clock, Disposition, Fault, LentError, RegistryError, Repository, Transport, address,
     endpoint::Endpoint,
-    failure::{Again, Failure},
-    repository::Repository,
     wire::{self, Answer, DOCUMENT_TIME, ReadError},
 };
-use crate::{Clock, Error, Transport};
 
 /// The registry's own idea of a digest.
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// What a reference names right now.
-pub(crate) struct Resolution {
+pub struct Resolution {
     /// Digest of the target.
-    pub(crate) digest: Digest,
+    pub digest: Digest,
     /// What it was announced as; may be empty.
-    pub(crate) media_type: String,
+    pub media_type: String,
     /// Its bytes, if resolving had to fetch them.
-    pub(crate) bytes: Option<Vec<u8>>,
+    pub bytes: Option<Vec<u8>>,
 }
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// Asks what `reference`, which has a tag or a digest, names. One HEAD, and a
     /// GET only where that does not tell.
-    pub(crate) async fn resolve(&self, reference: &Reference) -> Result<Resolution, Failure> {
+    pub async fn resolve(
+        &self,
+        reference: &Reference,
+    ) -> Result<Resolution, RegistryError<T::Error>> {
         let resolution = self
             .anywhere(async |endpoint, _| self.resolve_at(endpoint, reference).await)
             .await;
-        resolution.map_err(|mut failure| {
-            if failure.status == Some(StatusCode::NOT_FOUND) {
-                failure.error = Error::NotFound(format!("{reference}: not found"));
-                failure.complete = false;
-            } else if let Some(mirrors) = &failure.absent_at {
-                failure.error = Error::NotFound(format!(
-                    "{reference}: not found at {mirrors}, and {} cannot be asked: {}",
-                    self.origin.authority(),
-                    failure.error
-                ));
-                failure.again = Again::Never;
-            }
+        resolution.map_err(|failure| {
+            let reference = reference.to_string();
+            let (absent, not_found) = (failure.absent_at.clone(), failure.is_not_found());
+            let failure = if not_found {
+                RegistryError {
+                    is_complete: false,
+                    ..failure.because(Fault::ReferenceNotFound {
+                        reference: reference.clone(),
+                    })
+                }
+            } else if let Some(mirrors) = absent {
+                failure.because_last(|failure| Fault::ReferenceNotAtMirrors {
+                    reference: reference.clone(),
+                    mirrors,
+                    registry: self.origin.authority().to_owned(),
+                    reason: failure.to_string(),
+                })
+            } else {
+                failure
+            };
             failure.context(&format!("failed to resolve reference \"{reference}\""))
         })
     }
@@ -54,7 +63,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         &self,
         endpoint: &Endpoint,
         reference: &Reference,
-    ) -> Result<Resolution, Failure> {
+    ) -> Result<Resolution, RegistryError<T::Error>> {
         let asked = reference.digest();
         let name = match (asked, reference.tag()) {
             (Some(digest), _) => digest.as_str(),
@@ -68,7 +77,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             .await?;
         if head.status == StatusCode::OK {
             if is_web_page(&head) {
-                return Err(Failure::web_page(&head.from));
+                return Err(web_page(&head));
             }
             let announced = header(&head, &CONTENT_TYPE);
             let digest = asked.cloned().or_else(|| announced_digest(&head));
@@ -95,11 +104,11 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
 
     /// The bytes of a manifest or index, exactly as the registry has them. `size`
     /// is what its descriptor says.
-    pub(crate) async fn document(
+    pub async fn document(
         &self,
         digest: &Digest,
         size: Option<u64>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, RegistryError<T::Error>> {
         let path = format!("{}/manifests/{digest}", self.path);
         self.anywhere(async |endpoint, _| {
             let (bytes, _) = self.get_document(endpoint, &path, size).await?;
@@ -111,15 +120,15 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 
     /// The bytes of a small blob, such as a config.
-    pub(crate) async fn small_blob(
+    pub async fn small_blob(
         &self,
         digest: &Digest,
         media_type: &str,
         size: u64,
         limit: usize,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, RegistryError<T::Error>> {
         let path = format!("{}/blobs/{digest}", self.path);
-        let headers = super::blob::accept(media_type);
+        let headers = crate::blob::accept(media_type);
         self.anywhere(async |endpoint, _| {
             let answer = self
                 .ask(endpoint, &Method::GET, &path, &headers, &[StatusCode::OK])
@@ -137,12 +146,12 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         endpoint: &Endpoint,
         path: &str,
         size: Option<u64>,
-    ) -> Result<(Vec<u8>, Announced), Failure> {
+    ) -> Result<(Vec<u8>, Announced), RegistryError<T::Error>> {
         let answer = self
             .ask(endpoint, &Method::GET, path, &accept(), &[StatusCode::OK])
             .await?;
         if is_web_page(&answer) {
-            return Err(Failure::web_page(&answer.from));
+            return Err(web_page(&answer));
         }
         check_length(&answer)?;
         let announced = Announced {
@@ -160,7 +169,7 @@ struct Announced {
     media_type: String,
 }
 
-pub(super) fn accept() -> HeaderMap {
+pub(crate) fn accept() -> HeaderMap {
     let value = HeaderValue::from_static(media_type::ACCEPT_MANIFEST);
     HeaderMap::from_iter([(ACCEPT, value)])
 }
@@ -172,23 +181,23 @@ fn header<B>(answer: &Answer<B>, name: &HeaderName) -> Option<String> {
 
 /// Whether an answer is meant for people, as those of captive portals are. No document of
 /// a registry is.
-pub(super) fn is_web_page<B>(answer: &Answer<B>) -> bool {
+pub(crate) fn is_web_page<B>(answer: &Answer<B>) -> bool {
     header(answer, &CONTENT_TYPE)
         .is_some_and(|it| media_type::essence(&it).eq_ignore_ascii_case("text/html"))
 }
 
 /// A digest this client cannot verify is as good as none.
-pub(super) fn announced_digest<B>(answer: &Answer<B>) -> Option<Digest> {
+pub(crate) fn announced_digest<B>(answer: &Answer<B>) -> Option<Digest> {
     stated_digest(answer, &DOCKER_CONTENT_DIGEST)
 }
 
 /// The digest in a header, if it is one.
-pub(super) fn stated_digest<B>(answer: &Answer<B>, name: &HeaderName) -> Option<Digest> {
+pub(crate) fn stated_digest<B>(answer: &Answer<B>, name: &HeaderName) -> Option<Digest> {
     Digest::parse(&header(answer, name)?).ok()
 }
 
 /// Refuses a document that says it is too large before a byte of it is read.
-pub(super) fn check_length<B>(answer: &Answer<B>) -> Result<(), Failure> {
+pub(crate) fn check_length<B, E: LentError>(answer: &Answer<B>) -> Result<(), RegistryError<E>> {
     let length = header(answer, &CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     match length {
         Some(length) if length > MAX_DOCUMENT_BYTES as u64 => Err(too_large(MAX_DOCUMENT_BYTES)),
@@ -196,20 +205,25 @@ pub(super) fn check_length<B>(answer: &Answer<B>) -> Result<(), Failure> {
     }
 }
 
-fn too_large(limit: usize) -> Failure {
-    Failure::last(Error::ManifestInvalid(format!(
-        "the registry sent a document of more than {limit} bytes, which is the limit"
-    )))
+fn too_large<E: LentError>(limit: usize) -> RegistryError<E> {
+    RegistryError::last(Fault::DocumentTooLarge { limit })
+}
+
+/// Something answered in place of a registry.
+pub(crate) fn web_page<B, E: LentError>(answer: &Answer<B>) -> RegistryError<E> {
+    RegistryError::open(Fault::WebPage {
+        from: address::shown(&answer.from),
+    })
 }
 
 /// Reads a body of at most `limit` bytes. One shorter than it should be was cut
 /// somewhere: that passes, so it is not yet a wrong digest.
-pub(super) async fn read_whole<B: crate::Body, C: Clock>(
+pub(crate) async fn read_whole<B: Body<Error: LentError>, C: Clock>(
     clock: &C,
     mut answer: Answer<B>,
     limit: usize,
     size: Option<u64>,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Vec<u8>, RegistryError<B::Error>> {
     let bytes = match wire::read(clock, &mut answer.body, limit, DOCUMENT_TIME).await {
         Ok(bytes) => bytes,
         Err(ReadError::TooLong) => return Err(too_large(limit)),
@@ -217,28 +231,42 @@ pub(super) async fn read_whole<B: crate::Body, C: Clock>(
         Err(ReadError::Failed(error)) => return Err(error.into()),
     };
     match size {
-        Some(size) if (bytes.len() as u64) < size => Err(Failure::passing(format!(
-            "the answer ended after {} of {size} bytes",
-            bytes.len()
-        ))),
+        Some(size) if (bytes.len() as u64) < size => Err(RegistryError {
+            disposition: Disposition::Retry,
+            ..RegistryError::open(Fault::Cut {
+                received: bytes.len(),
+                size,
+            })
+        }),
         _ => Ok(bytes),
     }
 }
 
-fn verified(expected: Digest, bytes: &[u8]) -> Result<Digest, Failure> {
+fn verified<E: LentError>(expected: Digest, bytes: &[u8]) -> Result<Digest, RegistryError<E>> {
     let actual = Digest::of(expected.algorithm(), bytes);
     if actual == expected {
         return Ok(expected);
     }
-    Err(Failure::last(Error::DigestMismatch { expected, actual }))
+    Err(RegistryError::last(Fault::DigestMismatch {
+        expected,
+        actual,
+    }))
 }
 
 /// The right bytes under a descriptor with a wrong size: the descriptor lies.
-fn check_size(digest: &Digest, actual: usize, expected: Option<u64>) -> Result<(), Failure> {
+fn check_size<E: LentError>(
+    digest: &Digest,
+    actual: usize,
+    expected: Option<u64>,
+) -> Result<(), RegistryError<E>> {
     match expected {
-        Some(expected) if expected != actual as u64 => Err(Failure::last(Error::ManifestInvalid(
-            format!("failed size validation: {actual} != {expected} for {digest}"),
-        ))),
+        Some(expected) if expected != actual as u64 => {
+            Err(RegistryError::last(Fault::SizeMismatch {
+                digest: digest.clone(),
+                expected,
+                actual,
+            }))
+        }
         _ => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ const ENCODED: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// An address as a header has it.
-pub(crate) fn written(value: &HeaderValue) -> String {
+pub fn written(value: &HeaderValue) -> String {
     let text = value.as_bytes().trim_ascii();
     percent_encode(text, ENCODED).to_string()
 }
@@ -28,7 +28,7 @@ pub(crate) fn written(value: &HeaderValue) -> String {
 /// What a `Location`, `Link` or realm may lead to: `None` unless it is an
 /// absolute `http` or `https` address without user information once it is
 /// resolved against `base`.
-pub(crate) fn resolve(base: &Uri, target: &str) -> Option<Uri> {
+pub fn resolve(base: &Uri, target: &str) -> Option<Uri> {
     // A fragment is never sent (RFC 9110 §7.1).
     let target = target.split('#').next().unwrap_or_default().trim();
     let target = &*utf8_percent_encode(target, ENCODED).to_string();
@@ -54,7 +54,7 @@ pub(crate) fn resolve(base: &Uri, target: &str) -> Option<Uri> {
 }
 
 /// `text` as an absolute `http` or `https` address without user information.
-pub(crate) fn web(text: &str) -> Option<Uri> {
+pub fn web(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?;
     (matches!(uri.scheme_str(), Some("http" | "https")) && !authority.as_str().contains('@'))
@@ -63,14 +63,14 @@ pub(crate) fn web(text: &str) -> Option<Uri> {
 
 /// Whether both name the same scheme, host and port: the border credentials
 /// never cross.
-pub(super) fn same_origin(a: &Uri, b: &Uri) -> bool {
+pub(crate) fn same_origin(a: &Uri, b: &Uri) -> bool {
     a.scheme_str() == b.scheme_str()
         && a.host().map(str::to_ascii_lowercase) == b.host().map(str::to_ascii_lowercase)
         && port(a) == port(b)
 }
 
 /// The port, also if it is its scheme's own and not written.
-pub(crate) fn port(uri: &Uri) -> Option<u16> {
+pub fn port(uri: &Uri) -> Option<u16> {
     uri.port_u16().or(match uri.scheme_str() {
         Some("http") => Some(80),
         Some("https") => Some(443),
@@ -79,7 +79,7 @@ pub(crate) fn port(uri: &Uri) -> Option<u16> {
 }
 
 /// The address without its query, which may be a signature.
-pub(crate) fn shown(uri: &Uri) -> String {
+pub fn shown(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("https");
     let host = uri.authority().map_or("", Authority::as_str);
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
@@ -87,7 +87,7 @@ pub(crate) fn shown(uri: &Uri) -> String {
 }
 
 /// Whether `authority` (`host` or `host:port`) is this machine.
-pub(super) fn is_loopback(authority: &str) -> bool {
+pub(crate) fn is_loopback(authority: &str) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;
     };

@@ -6,16 +6,16 @@ use std::collections::HashMap;
 use futures::lock::Mutex;
 use http::HeaderValue;
 
-use super::{
+use crate::{
+    Clock, RegistryAuth, RegistryError, Transport,
     challenge::Challenge,
-    failure::Failure,
+    redirect::Destination,
     token::{self, Token, Wanted},
-    wire::{Answer, Destination, Wire},
+    wire::{Answer, Wire},
 };
-use crate::{Clock, RegistryAuth, Transport};
 
 /// Credentials and tokens of one endpoint. Has no `Debug`: it is all secret.
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     /// Locked while a token is fetched, so that parallel layers fetch one, not
     /// four.
     state: Mutex<State>,
@@ -45,12 +45,12 @@ enum Scheme {
 
 /// What one logical request already tried.
 #[derive(Default)]
-pub(super) struct Tried {
+pub(crate) struct Tried {
     fresh_token: bool,
 }
 
 /// What a 401 leads to.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Send the request again, with what [`Credentials::authorization`] gives.
     Again,
     /// A fresh token was refused: it does not allow this.
@@ -62,7 +62,7 @@ pub(super) enum Outcome {
 }
 
 impl Credentials {
-    pub(super) fn new(auth: RegistryAuth) -> Self {
+    pub(crate) fn new(auth: RegistryAuth) -> Self {
         Self {
             state: Mutex::new(State {
                 auth,
@@ -76,11 +76,11 @@ impl Credentials {
 
     /// The `Authorization` to send for `scopes`; none before the endpoint asked.
     /// Fetches or renews the token if it must.
-    pub(super) async fn authorization<T: Transport, C: Clock>(
+    pub(crate) async fn authorization<T: Transport, C: Clock>(
         &self,
         wire: &Wire<'_, T, C>,
         scopes: &[String],
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Option<HeaderValue>, RegistryError<T::Error>> {
         let mut state = self.state.lock().await;
         let State {
             auth,
@@ -132,7 +132,7 @@ impl Credentials {
     }
 
     /// Takes note of a challenge in `answer` to a request with `sent` in it.
-    pub(super) async fn challenged<B>(
+    pub(crate) async fn challenged<B>(
         &self,
         challenge: Challenge,
         answer: &Answer<B>,

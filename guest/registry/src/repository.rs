@@ -4,33 +4,32 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use strata_oci::Reference;
 
-use super::{
+use crate::{
+    Clock, Fault, LentError, RegistryAuth, RegistryError, RegistrySettings, Source, Transport,
     challenge,
     credentials::{Outcome, Tried},
     endpoint::{self, Endpoint},
-    failure::{Again, Failure},
-    verdict,
+    refusal,
     wire::{Answer, Wire},
 };
-use crate::{Clock, Error, Progress, RegistryAuth, Settings, Transport};
 
 /// Answers taken for one logical request before it counts as refused:
 /// containerd's number. Meeting a challenge takes two, renewing a token three.
 const MAX_ANSWERS: usize = 6;
 
 /// A client for one repository, for one operation.
-pub(crate) struct Repository<'a, T, C> {
-    pub(super) wire: Wire<'a, T, C>,
+pub struct Repository<'a, T, C> {
+    pub(crate) wire: Wire<'a, T, C>,
     mirrors: Vec<Endpoint>,
-    pub(super) origin: Endpoint,
+    pub(crate) origin: Endpoint,
     /// Path within the registry.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// As people write it, for error texts.
-    pub(super) familiar: String,
-    pub(super) scopes: [String; 1],
+    pub(crate) familiar: String,
+    pub(crate) scopes: [String; 1],
     access: Access,
     /// `X-Meta-*`, for the registry itself only.
-    pub(super) extra: HeaderMap,
+    pub(crate) extra: HeaderMap,
 }
 
 /// What the repository is wanted for.
@@ -40,19 +39,17 @@ enum Access {
     Push,
 }
 
-/// Which mirror served something; `None` is the registry itself.
-pub(crate) type Source = Option<usize>;
-
 impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
-    /// A client for the repository of `reference`.
-    pub(crate) fn new(
+    /// A client for the repository of `reference`. `headers` that are `X-Meta-*` go to the registry
+    /// itself. `warn` gets what registries warn of and which mirrors fail, each once.
+    pub fn new(
         transport: &'a T,
         clock: &'a C,
-        settings: &Settings,
-        progress: &'a dyn Progress,
+        settings: &RegistrySettings<'_>,
         reference: &Reference,
         auth: &RegistryAuth,
         headers: &[(String, String)],
+        warn: impl Fn(String) + 'a,
     ) -> Self {
         let (mirrors, origin) = endpoint::endpoints(reference.domain(), settings, auth);
         let extra = headers.iter().filter_map(|(name, value)| {
@@ -63,7 +60,7 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
                 .then_some((name, value))
         });
         Self {
-            wire: Wire::new(transport, clock, progress, &settings.version),
+            wire: Wire::new(transport, clock, settings.version, Box::new(warn)),
             mirrors,
             origin,
             path: reference.path().to_owned(),
@@ -75,7 +72,8 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
     }
 
     /// This client with the right to write, and without mirrors: they only read.
-    pub(crate) fn for_push(self) -> Self {
+    #[must_use]
+    pub fn for_push(self) -> Self {
         Self {
             mirrors: Vec::new(),
             scopes: [format!("repository:{}:pull,push", self.path)],
@@ -86,10 +84,10 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
 
     /// Asks the mirrors that still work, in order, then the registry itself,
     /// which has the last word.
-    pub(super) async fn anywhere<R>(
+    pub(crate) async fn anywhere<R>(
         &self,
-        mut ask: impl AsyncFnMut(&Endpoint, Source) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+        mut ask: impl AsyncFnMut(&Endpoint, Source) -> Result<R, RegistryError<T::Error>>,
+    ) -> Result<R, RegistryError<T::Error>> {
         let mut absent = Vec::new();
         let mut failed = Vec::new();
         for (number, mirror) in self.mirrors.iter().enumerate() {
@@ -105,7 +103,7 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
                 }
                 Err(failure) => {
                     mirror.failed();
-                    let (authority, error) = (mirror.authority(), failure.error);
+                    let (authority, error) = (mirror.authority(), failure);
                     self.wire.warn(format!(
                         "mirror {authority} failed, trying the next: {error}"
                     ));
@@ -121,14 +119,14 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
 
     /// What came from `source` was wrong. True if that was a mirror: it is not
     /// asked again, and what it served is worth another attempt elsewhere.
-    pub(crate) fn distrust(&self, source: Source) -> bool {
+    pub fn distrust(&self, source: Source) -> bool {
         let mirror = source.and_then(|number| self.mirrors.get(number));
         mirror.inspect(|mirror| mirror.give_up()).is_some()
     }
 
     /// What came from `source` was cut. A mirror that does that repeatedly is
     /// passed over.
-    pub(crate) fn cut(&self, source: Source) {
+    pub fn cut(&self, source: Source) {
         if let Some(mirror) = source.and_then(|number| self.mirrors.get(number)) {
             mirror.failed();
         }
@@ -137,14 +135,14 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
     /// One logical request to one endpoint: challenges are met, redirects
     /// followed. `accepted` says which statuses are an answer; every other one
     /// is a failure.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         endpoint: &Endpoint,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
         accepted: &[StatusCode],
-    ) -> Result<Answer<T::Body>, Failure> {
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
         let mut headers = headers.clone();
         if !endpoint.is_mirror() {
             headers.extend(self.extra.clone());
@@ -160,14 +158,16 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
 
     /// Does `send` with the credentials that `endpoint` wants for `scopes`, again
     /// and again while it asks for others.
-    pub(super) async fn authorized(
+    pub(crate) async fn authorized(
         &self,
         endpoint: &Endpoint,
         method: &Method,
         scopes: &[String],
         accepted: &[StatusCode],
-        mut send: impl AsyncFnMut(Option<HeaderValue>) -> Result<Answer<T::Body>, Failure>,
-    ) -> Result<Answer<T::Body>, Failure> {
+        mut send: impl AsyncFnMut(
+            Option<HeaderValue>,
+        ) -> Result<Answer<T::Body>, RegistryError<T::Error>>,
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
         let mut tried = Tried::default();
         for _ in 0..MAX_ANSWERS {
             let authorization = endpoint
@@ -183,7 +183,7 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
             .then(|| challenge::read(&answer.headers))
             .flatten();
             let Some(challenge) = challenge else {
-                return Err(self.verdict(method, answer).await);
+                return Err(self.refusal(method, answer).await);
             };
             let outcome = endpoint
                 .credentials
@@ -199,64 +199,51 @@ impl<'a, T: Transport, C: Clock> Repository<'a, T, C> {
                 Outcome::Again => {}
                 Outcome::Refused => return Err(self.refused()),
                 Outcome::NoBasic => {
-                    return Err(unauthorized(Error::LoginMissing(
-                        "authorization failed: no basic auth credentials".to_owned(),
-                    )));
+                    return Err(unauthorized(Fault::CredentialsMissing));
                 }
                 Outcome::Wrong => {
-                    let mut failure = self.verdict(method, answer).await;
-                    if !failure.complete {
-                        failure.error = Error::Unauthorized(
-                            "authentication required - incorrect username or password".to_owned(),
-                        );
-                        failure.complete = true;
-                    }
-                    return Err(failure);
+                    let failure = self.refusal(method, answer).await;
+                    return Err(match failure.is_complete {
+                        true => failure,
+                        false => RegistryError {
+                            is_complete: true,
+                            ..failure.because(Fault::CredentialsWrong)
+                        },
+                    });
                 }
             }
         }
-        Err(unauthorized(Error::Unauthorized(
-            "authorization failed: the registry does not stop asking for another token".to_owned(),
-        )))
+        Err(unauthorized(Fault::EndlessChallenges))
     }
 
     /// What an answer that is no success means.
-    pub(super) async fn verdict(&self, method: &Method, answer: Answer<T::Body>) -> Failure {
-        verdict::read(self.wire.clock, method, answer).await
+    pub(crate) async fn refusal(
+        &self,
+        method: &Method,
+        answer: Answer<T::Body>,
+    ) -> RegistryError<T::Error> {
+        refusal::read(self.wire.clock, method, answer).await
     }
 
     /// A token was granted and then refused. Docker Hub says so of repositories
-    /// that do not exist, hence the words (registry-protocol.md §9).
-    fn refused(&self) -> Failure {
-        let error = match self.access {
-            Access::Pull => Error::NotFound(format!(
-                "pull access denied for {}, repository does not exist or may require 'docker login'",
-                self.familiar
-            )),
-            Access::Push => Error::Denied(
-                "push access denied, repository does not exist or may require authorization: \
-                 server message: insufficient_scope: authorization failed"
-                    .to_owned(),
-            ),
+    /// that do not exist.
+    fn refused(&self) -> RegistryError<T::Error> {
+        let fault = match self.access {
+            Access::Pull => Fault::PullDenied {
+                repository: self.familiar.clone(),
+            },
+            Access::Push => Fault::PushDenied,
         };
-        Failure {
-            error,
-            again: Again::Never,
-            status: Some(StatusCode::UNAUTHORIZED),
-            complete: true,
-            code: None,
-            absent_at: None,
+        RegistryError {
+            is_complete: true,
+            ..unauthorized(fault)
         }
     }
 }
 
-fn unauthorized(error: Error) -> Failure {
-    Failure {
-        error,
-        again: Again::Never,
+fn unauthorized<E: LentError>(fault: Fault<E>) -> RegistryError<E> {
+    RegistryError {
         status: Some(StatusCode::UNAUTHORIZED),
-        complete: false,
-        code: None,
-        absent_at: None,
+        ..RegistryError::open(fault)
     }
 }

@@ -1,19 +1,17 @@
 //! What an answer that is no success means, in the words of dockerd's containerd
-//! store (docker-engine-images.md §4.4).
+//! store.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use http::{HeaderMap, Method, StatusCode, header::RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use strata_oci::{json, printable, timestamp};
 
-use super::{
-    address,
-    failure::{Again, Failure},
+use crate::{
+    Body, Clock, Disposition, Fault, LentError, RegistryError, address,
     wire::{self, Answer},
 };
-use crate::{Body, Clock, Error};
 
 /// Bytes of an error body that are read. Registries send a few hundred.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -24,36 +22,68 @@ const MAX_WORDS: usize = 1024;
 /// Errors of one body that are passed on.
 const MAX_ERRORS: usize = 8;
 
+/// An answer that is no success, and what the peer says about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// The code of the first error in the body, in capitals, such as `BLOB_UNKNOWN`.
+    pub code: Option<String>,
+    /// What the body says to people.
+    pub said: Option<String>,
+    /// How long the peer wants the client to wait.
+    pub retry_after: Option<Duration>,
+    /// What was asked how.
+    pub method: Method,
+    /// Where, without the query.
+    pub from: String,
+}
+
+/// What a refusal means, by its status and code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Wait.
+    RateLimited,
+    /// Credentials are missing or wrong.
+    Unauthorized,
+    /// The credentials do not allow it.
+    Denied,
+    /// No such repository, manifest or blob.
+    NotFound,
+    /// A name, tag or digest that the registry cannot read.
+    InvalidArgument,
+    /// A manifest that the registry does not take.
+    ManifestInvalid,
+    /// The registry does not do that.
+    Unsupported,
+    /// Anything else: the registry is not able to, or does not say why.
+    Unavailable,
+}
+
 /// Reads what the peer said and makes an error of it.
-pub(super) async fn read<B: Body, C: Clock>(
+pub(crate) async fn read<B: Body<Error: LentError>, C: Clock>(
     clock: &C,
     method: &Method,
     mut answer: Answer<B>,
-) -> Failure {
+) -> RegistryError<B::Error> {
     let said = match *method {
         Method::HEAD => Said::default(),
         _ => Said::parse(&error_body(clock, &mut answer.body).await),
     };
-    let Answer {
-        status,
-        headers,
-        from,
-        ..
-    } = &answer;
-    let text = said.text.clone().unwrap_or_else(|| {
-        format!(
-            "unexpected status from {method} request to {}: {status}",
-            address::shown(from)
-        )
-    });
-    let retry_after = retry_after(headers, clock.now().0);
-    Failure {
-        error: classify(*status, said.code.as_deref(), text, retry_after),
-        again: again(*status, retry_after),
-        status: Some(*status),
-        complete: said.text.is_some(),
-        code: said.code,
-        absent_at: None,
+    let retry_after = retry_after(&answer.headers, clock.now().0);
+    let status = answer.status;
+    RegistryError {
+        disposition: disposition(status, retry_after),
+        status: Some(status),
+        is_complete: said.text.is_some(),
+        ..RegistryError::open(Fault::Refused(Refusal {
+            status,
+            code: said.code,
+            said: said.text,
+            retry_after,
+            method: method.clone(),
+            from: address::shown(&answer.from),
+        }))
     }
 }
 
@@ -65,39 +95,49 @@ pub(crate) async fn error_body<B: Body, C: Clock>(clock: &C, body: &mut B) -> Ve
 }
 
 /// Only what passes is tried again: an overload, a restart, a slow request.
-fn again(status: StatusCode, retry_after: Option<Duration>) -> Again {
+fn disposition(status: StatusCode, retry_after: Option<Duration>) -> Disposition {
     match status.as_u16() {
-        408 | 429 | 500..=599 => retry_after.map_or(Again::Later, Again::After),
-        _ => Again::Never,
+        408 | 429 | 500..=599 => retry_after.map_or(Disposition::Retry, Disposition::RetryAfter),
+        _ => Disposition::GiveUp,
     }
 }
 
-fn classify(
-    status: StatusCode,
-    code: Option<&str>,
-    text: String,
-    retry_after: Option<Duration>,
-) -> Error {
-    if status.is_server_error() {
-        return Error::Unavailable(text);
-    }
-    match (status.as_u16(), code) {
-        (429, _) | (_, Some("TOOMANYREQUESTS")) => Error::RateLimited {
-            message: text,
-            retry_after: retry_after.map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX)),
-        },
-        (401, _) | (_, Some("UNAUTHORIZED")) => Error::Unauthorized(text),
-        (403, _) | (_, Some("DENIED")) => Error::Denied(text),
-        (404, _) | (_, Some("NAME_UNKNOWN" | "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN")) => {
-            Error::NotFound(text)
+impl Refusal {
+    /// What it means.
+    pub fn kind(&self) -> RefusalKind {
+        if self.status.is_server_error() {
+            return RefusalKind::Unavailable;
         }
-        (
-            _,
-            Some("NAME_INVALID" | "TAG_INVALID" | "DIGEST_INVALID" | "PAGINATION_NUMBER_INVALID"),
-        ) => Error::InvalidArgument(text),
-        (_, Some("MANIFEST_INVALID")) => Error::ManifestInvalid(text),
-        (405 | 501, _) | (_, Some("UNSUPPORTED")) => Error::Unsupported(text),
-        _ => Error::Unavailable(text),
+        match (self.status.as_u16(), self.code.as_deref()) {
+            (429, _) | (_, Some("TOOMANYREQUESTS")) => RefusalKind::RateLimited,
+            (401, _) | (_, Some("UNAUTHORIZED")) => RefusalKind::Unauthorized,
+            (403, _) | (_, Some("DENIED")) => RefusalKind::Denied,
+            (404, _) | (_, Some("NAME_UNKNOWN" | "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN")) => {
+                RefusalKind::NotFound
+            }
+            (
+                _,
+                Some(
+                    "NAME_INVALID" | "TAG_INVALID" | "DIGEST_INVALID" | "PAGINATION_NUMBER_INVALID",
+                ),
+            ) => RefusalKind::InvalidArgument,
+            (_, Some("MANIFEST_INVALID")) => RefusalKind::ManifestInvalid,
+            (405 | 501, _) | (_, Some("UNSUPPORTED")) => RefusalKind::Unsupported,
+            _ => RefusalKind::Unavailable,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.said {
+            Some(said) => f.write_str(said),
+            None => write!(
+                f,
+                "unexpected status from {} request to {}: {}",
+                self.method, self.from, self.status
+            ),
+        }
     }
 }
 
@@ -140,7 +180,7 @@ impl Said {
     /// `error_description` and a proxy's `message`. Anything else, HTML above
     /// all, says nothing.
     fn parse(bytes: &[u8]) -> Self {
-        let body: Refusal = json::from_slice(bytes).unwrap_or_default();
+        let body: ErrorBody = json::from_slice(bytes).unwrap_or_default();
         let errors = body.errors.as_deref();
         let errors: Option<Vec<Box<RawValue>>> =
             errors.and_then(|errors| json::from_slice(errors.get().as_bytes()).ok());
@@ -173,7 +213,7 @@ impl Said {
 /// A body whose members are of any type: each server has its own.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Refusal {
+struct ErrorBody {
     errors: Option<Box<RawValue>>,
     details: Option<Box<RawValue>>,
     error_description: Option<Box<RawValue>>,

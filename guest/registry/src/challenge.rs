@@ -4,7 +4,7 @@
 
 use http::{HeaderMap, Uri, header::WWW_AUTHENTICATE};
 
-use super::address;
+use crate::address;
 
 /// Headers looked at in one answer. Registries send one or two.
 const MAX_HEADERS: usize = 16;
@@ -13,7 +13,7 @@ const MAX_HEADER_BYTES: usize = 8 * 1024;
 
 /// A challenge this client can meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(crate) enum Challenge {
     /// A token from `realm`.
     Bearer {
         /// Where tokens are made.
@@ -29,7 +29,7 @@ pub(super) enum Challenge {
 
 /// The challenge to meet: Bearer if there is a usable one, else Basic. Schemes
 /// this client does not know are skipped.
-pub(super) fn read(headers: &HeaderMap) -> Option<Challenge> {
+pub(crate) fn read(headers: &HeaderMap) -> Option<Challenge> {
     let mut basic = None;
     let values = headers.get_all(WWW_AUTHENTICATE).iter().take(MAX_HEADERS);
     for value in values.filter(|value| value.len() <= MAX_HEADER_BYTES) {

@@ -4,13 +4,12 @@ use std::cell::{Cell, RefCell};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::AUTHORIZATION};
 
-use super::{
+use crate::{
+    Clock, Fault, LentError, Reach, RegistryAuth, RegistryError, RegistrySettings, Transport,
     address,
     credentials::Credentials,
-    failure::Failure,
     wire::{Answer, Wire},
 };
-use crate::{Clock, Error, Reach, RegistryAuth, Settings, Transport};
 
 /// Docker Hub's name in references.
 const HUB: &str = "docker.io";
@@ -20,7 +19,7 @@ const HUB_HOST: &str = "registry-1.docker.io";
 const MIRROR_FAILURES: u32 = 3;
 
 /// One place to ask.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     scheme: Cell<Scheme>,
     authority: String,
     /// Path before `/v2`, without a slash at its end.
@@ -30,7 +29,7 @@ pub(super) struct Endpoint {
     failures: Cell<u32>,
     /// What it said last when it failed.
     last_words: RefCell<Option<String>>,
-    pub(super) credentials: Credentials,
+    pub(crate) credentials: Credentials,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -43,9 +42,9 @@ enum Scheme {
 
 /// The endpoints of a registry host as written in references: mirrors in order,
 /// the registry itself last.
-pub(super) fn endpoints(
+pub(crate) fn endpoints(
     host: &str,
-    settings: &Settings,
+    settings: &RegistrySettings<'_>,
     auth: &RegistryAuth,
 ) -> (Vec<Endpoint>, Endpoint) {
     let host = registry_name(host);
@@ -56,8 +55,7 @@ pub(super) fn endpoints(
         .filter_map(|mirror| Endpoint::mirror(&mirror.url, host))
         .collect();
     let authority = if host == HUB { HUB_HOST } else { host };
-    let plain_allowed =
-        address::is_loopback(host) || is_listed(host, &settings.insecure_registries);
+    let plain_allowed = address::is_loopback(host) || is_listed(host, settings.insecure);
     let origin = Endpoint {
         scheme: Cell::new(if plain_allowed {
             Scheme::Either
@@ -113,49 +111,49 @@ impl Endpoint {
     }
 
     /// Whether this is a mirror.
-    pub(super) fn is_mirror(&self) -> bool {
+    pub(crate) fn is_mirror(&self) -> bool {
         self.namespace.is_some()
     }
 
     /// Whether it failed too often in this operation to be asked again.
-    pub(super) fn is_given_up(&self) -> bool {
+    pub(crate) fn is_given_up(&self) -> bool {
         self.failures.get() >= MIRROR_FAILURES
     }
 
     /// Counts a failure of a mirror.
-    pub(super) fn failed(&self) {
+    pub(crate) fn failed(&self) {
         self.failures.set(self.failures.get().saturating_add(1));
     }
 
     /// Keeps what a mirror said when it failed.
-    pub(super) fn remember(&self, words: String) {
+    pub(crate) fn remember(&self, words: String) {
         self.last_words.replace(Some(words));
     }
 
     /// What it said when it failed, if it did.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(crate) fn last_words(&self) -> Option<String> {
         self.last_words.borrow().clone()
     }
 
     /// Never asks this mirror again in this operation: it lied.
-    pub(super) fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         self.failures.set(MIRROR_FAILURES);
     }
 
     /// Host and port, for people.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
     /// Sends `GET` or `HEAD /v2/<path>` and follows redirects.
-    pub(super) async fn send<T: Transport, C: Clock>(
+    pub(crate) async fn send<T: Transport, C: Clock>(
         &self,
         wire: &Wire<'_, T, C>,
         method: &Method,
         path: &str,
         headers: &HeaderMap,
         authorization: Option<HeaderValue>,
-    ) -> Result<Answer<T::Body>, Failure> {
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
         let mut headers = headers.clone();
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
@@ -166,12 +164,10 @@ impl Endpoint {
             return answer;
         }
         match answer {
-            Err(failure)
-                if matches!(failure.error, Error::Unavailable(_)) && failure.status.is_none() =>
-            {
+            Err(failure) if matches!(&*failure.fault, Fault::Lent(error) if error.passes()) => {
                 // Either no TLS there or nobody at all. A TLS server answers
                 // plain HTTP with 400, so that decides nothing.
-                let uri = self.uri("http", path)?;
+                let uri = self.address_by("http", path)?;
                 match wire.follow(method, &uri, &headers, Reach::Any).await {
                     Ok(plain) if plain.status == StatusCode::BAD_REQUEST => Err(failure),
                     Ok(plain) => {
@@ -191,21 +187,32 @@ impl Endpoint {
     }
 
     /// Whether `uri` is this endpoint, not somewhere it redirected to.
-    pub(super) fn is_at(&self, uri: &Uri) -> bool {
-        self.address("")
-            .is_ok_and(|own| address::same_origin(&own, uri))
+    pub(crate) fn is_at(&self, uri: &Uri) -> bool {
+        let own = self.uri(self.scheme(), "");
+        own.is_some_and(|own| address::same_origin(&own, uri))
     }
 
     /// The address of `/v2/<path>`. Its scheme is known once there was an answer.
-    pub(super) fn address(&self, path: &str) -> Result<Uri, Failure> {
-        let scheme = match self.scheme.get() {
-            Scheme::Https | Scheme::Either => "https",
-            Scheme::Http => "http",
-        };
-        self.uri(scheme, path)
+    pub(crate) fn address<E: LentError>(&self, path: &str) -> Result<Uri, RegistryError<E>> {
+        self.address_by(self.scheme(), path)
     }
 
-    fn uri(&self, scheme: &str, path: &str) -> Result<Uri, Failure> {
+    fn address_by<E: LentError>(&self, scheme: &str, path: &str) -> Result<Uri, RegistryError<E>> {
+        self.uri(scheme, path).ok_or_else(|| {
+            RegistryError::last(Fault::RegistryAddress {
+                authority: self.authority.clone(),
+            })
+        })
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.scheme.get() {
+            Scheme::Https | Scheme::Either => "https",
+            Scheme::Http => "http",
+        }
+    }
+
+    fn uri(&self, scheme: &str, path: &str) -> Option<Uri> {
         let Self {
             authority, prefix, ..
         } = self;
@@ -215,40 +222,18 @@ impl Endpoint {
             text.push_str("ns=");
             text.push_str(namespace);
         }
-        address::web(&text).ok_or_else(|| {
-            Failure::last(Error::InvalidArgument(format!(
-                "{authority} is not the address of a registry"
-            )))
-        })
+        address::web(&text)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use strata_oci::Platform;
-
     use super::*;
     use crate::Mirror;
 
-    fn settings(mirrors: &[(&str, &str)], insecure: &[&str]) -> Settings {
-        let mirrors = mirrors.iter().map(|&(host, url)| Mirror {
-            host: host.to_owned(),
-            url: url.to_owned(),
-        });
-        Settings {
-            version: "0".to_owned(),
-            platform: Platform::default(),
-            mirrors: mirrors.collect(),
-            insecure_registries: insecure.iter().map(|&entry| entry.to_owned()).collect(),
-            parallel_layers: 4,
-            allow_unsafe_redirects: false,
-            verify_diff_ids_first: false,
-        }
-    }
-
     #[test]
     fn hosts_become_addresses() {
-        let insecure = settings(&[], &["plain.example:80", "any-port.example"]);
+        let insecure = ["plain.example:80", "any-port.example"].map(str::to_owned);
         for (host, scheme, authority) in [
             ("docker.io", Scheme::Https, "registry-1.docker.io"),
             ("quay.io", Scheme::Https, "quay.io"),
@@ -258,7 +243,12 @@ mod tests {
             ("plain.example:81", Scheme::Https, "plain.example:81"),
             ("any-port.example:81", Scheme::Either, "any-port.example:81"),
         ] {
-            let (mirrors, origin) = endpoints(host, &insecure, &RegistryAuth::Anonymous);
+            let settings = RegistrySettings {
+                version: "0",
+                mirrors: &[],
+                insecure: &insecure,
+            };
+            let (mirrors, origin) = endpoints(host, &settings, &RegistryAuth::Anonymous);
             assert!(mirrors.is_empty());
             assert!(origin.scheme.get() == scheme, "{host}");
             assert_eq!(origin.authority, authority);
@@ -268,26 +258,26 @@ mod tests {
 
     #[test]
     fn mirrors_are_told_whom_they_mirror() {
-        let settings = settings(
-            &[
-                ("docker.io", "http://127.0.0.1:5000"),
-                ("quay.io", "https://quay.mirror"),
-                ("registry-1.docker.io", "https://m.example/proxy/v2/"),
-                ("docker.io", "not an address"),
-            ],
-            &[],
-        );
+        let mirrors = [
+            ("docker.io", "http://127.0.0.1:5000"),
+            ("quay.io", "https://quay.mirror"),
+            ("registry-1.docker.io", "https://m.example/proxy/v2/"),
+            ("docker.io", "not an address"),
+        ];
+        let mirrors = mirrors.map(|(host, url)| Mirror {
+            host: host.to_owned(),
+            url: url.to_owned(),
+        });
+        let settings = RegistrySettings {
+            version: "0",
+            mirrors: &mirrors,
+            insecure: &[],
+        };
         let (mirrors, _) = endpoints("docker.io", &settings, &RegistryAuth::Anonymous);
         let addresses: Vec<String> = mirrors
             .iter()
-            .map(|mirror| {
-                let scheme = if mirror.scheme.get() == Scheme::Http {
-                    "http"
-                } else {
-                    "https"
-                };
-                mirror.uri(scheme, "a/tags/list").unwrap().to_string()
-            })
+            .filter_map(|mirror| mirror.uri(mirror.scheme(), "a/tags/list"))
+            .map(|uri| uri.to_string())
             .collect();
         assert_eq!(
             addresses,

@@ -10,14 +10,13 @@ use http::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::{
-    address,
-    document::is_web_page,
-    failure::Failure,
-    verdict,
-    wire::{self, Answer, DOCUMENT_TIME, Destination, ReadError, Wire},
+use crate::{
+    Clock, Fault, LentError, RegistryAuth, RegistryError, Secret, Transport, address,
+    document::{is_web_page, web_page},
+    redirect::Destination,
+    refusal,
+    wire::{self, Answer, DOCUMENT_TIME, ReadError, Wire},
 };
-use crate::{Clock, Error, RegistryAuth, Secret, Transport};
 
 /// Bytes of a token answer that are read: containerd's limit. Tokens have a few
 /// thousand.
@@ -38,23 +37,23 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Where a token comes from and what for. Holds no secret.
-pub(super) struct Wanted<'a> {
-    pub(super) realm: &'a Destination,
-    pub(super) service: Option<&'a str>,
+pub(crate) struct Wanted<'a> {
+    pub(crate) realm: &'a Destination,
+    pub(crate) service: Option<&'a str>,
     /// Sorted, each once.
-    pub(super) scopes: &'a [String],
+    pub(crate) scopes: &'a [String],
     /// Credentials may go there over plain HTTP: the registry asked for them over it.
-    pub(super) may_be_plain: bool,
+    pub(crate) may_be_plain: bool,
 }
 
 /// A token. Has no `Debug`: it is a secret.
-pub(super) struct Token {
+pub(crate) struct Token {
     /// `Bearer …`.
-    pub(super) authorization: HeaderValue,
+    pub(crate) authorization: HeaderValue,
     /// Unix seconds from which on it is not used any more.
-    pub(super) stale_from: i64,
+    pub(crate) stale_from: i64,
     /// The identity token to use from now on, if the server sent another.
-    pub(super) refresh: Option<Secret>,
+    pub(crate) refresh: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -71,18 +70,17 @@ struct TokenAnswer {
 
 /// Fetches a token. With a password the OAuth2 form is tried first, unless
 /// `get_only` remembers that this server does not know it.
-pub(super) async fn fetch<T: Transport, C: Clock>(
+pub(crate) async fn fetch<T: Transport, C: Clock>(
     wire: &Wire<'_, T, C>,
     wanted: &Wanted<'_>,
     credentials: &RegistryAuth,
     get_only: &mut bool,
-) -> Result<Token, Failure> {
+) -> Result<Token, RegistryError<T::Error>> {
     let secret = !matches!(credentials, RegistryAuth::Anonymous);
     if secret && !wanted.may_be_plain && wanted.realm.uri.scheme_str() == Some("http") {
-        return Err(Failure::last(Error::Denied(format!(
-            "refused to send credentials over plain HTTP to the token server {}, as the registry asked for them over https",
-            address::shown(&wanted.realm.uri)
-        ))));
+        return Err(RegistryError::last(Fault::PlainTokenServer {
+            server: address::shown(&wanted.realm.uri),
+        }));
     }
     match credentials {
         RegistryAuth::IdentityToken(token) => {
@@ -131,7 +129,7 @@ async fn post<T: Transport, C: Clock>(
     wire: &Wire<'_, T, C>,
     wanted: &Wanted<'_>,
     grant: &[(&str, &str)],
-) -> Result<Answer<T::Body>, Failure> {
+) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
     let scopes = wanted.scopes.join(" ");
     let mut form = vec![("client_id", CLIENT_ID), ("scope", scopes.as_str())];
     form.extend(wanted.service.map(|service| ("service", service)));
@@ -155,7 +153,7 @@ async fn get<T: Transport, C: Clock>(
     wire: &Wire<'_, T, C>,
     wanted: &Wanted<'_>,
     login: Option<(&str, &str)>,
-) -> Result<Answer<T::Body>, Failure> {
+) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
     let mut query = Vec::new();
     query.extend(wanted.service.map(|service| ("service", service)));
     query.extend(wanted.scopes.iter().map(|scope| ("scope", scope.as_str())));
@@ -169,10 +167,9 @@ async fn get<T: Transport, C: Clock>(
     let encoded = encode(&query);
     let query = own.map_or(encoded.clone(), |own| format!("{own}&{encoded}"));
     let target = address::resolve(realm, &format!("{path}?{query}")).ok_or_else(|| {
-        Failure::last(Error::Unavailable(format!(
-            "the token server's address {} cannot be used",
-            address::shown(realm)
-        )))
+        RegistryError::last(Fault::TokenServerAddress {
+            server: address::shown(realm),
+        })
     })?;
     wire.follow(&Method::GET, &target, &headers, *reach).await
 }
@@ -181,23 +178,25 @@ async fn finish<T: Transport, C: Clock>(
     wire: &Wire<'_, T, C>,
     method: Method,
     mut answer: Answer<T::Body>,
-) -> Result<Token, Failure> {
+) -> Result<Token, RegistryError<T::Error>> {
     let (now, _) = wire.clock.now();
     let shown = address::shown(&answer.from);
     if answer.status != StatusCode::OK {
-        let mut failure = verdict::read(wire.clock, &method, answer).await;
+        let mut failure = refusal::read(wire.clock, &method, answer).await;
         // The status is not one of the registry: a 404 here is no missing image.
         failure.status = None;
         return Err(failure.context("failed to fetch oauth token"));
     }
     if is_web_page(&answer) {
-        return Err(Failure::web_page(&answer.from));
+        return Err(web_page(&answer));
     }
     let (clock, body) = (wire.clock, &mut answer.body);
     let bytes = match wire::read(clock, body, MAX_TOKEN_BYTES, DOCUMENT_TIME).await {
         Ok(bytes) => bytes,
         Err(ReadError::Failed(error)) => {
-            return Err(Failure::from(error).context(&format!("failed to read token from {shown}")));
+            return Err(
+                RegistryError::from(error).context(&format!("failed to read token from {shown}"))
+            );
         }
         Err(ReadError::TooLong) => return Err(no_token(&shown)),
         Err(ReadError::TooSlow) => return Err(wire::too_slow(&answer.from)),
@@ -228,21 +227,21 @@ async fn finish<T: Transport, C: Clock>(
     })
 }
 
-fn no_token(shown: &str) -> Failure {
-    Failure::last(Error::Unavailable(format!(
-        "the token server {shown} answered without a usable token"
-    )))
+fn no_token<E: LentError>(shown: &str) -> RegistryError<E> {
+    RegistryError::last(Fault::NoToken {
+        server: shown.to_owned(),
+    })
 }
 
 /// `Bearer <token>`; `None` if it is no header value.
-pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
+pub(crate) fn bearer(token: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
 /// `Basic base64(user:password)`.
-pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
+pub(crate) fn basic(username: &str, password: &str) -> HeaderValue {
     let encoded = BASE64_STANDARD.encode(format!("{username}:{password}"));
     // Base64 has nothing a header value may not have.
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))

@@ -19,8 +19,9 @@ use crate::Clock;
 /// Starts at 2026-01-01 so that dates make sense.
 const EPOCH: i64 = 1_767_225_600;
 
+/// A clock that stands still while anything can happen.
 #[derive(Default)]
-pub(crate) struct VirtualClock {
+pub struct VirtualClock {
     elapsed: Cell<Duration>,
     timers: RefCell<BTreeMap<(Duration, u64), Waker>>,
     next_timer: Cell<u64>,
@@ -36,22 +37,18 @@ impl Wake for Flag {
 
 impl VirtualClock {
     /// Time since the start.
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub fn elapsed(&self) -> Duration {
         self.elapsed.get()
     }
 
     /// Drives a future to its end.
-    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+    pub fn run<F: Future>(&self, future: F) -> F::Output {
         self.run_until(future, || false)
             .expect("only a condition stops it")
     }
 
     /// Drives a future to its end, or drops it as soon as `enough`.
-    pub(crate) fn run_until<F: Future>(
-        &self,
-        future: F,
-        enough: impl Fn() -> bool,
-    ) -> Option<F::Output> {
+    pub fn run_until<F: Future>(&self, future: F, enough: impl Fn() -> bool) -> Option<F::Output> {
         let mut future = pin!(future);
         let flag = Arc::new(Flag(AtomicBool::new(true)));
         let waker = Waker::from(flag.clone());

@@ -1,5 +1,5 @@
 //! Blobs to a registry: whether it has one, taking it from another repository,
-//! sending it whole or in chunks (registry-protocol.md §6). What to do after a
+//! sending it whole or in chunks. What to do after a
 //! failure is the caller's to decide.
 
 use http::{
@@ -8,41 +8,37 @@ use http::{
 };
 use strata_oci::Digest;
 
-use super::{
-    delivery::Delivery,
-    document::announced_digest,
-    failure::{Again, Failure},
-    repository::Repository,
-    wire::{Answer, Destination},
+use crate::{
+    Clock, Disposition, Fault, LentError, RegistryError, Repository, RequestBody, Transport,
+    delivery::Delivery, document::announced_digest, redirect::Destination, wire::Answer,
 };
-use crate::{Clock, Error, RequestBody, Result, Transport};
 
 /// The least bytes a registry takes in a chunk that is not the last.
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
 /// An upload the registry has opened.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct UploadSession {
     /// Where it goes on. Every answer may move it.
     location: Destination,
     /// The least bytes of a chunk that is not the last.
-    pub(crate) least_chunk: u64,
+    pub least_chunk: u64,
 }
 
 /// What asking to mount or to upload led to.
 #[derive(Debug)]
-pub(crate) enum Started {
+pub enum Started {
     /// The blob is in the repository now.
     Done,
     /// It is to be sent.
-    Open(Session),
+    Open(UploadSession),
     /// The registry does not do that for these credentials.
     Refused,
 }
 
 /// What came of a chunk.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Chunk {
+pub enum Chunk {
     /// The registry now has this many bytes, it says.
     Stored(u64),
     /// It has another number of bytes than those before the chunk.
@@ -52,7 +48,7 @@ pub(crate) enum Chunk {
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// Whether the registry says it has the blob in this repository. Credentials
     /// that may only write leave that open: then it is taken for absent.
-    pub(crate) async fn has_blob(&self, digest: &Digest) -> Result<bool, Failure> {
+    pub async fn has_blob(&self, digest: &Digest) -> Result<bool, RegistryError<T::Error>> {
         let path = format!("{}/blobs/{digest}", self.path);
         let accepted = [
             StatusCode::OK,
@@ -78,23 +74,31 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 
     /// Asks the registry to take the blob from another of its repositories.
-    pub(crate) async fn mount(&self, digest: &Digest, from: &str) -> Result<Started, Failure> {
+    pub async fn mount(
+        &self,
+        digest: &Digest,
+        from: &str,
+    ) -> Result<Started, RegistryError<T::Error>> {
         let [own] = &self.scopes;
         let scopes = [own.clone(), format!("repository:{from}:pull")];
         let path = format!("{}/blobs/uploads/?mount={digest}&from={from}", self.path);
         match self.begin(&path, &scopes).await {
-            Err(failure) if failure.again == Again::Never => Ok(Started::Refused),
+            Err(failure) if failure.disposition == Disposition::GiveUp => Ok(Started::Refused),
             started => started,
         }
     }
 
     /// Opens an upload.
-    pub(crate) async fn start_upload(&self) -> Result<Started, Failure> {
+    pub async fn start_upload(&self) -> Result<Started, RegistryError<T::Error>> {
         let path = format!("{}/blobs/uploads/", self.path);
         self.begin(&path, &self.scopes).await
     }
 
-    async fn begin(&self, path: &str, scopes: &[String]) -> Result<Started, Failure> {
+    async fn begin(
+        &self,
+        path: &str,
+        scopes: &[String],
+    ) -> Result<Started, RegistryError<T::Error>> {
         let delivery = Delivery {
             method: Method::POST,
             headers: length(0),
@@ -106,28 +110,25 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         if answer.status == StatusCode::CREATED {
             return Ok(Started::Done);
         }
-        let location = self.location(&answer)?.ok_or_else(|| Failure {
-            complete: false,
-            ..Failure::last(Error::Unavailable(
-                "the registry opened an upload without saying where".to_owned(),
-            ))
-        })?;
+        let location = self
+            .location(&answer)?
+            .ok_or_else(|| RegistryError::open(Fault::UploadWithoutAddress))?;
         let least_chunk = answer.headers.get(OCI_CHUNK_MIN_LENGTH);
         let least_chunk = least_chunk.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        Ok(Started::Open(Session {
+        Ok(Started::Open(UploadSession {
             location,
             least_chunk: least_chunk.unwrap_or(0),
         }))
     }
 
     /// Sends a whole blob of `size` bytes in one request.
-    pub(crate) async fn upload_whole(
+    pub async fn upload_whole(
         &self,
-        session: &Session,
+        session: &UploadSession,
         digest: &Digest,
         size: u64,
-        mut read: impl AsyncFnMut() -> Result<T::Body>,
-    ) -> Result<(), Failure> {
+        mut read: impl AsyncFnMut() -> Result<T::Body, T::Error>,
+    ) -> Result<(), RegistryError<T::Error>> {
         self.put(session, digest, size, async || match size {
             0 => Ok(RequestBody::Empty),
             _ => Ok(RequestBody::Stream(read().await?, size)),
@@ -136,21 +137,21 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 
     /// Ends an upload whose bytes are all there.
-    pub(crate) async fn finish_upload(
+    pub async fn finish_upload(
         &self,
-        session: &Session,
+        session: &UploadSession,
         digest: &Digest,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RegistryError<T::Error>> {
         self.put(session, digest, 0, empty).await
     }
 
     async fn put(
         &self,
-        session: &Session,
+        session: &UploadSession,
         digest: &Digest,
         size: u64,
-        body: impl AsyncFnMut() -> Result<RequestBody<T::Body>>,
-    ) -> Result<(), Failure> {
+        body: impl AsyncFnMut() -> Result<RequestBody<T::Body>, T::Error>,
+    ) -> Result<(), RegistryError<T::Error>> {
         let delivery = Delivery {
             method: Method::PUT,
             headers: content(size),
@@ -173,13 +174,13 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
 
     /// Sends `length` bytes, at least one, that follow the `first` the registry
     /// has.
-    pub(crate) async fn upload_chunk(
+    pub async fn upload_chunk(
         &self,
-        session: &mut Session,
+        session: &mut UploadSession,
         first: u64,
         length: u64,
-        mut read: impl AsyncFnMut() -> Result<T::Body>,
-    ) -> Result<Chunk, Failure> {
+        mut read: impl AsyncFnMut() -> Result<T::Body, T::Error>,
+    ) -> Result<Chunk, RegistryError<T::Error>> {
         let end = first.saturating_add(length);
         let mut headers = content(length);
         let range = format!("{first}-{}", end.saturating_sub(1));
@@ -210,10 +211,10 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
 
     /// How many bytes of an upload the registry says it has; `None` if it does not
     /// say.
-    pub(crate) async fn upload_status(
+    pub async fn upload_status(
         &self,
-        session: &mut Session,
-    ) -> Result<Option<u64>, Failure> {
+        session: &mut UploadSession,
+    ) -> Result<Option<u64>, RegistryError<T::Error>> {
         let delivery = Delivery {
             method: Method::GET,
             headers: HeaderMap::new(),
@@ -225,7 +226,11 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         Ok(bytes_stored(&answer.headers))
     }
 
-    fn move_on<B>(&self, session: &mut Session, answer: &Answer<B>) -> Result<(), Failure> {
+    fn move_on<B>(
+        &self,
+        session: &mut UploadSession,
+        answer: &Answer<B>,
+    ) -> Result<(), RegistryError<T::Error>> {
         if let Some(location) = self.location(answer)? {
             session.location = location;
         }
@@ -234,7 +239,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
 }
 
 /// No body.
-async fn empty<B>() -> Result<RequestBody<B>> {
+async fn empty<B, E>() -> Result<RequestBody<B>, E> {
     Ok(RequestBody::Empty)
 }
 
@@ -251,7 +256,7 @@ fn content(bytes: u64) -> HeaderMap {
 }
 
 /// `location` with the digest added to the query it has, which is the registry's.
-fn with_digest(location: &Uri, digest: &Digest) -> Result<Uri, Failure> {
+fn with_digest<E: LentError>(location: &Uri, digest: &Digest) -> Result<Uri, RegistryError<E>> {
     let separator = match location.query() {
         None => "?",
         Some("") => "",
@@ -259,11 +264,7 @@ fn with_digest(location: &Uri, digest: &Digest) -> Result<Uri, Failure> {
     };
     format!("{location}{separator}digest={digest}")
         .parse()
-        .map_err(|_| {
-            Failure::last(Error::Unavailable(
-                "the registry's upload address cannot take a digest".to_owned(),
-            ))
-        })
+        .map_err(|_| RegistryError::last(Fault::UploadAddress))
 }
 
 /// Bytes by `Range: 0-<last>`. An empty upload has no last byte and is reported as
@@ -280,11 +281,14 @@ fn bytes_stored(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Refuses an answer that names another digest. One of another algorithm says
-/// nothing (registry-protocol.md §2).
-pub(super) fn check_digest<B>(answer: &Answer<B>, expected: &Digest) -> Result<(), Failure> {
+/// nothing.
+pub(crate) fn check_digest<B, E: LentError>(
+    answer: &Answer<B>,
+    expected: &Digest,
+) -> Result<(), RegistryError<E>> {
     match announced_digest(answer) {
         Some(actual) if actual.algorithm() == expected.algorithm() && actual != *expected => {
-            Err(Failure::last(Error::DigestMismatch {
+            Err(RegistryError::last(Fault::DigestMismatch {
                 expected: expected.clone(),
                 actual,
             }))
@@ -296,6 +300,7 @@ pub(super) fn check_digest<B>(answer: &Answer<B>, expected: &Digest) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::NoAnswer;
 
     #[test]
     fn the_digest_joins_the_query_there_is() {
@@ -308,7 +313,7 @@ mod tests {
                 "https://r/u/1?_state=a%3D&b&digest=",
             ),
         ] {
-            let uri = with_digest(&location.parse().unwrap(), &digest).unwrap();
+            let uri = with_digest::<NoAnswer>(&location.parse().unwrap(), &digest).unwrap();
             assert_eq!(uri.to_string(), format!("{expected}{digest}"));
         }
     }

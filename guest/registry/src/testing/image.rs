@@ -5,18 +5,24 @@ use strata_oci::{Digest, media_type};
 
 /// An image as a registry has it.
 #[derive(Clone)]
-pub(crate) struct Made {
-    pub(crate) media_type: String,
-    pub(crate) manifest: Vec<u8>,
-    pub(crate) digest: Digest,
-    pub(crate) config: Vec<u8>,
-    pub(crate) config_digest: Digest,
-    pub(crate) layers: Vec<Vec<u8>>,
+pub struct Made {
+    /// Of its manifest.
+    pub media_type: String,
+    /// Its manifest, as stored.
+    pub manifest: Vec<u8>,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Its config, as stored.
+    pub config: Vec<u8>,
+    /// Digest of the config.
+    pub config_digest: Digest,
+    /// Its layers, as stored.
+    pub layers: Vec<Vec<u8>>,
 }
 
 impl Made {
     /// A Linux image. The store in memory takes layers for uncompressed.
-    pub(crate) fn new(architecture: &str, layers: &[Vec<u8>]) -> Self {
+    pub fn new(architecture: &str, layers: &[Vec<u8>]) -> Self {
         let diff_ids: Vec<Digest> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
         let config = json!({
             "architecture": architecture,
@@ -31,7 +37,7 @@ impl Made {
     }
 
     /// Anything with a config and layers.
-    pub(crate) fn with_config(config_type: &str, config: &[u8], layers: &[Vec<u8>]) -> Self {
+    pub fn with_config(config_type: &str, config: &[u8], layers: &[Vec<u8>]) -> Self {
         let listed = layers.iter().map(|layer| {
             json!({
                 "mediaType": media_type::OCI_LAYER,
@@ -66,24 +72,24 @@ impl Made {
     }
 
     /// The manifest as JSON, to be changed and put back.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.manifest).unwrap()
     }
 
     /// This image with another manifest.
-    pub(crate) fn manifest(mut self, manifest: Value) -> Self {
+    pub fn manifest(mut self, manifest: Value) -> Self {
         self.manifest = manifest.to_string().into_bytes();
         self.digest = Digest::sha256(&self.manifest);
         self
     }
 
     /// Digest of a layer.
-    pub(crate) fn layer(&self, number: usize) -> Digest {
+    pub fn layer(&self, number: usize) -> Digest {
         Digest::sha256(&self.layers[number])
     }
 
     /// Its entry in an index, with `more` members.
-    pub(crate) fn entry(&self, more: Value) -> Value {
+    pub fn entry(&self, more: Value) -> Value {
         let mut entry = json!({
             "mediaType": self.media_type,
             "digest": self.digest,
@@ -96,7 +102,7 @@ impl Made {
 }
 
 /// An OCI index as something that can be tagged and listed.
-pub(crate) fn index(entries: &[Value]) -> Made {
+pub fn index(entries: &[Value]) -> Made {
     let mut made = Made::blank().manifest(json!({
         "schemaVersion": 2,
         "mediaType": media_type::OCI_INDEX,
@@ -107,7 +113,7 @@ pub(crate) fn index(entries: &[Value]) -> Made {
 }
 
 /// Bytes that differ from those of another seed.
-pub(crate) fn layer(seed: u8, length: usize) -> Vec<u8> {
+pub fn layer(seed: u8, length: usize) -> Vec<u8> {
     (0..length)
         .map(|position| seed.wrapping_add(u8::try_from(position % 251).unwrap()))
         .collect()

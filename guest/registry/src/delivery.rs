@@ -1,55 +1,43 @@
 //! Requests that carry something to a registry, and the addresses it names for
-//! them (registry-protocol.md §6). Nothing here retries.
+//! them of the distribution specification. Nothing here retries.
 
 use http::{HeaderMap, Method, StatusCode, Uri, header::LOCATION};
 
-use super::{
-    address,
-    failure::{Again, Failure},
-    repository::Repository,
-    wire::{Answer, Destination, MAX_REDIRECTS},
+use crate::{
+    Clock, Fault, LentError, Reach, RedirectFault, RegistryError, Repository, RequestBody,
+    Transport, address,
+    redirect::{self, Destination, OF_WRITES},
+    wire::Answer,
 };
-use crate::{Clock, Error, Reach, RequestBody, Result, Transport};
-
-/// The redirects that keep method and body; the others turn into a GET.
-const REDIRECTS: [StatusCode; 2] = [
-    StatusCode::TEMPORARY_REDIRECT,
-    StatusCode::PERMANENT_REDIRECT,
-];
 
 /// A request, but for its address and body.
-pub(super) struct Delivery<'d> {
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Delivery<'d> {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
     /// The statuses that are an answer; every other one is a failure.
-    pub(super) accepted: &'d [StatusCode],
+    pub(crate) accepted: &'d [StatusCode],
     /// What the token must allow.
-    pub(super) scopes: &'d [String],
+    pub(crate) scopes: &'d [String],
 }
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// One logical request to `to`. Credentials and registry headers go to the
     /// registry itself only. `body` is called for every time the request is sent:
     /// a stream cannot be sent twice.
-    pub(super) async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         delivery: &Delivery<'_>,
         to: &Destination,
-        mut body: impl AsyncFnMut() -> Result<RequestBody<T::Body>>,
-    ) -> Result<Answer<T::Body>, Failure> {
-        let mut to = to.clone();
-        let mut redirects = 0;
-        loop {
-            let answer = self.deliver_once(delivery, &to, &mut body).await?;
-            if !REDIRECTS.contains(&answer.status) {
-                return Ok(answer);
-            }
-            redirects += 1;
-            let target = match redirects > MAX_REDIRECTS {
-                true => None,
-                false => self.location(&answer)?,
-            };
-            to = target.ok_or_else(|| unusable(&answer.from))?;
+        mut body: impl AsyncFnMut() -> Result<RequestBody<T::Body>, T::Error>,
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
+        let lead = |answer: &Answer<T::Body>, location: &str| {
+            self.named(answer, location).ok_or(RedirectFault::Unusable)
+        };
+        let send = async |to: &Destination| self.deliver_once(delivery, to, &mut body).await;
+        let answer = redirect::follow(to.clone(), OF_WRITES, lead, send).await?;
+        match OF_WRITES.contains(&answer.status) {
+            true => Err(unusable(&answer.from)),
+            false => Ok(answer),
         }
     }
 
@@ -57,15 +45,15 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         &self,
         delivery: &Delivery<'_>,
         to: &Destination,
-        body: &mut impl AsyncFnMut() -> Result<RequestBody<T::Body>>,
-    ) -> Result<Answer<T::Body>, Failure> {
+        body: &mut impl AsyncFnMut() -> Result<RequestBody<T::Body>, T::Error>,
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
         let Delivery {
             method,
             headers,
             accepted,
             scopes,
         } = delivery;
-        let accepted = [accepted, &REDIRECTS[..]].concat();
+        let accepted = [accepted, OF_WRITES].concat();
         let Destination { uri, reach } = to;
         if !self.origin.is_at(uri) {
             let body = body().await?;
@@ -73,7 +61,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             let answer = sent.await?;
             return match accepted.contains(&answer.status) {
                 true => Ok(answer),
-                false => Err(self.verdict(method, answer).await),
+                false => Err(self.refusal(method, answer).await),
             };
         }
         let send = async |authorization| {
@@ -92,21 +80,30 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 
     /// An address of the registry itself, which a person named.
-    pub(super) fn own(&self, uri: Uri) -> Destination {
+    pub(crate) fn own(&self, uri: Uri) -> Destination {
         let reach = Reach::Any;
         Destination { uri, reach }
     }
 
     /// Where an answer says to go on; `None` if it does not say.
-    pub(super) fn location<B>(&self, answer: &Answer<B>) -> Result<Option<Destination>, Failure> {
+    pub(crate) fn location<B>(
+        &self,
+        answer: &Answer<B>,
+    ) -> Result<Option<Destination>, RegistryError<T::Error>> {
         let Some(location) = answer.headers.get(LOCATION) else {
             return Ok(None);
         };
-        match locate(&answer.from, &address::written(location)) {
-            Some(uri) if self.origin.is_at(&uri) => Ok(Some(self.own(uri))),
-            Some(uri) => Ok(Some(Destination::named(uri, answer))),
-            None => Err(unusable(&answer.from)),
-        }
+        let named = self.named(answer, &address::written(location));
+        named.map(Some).ok_or_else(|| unusable(&answer.from))
+    }
+
+    /// The address that an answer names, if it is one.
+    fn named<B>(&self, answer: &Answer<B>, location: &str) -> Option<Destination> {
+        let uri = locate(&answer.from, location)?;
+        Some(match self.origin.is_at(&uri) {
+            true => self.own(uri),
+            false => Destination::named(uri, answer),
+        })
     }
 }
 
@@ -142,15 +139,10 @@ fn starts_with_host(location: &str) -> bool {
 }
 
 /// The registry goes on at an address nobody can use.
-fn unusable(from: &Uri) -> Failure {
-    Failure {
-        again: Again::Never,
-        complete: false,
-        ..Failure::last(Error::Unavailable(format!(
-            "{} goes on at an address that cannot be used",
-            address::shown(from)
-        )))
-    }
+fn unusable<E: LentError>(from: &Uri) -> RegistryError<E> {
+    RegistryError::open(Fault::UnusableLocation {
+        from: address::shown(from),
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Manifests and indexes to a registry, byte for byte (registry-protocol.md §6).
+//! Manifests and indexes to a registry, byte for byte.
 
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
@@ -6,55 +6,59 @@ use http::{
 };
 use strata_oci::Digest;
 
-use super::{
+use crate::{
+    Clock, Disposition, Fault, LentError, RefusalKind, RegistryError, Repository, RequestBody,
+    Transport,
     delivery::Delivery,
     document::{accept, announced_digest, stated_digest},
-    failure::{Again, Failure},
-    repository::Repository,
     upload::check_digest,
     wire::Answer,
 };
-use crate::{Clock, Error, RequestBody, Transport};
 
 /// What the registry lists the manifest as a referrer of.
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// What came of sending a manifest.
 #[derive(Debug)]
-pub(crate) enum Published {
+pub enum Published<E> {
     /// It is in the repository. With the subject by which the registry lists it among
     /// the referrers, if it says that it does.
     Done(Option<Digest>),
     /// The registry lacks something it lists, in the registry's words.
-    Incomplete(Error),
+    Incomplete(RegistryError<E>),
 }
 
 /// A manifest or index to store.
-pub(crate) struct Put<'m> {
+pub struct Put<'m> {
     /// A tag or its digest.
-    pub(crate) name: &'m str,
-    pub(crate) digest: &'m Digest,
-    pub(crate) media_type: &'m str,
+    pub name: &'m str,
+    /// Its digest.
+    pub digest: &'m Digest,
+    /// Its media type.
+    pub media_type: &'m str,
     /// Exactly as they are stored.
-    pub(crate) bytes: &'m [u8],
+    pub bytes: &'m [u8],
     /// Stored only in place of what has this tag.
-    pub(crate) etag: Option<&'m HeaderValue>,
+    pub etag: Option<&'m HeaderValue>,
 }
 
 impl<T: Transport, C: Clock> Repository<'_, T, C> {
     /// What the registry has under a tag; `None` for nothing, for what cannot be
     /// told, and for credentials that may only write.
-    pub(crate) async fn tagged(&self, tag: &str) -> Result<Option<Digest>, Failure> {
+    pub async fn tagged(&self, tag: &str) -> Result<Option<Digest>, RegistryError<T::Error>> {
         let answer = self.head_manifest(tag).await?;
         Ok(answer.and_then(|answer| announced_digest(&answer)))
     }
 
     /// Whether the registry says it has a manifest in this repository.
-    pub(crate) async fn has_manifest(&self, digest: &Digest) -> Result<bool, Failure> {
+    pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, RegistryError<T::Error>> {
         Ok(self.head_manifest(digest.as_str()).await?.is_some())
     }
 
-    async fn head_manifest(&self, name: &str) -> Result<Option<Answer<T::Body>>, Failure> {
+    async fn head_manifest(
+        &self,
+        name: &str,
+    ) -> Result<Option<Answer<T::Body>>, RegistryError<T::Error>> {
         let path = format!("{}/manifests/{name}", self.path);
         let accepted = [
             StatusCode::OK,
@@ -73,7 +77,10 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
     }
 
     /// Stores a manifest.
-    pub(crate) async fn publish(&self, put: &Put<'_>) -> Result<Published, Failure> {
+    pub async fn publish(
+        &self,
+        put: &Put<'_>,
+    ) -> Result<Published<T::Error>, RegistryError<T::Error>> {
         let Put {
             name,
             digest,
@@ -82,9 +89,9 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
             etag,
         } = *put;
         let content_type = HeaderValue::from_str(media_type).map_err(|_| {
-            Failure::last(Error::ManifestInvalid(format!(
-                "manifest {digest} has a media type that no header can carry"
-            )))
+            RegistryError::last(Fault::ManifestMediaType {
+                digest: digest.clone(),
+            })
         })?;
         let mut headers = HeaderMap::from_iter([
             (CONTENT_TYPE, content_type),
@@ -108,7 +115,7 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
         let answer = match self.deliver(&delivery, &to, body).await {
             Ok(answer) => answer,
             Err(failure) if is_incomplete(&failure) => {
-                return Ok(Published::Incomplete(failure.error));
+                return Ok(Published::Incomplete(failure));
             }
             Err(failure) => return Err(explained(failure, digest, media_type, bytes.len())),
         };
@@ -119,40 +126,45 @@ impl<T: Transport, C: Clock> Repository<'_, T, C> {
 
 /// Whether the registry misses what the manifest lists. Registries differ in
 /// which of the codes they use for manifests an index lists.
-fn is_incomplete(failure: &Failure) -> bool {
+fn is_incomplete<E: LentError>(failure: &RegistryError<E>) -> bool {
     matches!(
-        failure.code.as_deref(),
+        failure.code(),
         Some("MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN")
     )
 }
 
 /// Says which manifest was refused, and what that means where the registry's words
 /// do not tell.
-fn explained(failure: Failure, digest: &Digest, media_type: &str, size: usize) -> Failure {
+fn explained<E: LentError>(
+    failure: RegistryError<E>,
+    digest: &Digest,
+    media_type: &str,
+    size: usize,
+) -> RegistryError<E> {
     let status = failure.status.map(|status| status.as_u16());
-    let said = &failure.error;
-    let error = match (status, failure.code.as_deref()) {
-        (Some(413), _) => Error::QuotaExceeded(format!(
-            "manifest {digest} of {size} bytes is too large for the registry: {said}"
-        )),
+    let is_unclear = matches!(&*failure.fault, Fault::Refused(refusal) if refusal.kind() == RefusalKind::Unavailable);
+    let (reason, digest) = (failure.to_string(), digest.clone());
+    let fault = match (status, failure.code()) {
+        (Some(413), _) => Fault::ManifestTooLarge {
+            digest,
+            size,
+            reason,
+        },
         (Some(415), _)
         | (Some(400..=499), Some("MANIFEST_INVALID" | "MANIFEST_UNVERIFIED"))
-        | (Some(400), None | Some("UNSUPPORTED")) => Error::ManifestInvalid(format!(
-            "the registry refuses manifest {digest} as {media_type}: {said}; \
-             it is not converted, since that would change its digest"
-        )),
+        | (Some(400), None | Some("UNSUPPORTED")) => Fault::ManifestNotTaken {
+            digest,
+            media_type: media_type.to_owned(),
+            reason,
+        },
         // A reason of its own, which another attempt does not change.
-        (Some(400..=499), _)
-            if matches!(said, Error::Unavailable(_)) && failure.again == Again::Never =>
-        {
-            Error::ManifestInvalid(format!("the registry refuses manifest {digest}: {said}"))
+        (Some(400..=499), _) if is_unclear && failure.disposition == Disposition::GiveUp => {
+            Fault::ManifestRefused { digest, reason }
         }
         _ => return failure.context(&format!("failed to push manifest {digest}")),
     };
-    Failure {
-        error,
-        again: Again::Never,
-        complete: true,
-        ..failure
+    RegistryError {
+        status: failure.status,
+        ..RegistryError::last(fault)
     }
 }

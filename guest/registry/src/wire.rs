@@ -1,31 +1,26 @@
-//! One request and its answer: redirects are followed, warnings are passed on.
-//! Nothing here authenticates or retries.
+//! One request and its answer; warnings are passed on. Nothing here follows redirects,
+//! authenticates or retries.
 
 use std::{cell::RefCell, collections::BTreeSet, pin::pin, time::Duration};
 
 use futures::future::{Either, select};
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
-    header::{ACCEPT, ACCEPT_ENCODING, LOCATION, RANGE, USER_AGENT, WARNING},
+    HeaderMap, HeaderValue, Method, StatusCode, Uri,
+    header::{ACCEPT_ENCODING, USER_AGENT, WARNING},
 };
 
 use strata_oci::printable;
 
-use super::{
-    address,
-    failure::{Again, Failure},
-};
 use crate::{
-    Body, Clock, Error, Event, Progress, Reach, Request, RequestBody, Response, Transport, Zone,
+    Body, Clock, Fault, LentError, Reach, RegistryError, Request, RequestBody, Response, Transport,
+    Zone, address,
 };
 
-/// Redirects followed for one request: Go's number. Registries use one or two.
-pub(crate) const MAX_REDIRECTS: usize = 10;
 /// Time for a document to come whole. Longer than the silence after which the host takes
 /// a peer for gone, so that only who keeps dripping gets here, whom another attempt
 /// would not change.
-pub(super) const DOCUMENT_TIME: Duration = Duration::from_secs(35);
+pub(crate) const DOCUMENT_TIME: Duration = Duration::from_secs(35);
 /// Bytes of a document for which there is a second more: a large one on a slow line is
 /// honest.
 const BYTES_PER_SECOND_MORE: usize = 16 * 1024;
@@ -34,75 +29,53 @@ const MAX_WARNING_BYTES: usize = 4096;
 /// Different warnings shown in one operation: a registry that varies its text
 /// must not flood the screen.
 const MAX_WARNINGS: usize = 32;
-/// The request headers another host may see after a redirect: those without
-/// which the answer would be another one.
-const HEADERS_FOR_STRANGERS: [HeaderName; 4] = [ACCEPT, ACCEPT_ENCODING, RANGE, USER_AGENT];
-
 /// What every request of an operation uses.
-pub(super) struct Wire<'a, T, C> {
+pub(crate) struct Wire<'a, T, C> {
     transport: &'a T,
-    pub(super) clock: &'a C,
-    progress: &'a dyn Progress,
+    pub(crate) clock: &'a C,
     user_agent: HeaderValue,
+    warn: Box<dyn Fn(String) + 'a>,
     warned: RefCell<BTreeSet<String>>,
 }
 
 /// The head of an answer, with the address that gave it.
-pub(super) struct Answer<B> {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: B,
-    pub(super) from: Uri,
+pub(crate) struct Answer<B> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: B,
+    pub(crate) from: Uri,
     /// What was allowed to be there.
-    reach: Reach,
+    pub(crate) reach: Reach,
     /// Where that is, and so what the answer may name.
-    pub(super) zone: Zone,
-}
-
-/// An address, and who may be there.
-#[derive(Clone, Debug)]
-pub(super) struct Destination {
-    pub(super) uri: Uri,
-    pub(super) reach: Reach,
-}
-
-impl Destination {
-    /// An address that an answer names: where the answer is from, or who knows where.
-    pub(super) fn named<B>(uri: Uri, by: &Answer<B>) -> Self {
-        let reach = match address::same_origin(&uri, &by.from) {
-            true => by.reach,
-            false => Reach::From(by.zone),
-        };
-        Self { uri, reach }
-    }
+    pub(crate) zone: Zone,
 }
 
 impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
-    pub(super) fn new(
+    pub(crate) fn new(
         transport: &'a T,
         clock: &'a C,
-        progress: &'a dyn Progress,
         version: &str,
+        warn: Box<dyn Fn(String) + 'a>,
     ) -> Self {
         Self {
             transport,
             clock,
-            progress,
             user_agent: HeaderValue::from_str(&format!("strata/{version}"))
                 .unwrap_or(HeaderValue::from_static("strata")),
+            warn,
             warned: RefCell::default(),
         }
     }
 
     /// Sends a request and waits for the head of the answer, whatever its status.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
         body: Vec<u8>,
         reach: Reach,
-    ) -> Result<Answer<T::Body>, Failure> {
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
         let body = match body.is_empty() {
             true => RequestBody::Empty,
             false => RequestBody::Bytes(body),
@@ -111,14 +84,14 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
     }
 
     /// [`Wire::send`] with any body.
-    pub(super) async fn transmit(
+    pub(crate) async fn transmit(
         &self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
         body: RequestBody<T::Body>,
         reach: Reach,
-    ) -> Result<Answer<T::Body>, Failure> {
+    ) -> Result<Answer<T::Body>, RegistryError<T::Error>> {
         let mut headers = headers.clone();
         headers.insert(USER_AGENT, self.user_agent.clone());
         // Digests cover the body as stored: nothing on the way may re-encode it.
@@ -131,7 +104,7 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             reach,
         };
         let response = self.transport.send(request).await.map_err(|error| {
-            let failure = Failure::from(error);
+            let failure = RegistryError::from(error);
             failure.context(&format!(
                 "failed to do request: {} {:?}",
                 title(method),
@@ -155,64 +128,11 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
         })
     }
 
-    /// Sends a GET or HEAD and follows its redirects. From the first other
-    /// origin on, credentials and registry headers stay behind, and whoever redirects
-    /// chooses the address.
-    pub(super) async fn follow(
-        &self,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-        reach: Reach,
-    ) -> Result<Answer<T::Body>, Failure> {
-        let mut headers = headers.clone();
-        let mut seen = vec![uri.clone()];
-        let mut answer = self.send(method, uri, &headers, Vec::new(), reach).await?;
-        while let Some(location) = redirection(&answer) {
-            let from = &answer.from;
-            let refuse = |why: &str| {
-                Err(Failure {
-                    error: Error::Unavailable(format!("{} redirects {why}", address::shown(from))),
-                    again: Again::Never,
-                    status: Some(answer.status),
-                    complete: false,
-                    code: None,
-                    absent_at: None,
-                })
-            };
-            let Some(target) = address::resolve(from, &location) else {
-                return refuse("to an address that cannot be used");
-            };
-            if from.scheme_str() == Some("https") && target.scheme_str() == Some("http") {
-                let target = address::shown(&target);
-                return refuse(&format!(
-                    "from https to plain http, {target}, which is refused"
-                ));
-            }
-            if seen.contains(&target) {
-                return refuse("in a circle");
-            }
-            if seen.len() > MAX_REDIRECTS {
-                return refuse("too often");
-            }
-            if !address::same_origin(from, &target) {
-                headers = HEADERS_FOR_STRANGERS
-                    .iter()
-                    .filter_map(|name| Some((name.clone(), headers.get(name)?.clone())))
-                    .collect();
-            }
-            seen.push(target.clone());
-            let Destination { uri, reach } = Destination::named(target, &answer);
-            answer = self.send(method, &uri, &headers, Vec::new(), reach).await?;
-        }
-        Ok(answer)
-    }
-
     /// Tells people something once.
-    pub(super) fn warn(&self, text: String) {
+    pub(crate) fn warn(&self, text: String) {
         let mut warned = self.warned.borrow_mut();
         if warned.len() < MAX_WARNINGS && warned.insert(text.clone()) {
-            self.progress.report(Event::Warning(text));
+            (self.warn)(text);
         }
     }
 
@@ -228,15 +148,6 @@ impl<'a, T: Transport, C: Clock> Wire<'a, T, C> {
             }
         }
     }
-}
-
-/// The `Location` of an answer that is a redirect.
-fn redirection<B>(answer: &Answer<B>) -> Option<String> {
-    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = answer.headers.get(LOCATION)?;
-    Some(address::written(location))
 }
 
 /// The text of `299 <agent> "text"`; other codes are about caches.
@@ -264,23 +175,23 @@ fn title(method: &Method) -> String {
 }
 
 /// Why a body could not be read whole.
-pub(super) enum ReadError {
+pub(crate) enum ReadError<E> {
     /// Longer than the limit.
     TooLong,
     /// Not whole in the time it has.
     TooSlow,
     /// Cut, or another failure of the transfer.
-    Failed(Error),
+    Failed(E),
 }
 
 /// Reads a whole body of at most `limit` bytes, whatever its headers say, in `time` and
 /// what longer its length earns it.
-pub(super) async fn read<B: Body, C: Clock>(
+pub(crate) async fn read<B: Body, C: Clock>(
     clock: &C,
     body: &mut B,
     limit: usize,
     time: Duration,
-) -> Result<Vec<u8>, ReadError> {
+) -> Result<Vec<u8>, ReadError<B::Error>> {
     let mut bytes = Vec::new();
     let mut granted = time;
     let mut over = pin!(clock.sleep(time));
@@ -310,18 +221,17 @@ pub(super) async fn read<B: Body, C: Clock>(
 }
 
 /// A body that drips.
-pub(super) fn too_slow(from: &Uri) -> Failure {
-    Failure::over(format!(
-        "{} takes more than {} seconds for a document, which is the limit",
-        address::shown(from),
-        DOCUMENT_TIME.as_secs()
-    ))
+pub(crate) fn too_slow<E: LentError>(from: &Uri) -> RegistryError<E> {
+    RegistryError::open(Fault::TooSlow {
+        from: address::shown(from),
+        seconds: DOCUMENT_TIME.as_secs(),
+    })
 }
 
 #[cfg(test)]
 impl Answer<()> {
     /// An answer of nobody.
-    pub(super) fn of_test(status: StatusCode, headers: HeaderMap) -> Self {
+    pub(crate) fn of_test(status: StatusCode, headers: HeaderMap) -> Self {
         Self {
             status,
             headers,
@@ -336,25 +246,6 @@ impl Answer<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_names_an_address_decides_what_may_be_there() {
-        let mut answer = Answer::of_test(StatusCode::OK, HeaderMap::new());
-        answer.zone = Zone::Private;
-        for (address, reach) in [
-            ("https://r/x", Reach::Any),
-            ("https://R:443/x", Reach::Any),
-            ("https://r:444/x", Reach::From(Zone::Private)),
-            ("http://r/x", Reach::From(Zone::Private)),
-            ("https://s/x", Reach::From(Zone::Private)),
-        ] {
-            let named = Destination::named(address.parse().unwrap(), &answer);
-            assert_eq!(named.reach, reach, "{address}");
-        }
-        answer.reach = Reach::PUBLIC;
-        let named = Destination::named("https://r/x".parse().unwrap(), &answer);
-        assert_eq!(named.reach, Reach::PUBLIC);
-    }
 
     #[test]
     fn only_warnings_for_people_are_shown() {

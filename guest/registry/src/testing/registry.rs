@@ -8,18 +8,19 @@ use strata_oci::Digest;
 
 use super::{Asked, Reply};
 
+/// A registry that takes uploads.
 #[derive(Default)]
-pub(crate) struct Registry {
+pub struct Registry {
     /// `repository` and digest.
-    pub(crate) blobs: BTreeSet<(String, String)>,
+    pub blobs: BTreeSet<(String, String)>,
     /// `repository` and tag or digest: type and bytes.
-    pub(crate) manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
+    pub manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     /// Bytes of the uploads that are open, by number.
-    pub(crate) uploads: BTreeMap<usize, Vec<u8>>,
+    pub uploads: BTreeMap<usize, Vec<u8>>,
     /// Lists what has a subject, and says so.
-    pub(crate) lists_referrers: bool,
+    pub lists_referrers: bool,
     /// Refuses what has a subject that is not there, which the specification forbids.
-    pub(crate) wants_subjects: bool,
+    pub wants_subjects: bool,
     opened: usize,
     /// Counts the answers, so that every `Location` is new.
     step: usize,
@@ -27,26 +28,30 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Gives a repository a blob.
-    pub(crate) fn have(&mut self, repository: &str, digest: &Digest) {
+    pub fn have(&mut self, repository: &str, digest: &Digest) {
         self.blobs
             .insert((repository.to_owned(), digest.to_string()));
     }
 
     /// Whether the repository has the blob.
-    pub(crate) fn has(&self, repository: &str, digest: &Digest) -> bool {
+    pub fn has(&self, repository: &str, digest: &Digest) -> bool {
         self.blobs
             .contains(&(repository.to_owned(), digest.to_string()))
     }
 
     /// Digest of what a tag points at.
-    pub(crate) fn tagged(&self, repository: &str, tag: &str) -> Option<Digest> {
+    pub fn tagged(&self, repository: &str, tag: &str) -> Option<Digest> {
         let key = (repository.to_owned(), tag.to_owned());
         self.manifests
             .get(&key)
             .map(|(_, bytes)| Digest::sha256(bytes))
     }
 
-    pub(crate) fn answer(&mut self, asked: &Asked) -> Reply {
+    /// What it answers.
+    ///
+    /// # Panics
+    /// If it is asked what no registry is asked, or in another order.
+    pub fn answer<E>(&mut self, asked: &Asked) -> Reply<E> {
         let path = asked.uri.path().strip_prefix("/v2/").unwrap();
         if let Some((repository, name)) = path.split_once("/manifests/") {
             return match asked.method.as_str() {
@@ -67,7 +72,7 @@ impl Registry {
         }
     }
 
-    fn manifest(&self, repository: &str, name: &str) -> Reply {
+    fn manifest<E>(&self, repository: &str, name: &str) -> Reply<E> {
         let key = (repository.to_owned(), name.to_owned());
         match self.manifests.get(&key) {
             Some((media_type, bytes)) => Reply::status(200)
@@ -79,7 +84,7 @@ impl Registry {
         }
     }
 
-    fn put_manifest(&mut self, repository: &str, name: &str, asked: &Asked) -> Reply {
+    fn put_manifest<E>(&mut self, repository: &str, name: &str, asked: &Asked) -> Reply<E> {
         let json: Value = serde_json::from_slice(&asked.body).unwrap();
         let media_type = asked.header("content-type").unwrap().to_owned();
         if let Some(own) = json.get("mediaType") {
@@ -130,7 +135,7 @@ impl Registry {
         }
     }
 
-    fn upload(&mut self, repository: &str, number: &str, asked: &Asked) -> Reply {
+    fn upload<E>(&mut self, repository: &str, number: &str, asked: &Asked) -> Reply<E> {
         if asked.method == "POST" {
             if let (Some(digest), Some(from)) = (asked.query("mount"), asked.query("from"))
                 && self.blobs.contains(&(from.to_owned(), digest.to_owned()))
@@ -175,7 +180,7 @@ impl Registry {
     }
 
     /// An answer that says where the upload goes on and how far it is.
-    fn at(&mut self, status: u16, repository: &str, number: usize) -> Reply {
+    fn at<E>(&mut self, status: u16, repository: &str, number: usize) -> Reply<E> {
         self.step += 1;
         let step = self.step;
         let length = self.uploads.get(&number).map_or(0, Vec::len);

@@ -33,7 +33,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use strata_oci::Digest;
 
-use crate::{Engine, Host, Result, container::Roots};
+use crate::{Engine, Host, Result};
 use cache::Bounded;
 use config::{Config, Known};
 use content::Content;
@@ -81,9 +81,6 @@ pub(crate) struct Catalog {
     essentials: RefCell<Bounded<Digest, Known>>,
     /// Uncompressed sizes of layers by their digest.
     layers: RefCell<Bounded<Digest, u64>>,
-    /// File systems looked into last. Nobody waits for one that another request makes: that
-    /// may take as long as its client likes.
-    pub(crate) roots: RefCell<Roots>,
 }
 
 impl Default for Catalog {
@@ -94,7 +91,6 @@ impl Default for Catalog {
             configs: RefCell::new(Bounded::new(CONFIG_CACHE)),
             essentials: RefCell::new(Bounded::new(ESSENTIALS_CACHE)),
             layers: RefCell::new(Bounded::new(LAYER_CACHE)),
-            roots: RefCell::default(),
         }
     }
 }

@@ -4,41 +4,33 @@
 //! A container is a name in the name space `containers` ([`record`]). It points at an
 //! index of two manifests: the image's, and one with the container's record as config and
 //! its changes as layers, so that what keeps images keeps containers. The file system is
-//! never unpacked: its layers are read into a tree of names ([`root`]) that knows where
+//! never unpacked: its layers are read into a tree of names ([`crate::rootfs`]) that knows where
 //! content lies, and what goes in becomes another layer ([`copy_in`]).
 
 mod changes;
 mod commit;
-mod content;
 mod copy_in;
 mod copy_out;
 mod create;
-mod diff;
 mod find;
 mod inspect;
 mod list;
 mod model;
 mod name;
 mod owner;
-mod pack;
 mod place;
-mod reader;
 mod record;
 mod remove;
 mod root;
-mod scan;
 mod stat;
-mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use model::{
-    ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters,
-    ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind,
-    PathStat,
+    ChangedPath, CommitOptions, ContainerDetails, ContainerFilters, ContainerListOptions,
+    ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind, PathStat,
 };
-pub(crate) use root::Roots;
 
 /// Tries to change a container's name that others change too. Each lost try is another's
 /// success, so this is only reached if something is badly wrong.

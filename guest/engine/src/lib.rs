@@ -8,6 +8,8 @@
     reason = "implementations are single-threaded; callers never need Send futures"
 )]
 
+use std::cell::RefCell;
+
 mod archive;
 mod authoring;
 mod catalog;
@@ -26,6 +28,7 @@ mod progress;
 mod pull;
 mod push;
 mod registry;
+mod rootfs;
 mod settings;
 mod shown;
 mod store;
@@ -33,9 +36,8 @@ mod store;
 pub use archive::ArchiveSink;
 pub use check::{Affected, CheckReport, Fault, FaultKind, Mended, Outcome};
 pub use container::{
-    ChangeKind, ChangedPath, CommitOptions, ContainerDetails, ContainerFilters,
-    ContainerListOptions, ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind,
-    PathStat,
+    ChangedPath, CommitOptions, ContainerDetails, ContainerFilters, ContainerListOptions,
+    ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind, PathStat,
 };
 pub use error::{Error, Result};
 pub use host::Host;
@@ -46,6 +48,7 @@ pub use progress::{
     BlobProgress, Completed, ContentProgress, Event, Phase, Progress, Resolved, Retry, Silent,
     Substituted,
 };
+pub use rootfs::ChangeKind;
 pub use settings::Settings;
 pub use shown::Shown;
 pub use store::{
@@ -64,6 +67,7 @@ pub struct Engine<H: Host> {
     pub(crate) clock: H::Clock,
     pub(crate) settings: Settings,
     pub(crate) catalog: catalog::Catalog,
+    pub(crate) roots: RefCell<rootfs::Roots>,
 }
 
 impl<S, T, C> Engine<(S, T, C)>
@@ -80,6 +84,7 @@ where
             clock,
             settings,
             catalog: catalog::Catalog::default(),
+            roots: RefCell::default(),
         }
     }
 }

@@ -2,8 +2,11 @@
 
 use strata_oci::layer::Order;
 
-use super::{diff::deltas, model::ChangedPath, place::shown};
-use crate::{Engine, Host, Result};
+use super::model::ChangedPath;
+use crate::{
+    Engine, Host, Result,
+    rootfs::{deltas, shown},
+};
 
 impl<H: Host> Engine<H> {
     /// What differs from the image, in path order. A directory counts as modified if

@@ -7,6 +7,7 @@ use strata_oci::{
 use super::{model::CommitOptions, record::Saved};
 use crate::{
     Clock, Completed, Engine, Error, Event, Host, LeaseOf, Progress, Result, Store, authoring,
+    rootfs::gone,
 };
 
 impl<H: Host> Engine<H> {
@@ -115,7 +116,7 @@ impl<H: Host> Engine<H> {
         for (layer, size) in layers.iter().chain(&saved.diffs).zip(sizes) {
             let is_foreign = media_type::kind(&layer.media_type) == media_type::Kind::ForeignLayer;
             if size.is_none() && !is_foreign {
-                return Err(super::root::gone(&layer.digest));
+                return Err(gone(&layer.digest));
             }
         }
         Ok(())

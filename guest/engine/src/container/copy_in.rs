@@ -16,13 +16,13 @@ use super::{
     model::CopyInOptions,
     owner::owner,
     place::Place,
-    reader::{Reader, Source},
     record::{Saved, set},
-    root::{Layer, Root},
 };
 use crate::{
-    Engine, Error, Expectation, Host, LeaseOf, Progress, Result, Silent, Store, catalog::Container,
+    Engine, Error, Expectation, Host, LeaseOf, Progress, Result, Silent, Store,
+    catalog::Container,
     curation::Candidates,
+    rootfs::{Layer, Reader, Root, Source},
 };
 use intake::{Intake, Taken};
 

@@ -1,11 +1,10 @@
 //! A file or directory, or all of it, as a tar.
 
-use super::{
-    pack::{Naming, Packing},
-    place::Place,
-    root::Root,
+use super::place::Place;
+use crate::{
+    ArchiveSink, Engine, Host, Progress, Result, Silent,
+    rootfs::{Naming, Packing, Root},
 };
-use crate::{ArchiveSink, Engine, Host, Progress, Result, Silent};
 
 impl<H: Host> Engine<H> {
     /// Writes a tar of what is at a path, named as the last component of `path`: what is

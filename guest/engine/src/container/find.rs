@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use strata_oci::Digest;
 
-use super::{MAX_TRIES, diff::copies_damaged, record::Saved, root::Root};
+use super::{MAX_TRIES, record::Saved};
 use crate::{
     Engine, Error, Host, LeaseOf, Result, Store,
     catalog::{Container, Snapshot},
+    rootfs::{Root, copies_damaged},
 };
 
 impl Snapshot {

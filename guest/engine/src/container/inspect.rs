@@ -8,9 +8,8 @@ use super::{
     list::is_about_one,
     model::{ContainerDetails, ContainerListOptions, ContainerSummary},
     record::{Record, Saved},
-    root::Root,
 };
-use crate::{Engine, Error, Host, Result, pace::Pace};
+use crate::{Engine, Error, Host, Result, pace::Pace, rootfs::Root};
 
 impl<H: Host> Engine<H> {
     /// One container in full. `size` adds that of all files, for which every layer is

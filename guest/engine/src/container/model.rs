@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 use strata_oci::{Descriptor, Digest, Platform, Reference, config::ContainerConfig};
 
+use crate::ChangeKind;
+
 /// What to create.
 #[derive(Clone, Debug, Default)]
 pub struct CreateOptions {
@@ -169,17 +171,6 @@ pub struct CopyInOptions {
     pub no_overwrite_dir_non_dir: bool,
     /// Everything belongs to the container's user.
     pub copy_uid_gid: bool,
-}
-
-/// What happened to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It was there and is now another.
-    Modified,
-    /// It was not there.
-    Added,
-    /// It is gone.
-    Deleted,
 }
 
 /// A path that differs from the image.

@@ -2,11 +2,10 @@
 
 use strata_oci::layer::NodeKind;
 
-use super::{
-    content::{Contents, Span, spans, zeros},
-    root::Root,
+use crate::{
+    Error, Result, Store,
+    rootfs::{Contents, Root, Span, spans, zeros},
 };
-use crate::{Error, Result, Store};
 
 /// The largest `passwd` or `group` read, in bytes: those of large sites have thousands of
 /// lines of about 60.

@@ -4,9 +4,12 @@ use strata_oci::layer::{NodeKind, Tree};
 
 use super::{
     model::{FileKind, PathStat},
-    place::{Place, join, split},
+    place::Place,
 };
-use crate::{Engine, Host, Result};
+use crate::{
+    Engine, Host, Result,
+    rootfs::{join, shown, split},
+};
 
 impl<H: Host> Engine<H> {
     /// What is at a path of a container. A link at its end is not followed unless `/`
@@ -56,5 +59,5 @@ fn leads_to(tree: &Tree, path: &[u8], target: &[u8]) -> String {
         let text = place.absolute();
         text.strip_prefix(b"/").unwrap_or(text).to_vec()
     });
-    super::place::shown(&clean)
+    shown(&clean)
 }

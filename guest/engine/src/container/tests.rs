@@ -232,7 +232,7 @@ fn export(engine: &TestEngine) -> Vec<u8> {
 
 /// Forgets file systems that were looked into, and what layers list.
 fn forget(engine: &TestEngine) {
-    engine.catalog.roots.take();
+    engine.roots.take();
     engine.store.forget_derived();
 }
 
@@ -240,9 +240,9 @@ fn forget(engine: &TestEngine) {
 fn changes(engine: &TestEngine) -> Vec<String> {
     let changes = block_on(engine.changes("box")).unwrap().into_iter();
     let letter = |kind| match kind {
-        super::ChangeKind::Added => 'A',
-        super::ChangeKind::Modified => 'C',
-        super::ChangeKind::Deleted => 'D',
+        crate::ChangeKind::Added => 'A',
+        crate::ChangeKind::Modified => 'C',
+        crate::ChangeKind::Deleted => 'D',
     };
     changes
         .map(|change| format!("{} {}", letter(change.kind), change.path))

@@ -12,15 +12,8 @@ use strata_oci::{
 
 use crate::{
     Body, ContentProgress, Error, Event, Phase, Progress, Result, Store,
-    container::{
-        content::Filled,
-        model::CopyInOptions,
-        pack::{PROGRESS_BYTES, whiteout},
-        place::{join, split},
-        reader::Reader,
-        root::{Root, refused},
-        writer::Writer,
-    },
+    container::model::CopyInOptions,
+    rootfs::{Filled, PROGRESS_BYTES, Reader, Root, Writer, join, refused, split, whiteout},
 };
 
 /// Names that one tar may change. All of them are in memory until it is known to be whole, some hundred

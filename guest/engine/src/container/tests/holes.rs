@@ -77,7 +77,7 @@ fn files_with_holes_are_whole_wherever_they_go() {
         let engine = fixture_of(layer);
         check(&engine);
         // From what the store kept.
-        engine.catalog.roots.take();
+        engine.roots.take();
         check(&engine);
     }
     // Copied in, which other tools read as any other file.

@@ -91,9 +91,9 @@ fn what_a_layer_lists_is_read_once() {
         kept.truncate(kept.len() - 1);
         block_on(engine.store.remember(&layer.digest, "layer-list-1", kept)).unwrap();
     }
-    engine.catalog.roots.take();
+    engine.roots.take();
     assert!(reads(&engine) > 0);
-    engine.catalog.roots.take();
+    engine.roots.take();
     assert_eq!(reads(&engine), 0);
     assert!(export(&engine) == warm);
 }

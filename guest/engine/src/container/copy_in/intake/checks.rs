@@ -5,10 +5,8 @@ use strata_oci::layer::Kind;
 use super::Intake;
 use crate::{
     Error, Result, Store,
-    container::{
-        model::CopyInOptions,
-        place::{is_below, join, shown},
-    },
+    container::model::CopyInOptions,
+    rootfs::{is_below, join, shown},
 };
 
 impl<S: Store> Intake<S> {

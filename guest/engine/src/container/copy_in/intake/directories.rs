@@ -5,7 +5,7 @@ use strata_oci::layer::{Entry, Kind, Metadata, PathError};
 use super::Intake;
 use crate::{
     Error, Result, Store,
-    container::place::{join, shown, split},
+    rootfs::{join, shown, split},
 };
 
 impl<S: Store> Intake<S> {

@@ -19,10 +19,10 @@ const WRITE_BYTES: usize = 64 << 10;
 const ZEROS: usize = 64 << 10;
 /// Bytes of holes that one operation writes into the store. They are one byte there that
 /// was none in the layer or tar it came from, so that a few bytes could fill the disk.
-pub(super) const MAX_HOLES: u64 = 16 << 30;
+pub(crate) const MAX_HOLES: u64 = 16 << 30;
 
 /// A part of a file.
-pub(super) enum Span {
+pub(crate) enum Span {
     /// So many zeros.
     Zeros(u64),
     /// What lies there.
@@ -30,7 +30,7 @@ pub(super) enum Span {
 }
 
 /// What a file is made of, in order.
-pub(super) fn spans(content: Content, sparse: Option<&Sparse>) -> Vec<Span> {
+pub(crate) fn spans(content: Content, sparse: Option<&Sparse>) -> Vec<Span> {
     let Some(sparse) = sparse else {
         return vec![Span::Stored(content)];
     };
@@ -51,7 +51,7 @@ pub(super) fn spans(content: Content, sparse: Option<&Sparse>) -> Vec<Span> {
 }
 
 /// So many zeros, in pieces.
-pub(super) fn zeros(count: u64) -> impl Iterator<Item = Vec<u8>> {
+pub(crate) fn zeros(count: u64) -> impl Iterator<Item = Vec<u8>> {
     let mut rest = count;
     std::iter::from_fn(move || {
         let piece = usize::try_from(rest).map_or(ZEROS, |rest| rest.min(ZEROS));
@@ -62,14 +62,14 @@ pub(super) fn zeros(count: u64) -> impl Iterator<Item = Vec<u8>> {
 
 /// Counts holes that are written into the store.
 #[derive(Default)]
-pub(super) struct Filled(u64);
+pub(crate) struct Filled(u64);
 
 impl Filled {
     /// Counts those of one more file.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] beyond [`MAX_HOLES`].
-    pub(super) fn add(&mut self, sparse: &Sparse) -> Result<()> {
+    pub(crate) fn add(&mut self, sparse: &Sparse) -> Result<()> {
         self.0 = self.0.saturating_add(sparse.holes());
         match self.0 > MAX_HOLES {
             true => Err(Error::QuotaExceeded(format!(
@@ -81,14 +81,14 @@ impl Filled {
 }
 
 /// A sink that small writes are gathered for.
-pub(super) struct Gathering<'a, W> {
+pub(crate) struct Gathering<'a, W> {
     sink: &'a mut W,
     pending: Vec<u8>,
 }
 
 impl<'a, W> Gathering<'a, W> {
     /// Gathers for `sink`.
-    pub(super) fn new(sink: &'a mut W) -> Self {
+    pub(crate) fn new(sink: &'a mut W) -> Self {
         let pending = Vec::new();
         Self { sink, pending }
     }
@@ -97,7 +97,7 @@ impl<'a, W> Gathering<'a, W> {
     ///
     /// # Errors
     /// As the sink.
-    pub(super) async fn write<B>(&mut self, bytes: Vec<u8>) -> Result<()>
+    pub(crate) async fn write<B>(&mut self, bytes: Vec<u8>) -> Result<()>
     where
         W: ArchiveSink<B>,
     {
@@ -116,7 +116,7 @@ impl<'a, W> Gathering<'a, W> {
     ///
     /// # Errors
     /// As the sink.
-    pub(super) async fn flush<B>(&mut self) -> Result<()>
+    pub(crate) async fn flush<B>(&mut self) -> Result<()>
     where
         W: ArchiveSink<B>,
     {
@@ -129,7 +129,7 @@ impl<'a, W> Gathering<'a, W> {
 
 /// Reads content of layers. Going on in one layer is cheap, going back in a compressed one
 /// is not.
-pub(super) struct Contents<'a, S: Store> {
+pub(crate) struct Contents<'a, S: Store> {
     store: &'a S,
     root: &'a Root,
     open: Option<Open<S::Body>>,
@@ -157,7 +157,7 @@ impl<B> Open<B> {
 
 impl<'a, S: Store> Contents<'a, S> {
     /// Reads content of the files of `root`.
-    pub(super) fn new(store: &'a S, root: &'a Root) -> Self {
+    pub(crate) fn new(store: &'a S, root: &'a Root) -> Self {
         let open = None;
         Self { store, root, open }
     }
@@ -167,7 +167,7 @@ impl<'a, S: Store> Contents<'a, S> {
     /// # Errors
     /// As the store's reads and the sink; [`Error::ManifestInvalid`] if the layer has
     /// fewer bytes than its entries say.
-    pub(super) async fn copy<W: ArchiveSink<S::Body>>(
+    pub(crate) async fn copy<W: ArchiveSink<S::Body>>(
         &mut self,
         content: Content,
         sparse: Option<&Sparse>,
@@ -216,7 +216,7 @@ impl<'a, S: Store> Contents<'a, S> {
     ///
     /// # Errors
     /// As [`Contents::copy`].
-    pub(super) async fn seek(&mut self, content: Content) -> Result<()> {
+    pub(crate) async fn seek(&mut self, content: Content) -> Result<()> {
         let Layer { digest, is_plain } = self.layer(content)?.clone();
         let target = content.offset;
         let near = self.open.as_ref().is_some_and(|open| {
@@ -257,7 +257,7 @@ impl<'a, S: Store> Contents<'a, S> {
     ///
     /// # Errors
     /// As [`Contents::copy`].
-    pub(super) async fn piece(&mut self, limit: u64) -> Result<Vec<u8>> {
+    pub(crate) async fn piece(&mut self, limit: u64) -> Result<Vec<u8>> {
         loop {
             let open = self.open.as_mut().ok_or_else(cut)?;
             let rest = open.chunk.get(open.used..).unwrap_or_default();
@@ -293,6 +293,6 @@ impl<'a, S: Store> Contents<'a, S> {
 }
 
 /// A layer that is not what it lists.
-pub(super) fn cut() -> Error {
+pub(crate) fn cut() -> Error {
     Error::ManifestInvalid("a layer has fewer bytes than its entries say".to_owned())
 }

@@ -9,11 +9,10 @@ use strata_oci::{
 
 use super::{
     content::{Contents, Filled, Span, spans, zeros},
-    model::ChangeKind,
+    layer::Writer,
     pack::{PROGRESS_BYTES, kind, whiteout},
-    place::split,
+    path::split,
     root::{Root, gone},
-    writer::Writer,
 };
 use crate::{
     ContentProgress, Engine, Error, Event, Host, LeaseOf, Phase, Progress, Result, Store, Verdict,
@@ -23,9 +22,20 @@ use crate::{
 /// The largest piece the store takes in one call.
 const MAX_PIECE: u64 = 1 << 20;
 
+/// What happened to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It was there and is now another.
+    Modified,
+    /// It was not there.
+    Added,
+    /// It is gone.
+    Deleted,
+}
+
 /// A path that differs.
 #[derive(Clone, Copy)]
-pub(super) enum Delta {
+pub(crate) enum Delta {
     /// This node of the image is gone.
     Deleted(NodeId),
     /// This node of the container was not there.
@@ -36,7 +46,7 @@ pub(super) enum Delta {
 
 impl Delta {
     /// Its clean name.
-    pub(super) fn path(self, image: &Root, container: &Root) -> Vec<u8> {
+    pub(crate) fn path(self, image: &Root, container: &Root) -> Vec<u8> {
         match self {
             Self::Deleted(node) => image.tree.path(node),
             Self::Added(node) | Self::Modified(node) => container.tree.path(node),
@@ -44,7 +54,7 @@ impl Delta {
     }
 
     /// How it differs.
-    pub(super) fn kind(self) -> ChangeKind {
+    pub(crate) fn kind(self) -> ChangeKind {
         match self {
             Self::Deleted(_) => ChangeKind::Deleted,
             Self::Added(_) => ChangeKind::Added,
@@ -63,7 +73,7 @@ impl Delta {
 
 /// What differs between an image and a container made from it. Of what is deleted only the
 /// top is listed; what a file hides in place of a directory is not.
-pub(super) async fn deltas(image: &Root, container: &Root, order: Order) -> Vec<Delta> {
+pub(crate) async fn deltas(image: &Root, container: &Root, order: Order) -> Vec<Delta> {
     let mut deltas = Vec::new();
     let mut pace = Pace::default();
     for pair in image.tree.compare(&container.tree, order) {
@@ -81,7 +91,7 @@ pub(super) async fn deltas(image: &Root, container: &Root, order: Order) -> Vec<
 }
 
 /// What to say of damage in what was copied into a container.
-pub(super) fn copies_damaged(reason: &str) -> Error {
+pub(crate) fn copies_damaged(reason: &str) -> Error {
     Error::Damaged(format!(
         "what was copied into the container is damaged: {reason}; \
          remove the container, and copy it into a new one"
@@ -109,7 +119,7 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// [`Error::Damaged`] if what was changed is; [`Error::QuotaExceeded`] if holes of files would take too much; as the store's
     /// reads and writes.
-    pub(super) async fn write_diff(
+    pub(crate) async fn write_diff(
         &self,
         image: &Root,
         container: &Root,

@@ -15,7 +15,7 @@ const STEP_BYTES: usize = 512 << 10;
 
 /// What a tar is, which decides how its faults are told.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// What a caller sends.
     Caller,
     /// A layer of the store. Its digest says it is whole, so that the end may be missing,
@@ -24,7 +24,7 @@ pub(super) enum Source {
 }
 
 /// Reads a tar from a body.
-pub(super) struct Reader<B> {
+pub(crate) struct Reader<B> {
     body: B,
     source: Source,
     parser: Parser,
@@ -50,7 +50,7 @@ struct Holes {
 
 impl<B: Body<Error = Error>> Reader<B> {
     /// A reader at the start of `body`, which is not compressed.
-    pub(super) fn new(body: B, source: Source) -> Self {
+    pub(crate) fn new(body: B, source: Source) -> Self {
         Self {
             body,
             source,
@@ -64,19 +64,19 @@ impl<B: Body<Error = Error>> Reader<B> {
 
     /// Goes on with `body`, which begins `offset` bytes into the tar, where an entry's
     /// content and its padding end.
-    pub(super) fn jump(&mut self, body: B, offset: u64) {
+    pub(crate) fn jump(&mut self, body: B, offset: u64) {
         let source = self.source;
         *self = Self::new(body, source);
         self.start = offset;
     }
 
     /// Bytes read so far: just after an entry came, where its content begins.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.start.saturating_add(self.parser.offset())
     }
 
     /// Bytes of the entry's content that are still to come, holes left out.
-    pub(super) fn remaining(&self) -> u64 {
+    pub(crate) fn remaining(&self) -> u64 {
         self.parser.remaining()
     }
 
@@ -88,7 +88,7 @@ impl<B: Body<Error = Error>> Reader<B> {
     /// For a caller's tar [`Error::InvalidArgument`], for a layer
     /// [`Error::ManifestInvalid`] if it is broken; [`Error::QuotaExceeded`] beyond a bound;
     /// as the body.
-    pub(super) async fn next(&mut self) -> Result<Option<Entry>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Entry>> {
         self.holes = None;
         loop {
             match self.advance(STEP_BYTES).await? {
@@ -116,7 +116,7 @@ impl<B: Body<Error = Error>> Reader<B> {
     ///
     /// # Errors
     /// As [`Reader::next`].
-    pub(super) async fn content(&mut self) -> Result<Option<Vec<u8>>> {
+    pub(crate) async fn content(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(holes) = &mut self.holes else {
             return self.stored(STEP_BYTES).await;
         };

@@ -13,16 +13,16 @@ use strata_oci::{
 
 use super::{
     content::{Contents, Gathering},
-    place::{is_below, join},
+    path::{is_below, join},
     root::Root,
 };
 use crate::{ArchiveSink, ContentProgress, Event, Phase, Progress, Result, Store, pace::Pace};
 
 /// Bytes between two records of progress.
-pub(super) const PROGRESS_BYTES: u64 = 4 << 20;
+pub(crate) const PROGRESS_BYTES: u64 = 4 << 20;
 
 /// How names of the tree become names of the tar.
-pub(super) enum Naming<'a> {
+pub(crate) enum Naming<'a> {
     /// As they are; the root itself is left out.
     Relative,
     /// This node and what is below it, under the name given. The root has the empty name:
@@ -63,7 +63,7 @@ impl Naming<'_> {
 }
 
 /// What goes into a tar.
-pub(super) struct Packing<'a> {
+pub(crate) struct Packing<'a> {
     root: &'a Root,
     naming: Naming<'a>,
     directories: Vec<NodeId>,
@@ -75,7 +75,7 @@ pub(super) struct Packing<'a> {
 
 impl<'a> Packing<'a> {
     /// Everything that `naming` names.
-    pub(super) async fn new(root: &'a Root, naming: Naming<'a>) -> Self {
+    pub(crate) async fn new(root: &'a Root, naming: Naming<'a>) -> Self {
         let mut packing = Self {
             root,
             naming,
@@ -119,7 +119,7 @@ impl<'a> Packing<'a> {
     ///
     /// # Errors
     /// As the store's reads and the sink.
-    pub(super) async fn write<S: Store, W: ArchiveSink<S::Body>>(
+    pub(crate) async fn write<S: Store, W: ArchiveSink<S::Body>>(
         &self,
         store: &S,
         sink: &mut W,
@@ -198,7 +198,7 @@ impl<'a> Packing<'a> {
 }
 
 /// What a node is as an entry; `None` for files, which have content.
-pub(super) fn kind(node: &NodeKind) -> Option<Kind> {
+pub(crate) fn kind(node: &NodeKind) -> Option<Kind> {
     Some(match node {
         NodeKind::File { .. } => return None,
         NodeKind::Directory => Kind::Directory,
@@ -210,7 +210,7 @@ pub(super) fn kind(node: &NodeKind) -> Option<Kind> {
 }
 
 /// The entry that removes `name` from what layers below have in a directory.
-pub(super) fn whiteout(directory: &[u8], name: &[u8]) -> Entry {
+pub(crate) fn whiteout(directory: &[u8], name: &[u8]) -> Entry {
     let mut last = WHITEOUT_PREFIX.to_vec();
     last.extend_from_slice(name);
     Entry {

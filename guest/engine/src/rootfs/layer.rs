@@ -16,7 +16,7 @@ use crate::{Result, Stage as _, Store};
 const WRITE_BYTES: usize = 256 << 10;
 
 /// A plain layer being written. Dropping it leaves nothing.
-pub(super) struct Writer<S: Store> {
+pub(crate) struct Writer<S: Store> {
     stage: S::Stage,
     pending: Vec<u8>,
     offset: u64,
@@ -28,7 +28,7 @@ impl<S: Store> Writer<S> {
     ///
     /// # Errors
     /// As the store's `stage`.
-    pub(super) async fn new(store: &S, lease: &S::Lease) -> Result<Self> {
+    pub(crate) async fn new(store: &S, lease: &S::Lease) -> Result<Self> {
         Ok(Self {
             stage: store.stage(lease).await?,
             pending: Vec::new(),
@@ -38,7 +38,7 @@ impl<S: Store> Writer<S> {
     }
 
     /// How many entries there are.
-    pub(super) fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         self.list.len()
     }
 
@@ -46,7 +46,7 @@ impl<S: Store> Writer<S> {
     ///
     /// # Errors
     /// [`crate::Error::QuotaExceeded`] if there are too many; as the store's `stage.write`.
-    pub(super) async fn entry(&mut self, entry: &Entry) -> Result<u64> {
+    pub(crate) async fn entry(&mut self, entry: &Entry) -> Result<u64> {
         self.write(header(entry)).await?;
         self.list.push(entry, self.offset).map_err(too_long)?;
         Ok(self.offset)
@@ -56,7 +56,7 @@ impl<S: Store> Writer<S> {
     ///
     /// # Errors
     /// As [`Writer::entry`].
-    pub(super) async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
+    pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
         self.offset = self.offset.saturating_add(bytes.len() as u64);
         if bytes.len() >= WRITE_BYTES {
             self.flush().await?;
@@ -73,7 +73,7 @@ impl<S: Store> Writer<S> {
     ///
     /// # Errors
     /// As [`Writer::entry`].
-    pub(super) async fn pad(&mut self, size: u64) -> Result<()> {
+    pub(crate) async fn pad(&mut self, size: u64) -> Result<()> {
         self.write(vec![0; padding(size)]).await
     }
 
@@ -81,7 +81,7 @@ impl<S: Store> Writer<S> {
     ///
     /// # Errors
     /// As the store's `stage.finish`.
-    pub(super) async fn finish(mut self, media_type: &str) -> Result<(Descriptor, List)> {
+    pub(crate) async fn finish(mut self, media_type: &str) -> Result<(Descriptor, List)> {
         self.write(END.to_vec()).await?;
         self.flush().await?;
         let (digest, size) = self.stage.finish().await?;

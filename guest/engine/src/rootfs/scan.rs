@@ -10,8 +10,8 @@ use strata_oci::{
 
 use super::{
     content,
-    reader::{Reader, Source},
     root::gone,
+    unpack::{Reader, Source},
 };
 use crate::{Body as _, Engine, Error, Host, Result, Store, pace::Pace};
 
@@ -26,7 +26,7 @@ const ENTRY_STEPS: usize = 8;
 /// more entries than nodes, and several lists are in memory at a time. The bounds of one
 /// list are those of all.
 #[derive(Default)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     entries: Cell<usize>,
     bytes: Cell<usize>,
 }
@@ -51,7 +51,7 @@ impl<H: Host> Engine<H> {
     /// # Errors
     /// [`Error::NotFound`] if it is not here; [`Error::ManifestInvalid`] if it is no layer;
     /// [`Error::QuotaExceeded`] beyond a bound.
-    pub(super) async fn layer_list(&self, layer: &Descriptor, budget: &Budget) -> Result<List> {
+    pub(crate) async fn layer_list(&self, layer: &Descriptor, budget: &Budget) -> Result<List> {
         let kept = self.store.recall(&layer.digest, LAYER_LIST).await;
         // What cannot be recalled can be read again.
         if let Some(list) = kept.ok().flatten().and_then(List::parse) {
@@ -65,7 +65,7 @@ impl<H: Host> Engine<H> {
     ///
     /// # Errors
     /// As [`Engine::layer_list`].
-    pub(super) async fn scan(&self, layer: &Descriptor, budget: &Budget) -> Result<List> {
+    pub(crate) async fn scan(&self, layer: &Descriptor, budget: &Budget) -> Result<List> {
         let digest = &layer.digest;
         let start = Compression::MAGIC_BYTES as u64;
         let mut body = match self.store.read(digest, 0, Some(start)).await {
@@ -110,13 +110,13 @@ impl<H: Host> Engine<H> {
     }
 
     /// Has the store keep what a layer lists. That is no more than a help.
-    pub(super) async fn keep_list(&self, layer: &Digest, list: &List) {
+    pub(crate) async fn keep_list(&self, layer: &Digest, list: &List) {
         let _ = self.store.remember(layer, LAYER_LIST, list.encode()).await;
     }
 }
 
 /// What a list that would be too long is to a caller.
-pub(super) fn too_long(error: TooLong) -> Error {
+pub(crate) fn too_long(error: TooLong) -> Error {
     Error::QuotaExceeded(error.to_string())
 }
 

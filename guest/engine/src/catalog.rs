@@ -40,11 +40,12 @@ use content::Content;
 use facts::Origin;
 use view::Shelf;
 
+pub(crate) use children::CHILDREN;
 pub(crate) use containers::{Basis, CONTAINERS, Container};
 pub(crate) use content::Content as Visit;
 pub(crate) use documents::{Documents, may_be_document};
 pub(crate) use filter::Selection;
-pub(crate) use referrers::{Companion, REFERRERS, Referrer};
+pub(crate) use referrers::{REFERRERS, Referrer, ReferrerName};
 pub(crate) use resolve::{By, Found, same_repository};
 pub(crate) use snapshot::{Foreign, Image, ImageName, LOST, Snapshot, lost};
 pub(crate) use view::View;

@@ -31,7 +31,3 @@ pub use model::{
     ChangedPath, CommitOptions, ContainerDetails, ContainerFilters, ContainerListOptions,
     ContainerSummary, CopyInOptions, CreateOptions, Created, FileKind, PathStat,
 };
-
-/// Tries to change a container's name that others change too. Each lost try is another's
-/// success, so this is only reached if something is badly wrong.
-const MAX_TRIES: usize = 1000;

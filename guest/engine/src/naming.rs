@@ -1,18 +1,18 @@
 //! The last step of what makes images: every name at once, and what becomes of the images
 //! they pointed at.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod children;
+mod moving;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use strata_oci::{Digest, Reference};
 
 use crate::{
-    Change, Engine, Error, Expectation, Host, Name, Result, Store, Target,
-    catalog::{Companion, DANGLING_PREFIX, NAMESPACE},
+    Change, Engine, Expectation, Host, Name, Result, Store, Target,
+    catalog::{DANGLING_PREFIX, NAMESPACE, REFERRERS, ReferrerName, SOURCE_LABEL},
 };
-
-/// Tries to change names that others change too. Each lost try is another's success, so
-/// this is only reached if something is badly wrong.
-const MAX_TRIES: usize = 100;
+pub(crate) use moving::{Decision, MAX_TRIES, busy, move_names};
 
 impl<H: Host> Engine<H> {
     /// Names one image, with the tag `latest` if its reference has none; whether that
@@ -28,7 +28,7 @@ impl<H: Host> Engine<H> {
         Ok(changed.contains(&true))
     }
 
-    /// Sets names of images and keeps companions, all or none; for each image, whether
+    /// Sets names of images and keeps referrers, all or none; for each image, whether
     /// that changed its name. What has no name gets a dangling one, and so does what
     /// loses its last name. With `again` names are set that point there already: they reach
     /// more now than they did, which a prune beside this must get to know.
@@ -39,50 +39,137 @@ impl<H: Host> Engine<H> {
     pub(crate) async fn set_names(
         &self,
         images: &[(Option<&str>, &Target)],
-        companions: &[Companion],
+        referrers: &[ReferrerName],
         again: bool,
     ) -> Result<Vec<bool>> {
-        for _ in 0..MAX_TRIES {
-            let (generation, names) = self.store.names(NAMESPACE).await?;
-            let mut naming = Naming::new(&names);
-            let changed = images
-                .iter()
-                .map(|(name, target)| naming.add(*name, target));
-            let changed: Vec<bool> = changed.collect();
-            let orphans = naming.orphans();
-            let digests: Vec<Digest> = orphans.keys().cloned().collect();
-            let here = match digests.is_empty() {
-                true => Vec::new(),
-                false => self.store.stat_all(&digests, None).await?,
-            };
-            // Content that got lost cannot be named.
-            let orphans = orphans.into_values().zip(here);
-            let orphans = orphans.filter_map(|(orphan, size)| size.map(|_| orphan));
-            let mut changes = naming.changes(orphans, again);
-            if !companions.is_empty() {
+        let named = move_names(&self.store, "image", async |_| {
+            let read = self.store.names(NAMESPACE).await?;
+            let (changed, mut changes) = self.naming(&read, images, again, None).await?;
+            if !referrers.is_empty() {
                 let snapshot = self.snapshot().await?;
-                let known: HashSet<&Companion> = snapshot.companions.iter().collect();
-                let new = companions.iter().filter(|it| !known.contains(it));
-                changes.extend(new.map(Companion::set));
+                let known: HashSet<&ReferrerName> = snapshot.referrer_names.iter().collect();
+                let new = referrers.iter().filter(|it| !known.contains(it));
+                changes.extend(new.map(keep_referrer));
             }
-            if changes.is_empty() {
-                return Ok(changed);
-            }
-            match self.store.apply(changes, Some(generation)).await {
-                Ok(_) => {
-                    let named = images.iter().zip(&changed);
-                    let named = named.filter(|(_, changed)| **changed);
-                    self.remember_children(named.map(|((_, target), _)| *target))
-                        .await;
-                    return Ok(changed);
-                }
-                Err(Error::Conflict(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Conflict(
-            "image names keep changing, try again".to_owned(),
-        ))
+            Ok(decision(changes, read.0, changed))
+        });
+        let changed = named.await?;
+        let named = images.iter().zip(&changed);
+        let named = named.filter(|(_, changed)| **changed);
+        self.remember_children(named.map(|((_, target), _)| *target))
+            .await;
+        Ok(changed)
+    }
+
+    /// Sets the name of an image that came from the repository of `reference`. `names` are those
+    /// that were read last, with their generation. As [`Engine::set_names`], but the labels stay.
+    pub(crate) async fn set_pulled_name(
+        &self,
+        name: &str,
+        target: &Target,
+        reference: &Reference,
+        names: (u64, Vec<Name>),
+    ) -> Result<()> {
+        let mut read_before = Some(names);
+        move_names(&self.store, "image", async |_| {
+            let read = match read_before.take() {
+                Some(read) => read,
+                None => self.store.names(NAMESPACE).await?,
+            };
+            let images = [(Some(name), target)];
+            let (_, changes) = self.naming(&read, &images, true, Some(reference)).await?;
+            Ok(decision(changes, read.0, ()))
+        })
+        .await
+    }
+
+    /// For each image whether its name pointed elsewhere, and what sets all of them.
+    async fn naming(
+        &self,
+        (_, names): &(u64, Vec<Name>),
+        images: &[(Option<&str>, &Target)],
+        again: bool,
+        source: Option<&Reference>,
+    ) -> Result<(Vec<bool>, Vec<Change>)> {
+        let mut naming = Naming::new(names, source);
+        let changed = images
+            .iter()
+            .map(|(name, target)| naming.add(*name, target));
+        let changed: Vec<bool> = changed.collect();
+        let orphans = naming.orphans();
+        let digests: Vec<Digest> = orphans.keys().cloned().collect();
+        let here = match digests.is_empty() {
+            true => Vec::new(),
+            false => self.store.stat_all(&digests, None).await?,
+        };
+        // Content that got lost cannot be named.
+        let orphans = orphans.into_values().zip(here);
+        let orphans = orphans.filter_map(|(orphan, size)| size.map(|_| orphan));
+        let changes = naming.changes(orphans, again);
+        Ok((changed, changes))
+    }
+}
+
+/// Changes of names that were read at a generation. One that stands alone guards itself.
+fn decision<R>(changes: Vec<Change>, generation: u64, then: R) -> Decision<R> {
+    match changes.len() {
+        0 => Decision::Settled(then),
+        count => Decision::Change {
+            changes,
+            generation: (count > 1).then_some(generation),
+            then,
+        },
+    }
+}
+
+/// The labels of a name with the repository of `reference` among its image's sources.
+pub(crate) fn with_source(
+    labels: &[(String, String)],
+    reference: &Reference,
+) -> Vec<(String, String)> {
+    let key = format!("{SOURCE_LABEL}{}", reference.domain());
+    let (own, mut labels): (Vec<_>, Vec<_>) =
+        labels.iter().cloned().partition(|(label, _)| *label == key);
+    let lists = own.iter().flat_map(|(_, paths)| paths.split(','));
+    let mut paths: BTreeSet<&str> = lists.filter(|path| !path.is_empty()).collect();
+    paths.insert(reference.path());
+    let paths: Vec<&str> = paths.into_iter().collect();
+    labels.push((key, paths.join(",")));
+    labels.sort();
+    labels
+}
+
+/// The name under which a reference keeps an image. With a digest the tag was not asked of a
+/// registry, so it names nothing.
+pub(crate) fn name_of(reference: &Reference) -> String {
+    match reference.digest() {
+        Some(_) => reference.without_tag().to_string(),
+        None => reference.to_string(),
+    }
+}
+
+/// The hidden name that keeps an image once it has no other.
+pub(crate) fn dangling(digest: &Digest) -> String {
+    format!("{DANGLING_PREFIX}{digest}")
+}
+
+/// The change that keeps a referrer.
+pub(crate) fn keep_referrer(referrer: &ReferrerName) -> Change {
+    Change::Set {
+        namespace: REFERRERS.to_owned(),
+        name: referrer.target.digest.to_string(),
+        target: referrer.target.clone(),
+        labels: referrer.labels(),
+        expected: Expectation::Any,
+    }
+}
+
+/// The change that keeps a referrer no more.
+pub(crate) fn forsake_referrer(referrer: &ReferrerName) -> Change {
+    Change::Remove {
+        namespace: REFERRERS.to_owned(),
+        name: referrer.target.digest.to_string(),
+        expected: Expectation::Any,
     }
 }
 
@@ -98,16 +185,19 @@ struct Naming<'a> {
     set: BTreeMap<&'a str, &'a Target>,
     /// What may be without a name in the end.
     loose: BTreeMap<Digest, Orphan>,
+    /// Where what is set came from: then labels stay when a name moves.
+    source: Option<&'a Reference>,
 }
 
 impl<'a> Naming<'a> {
-    fn new(names: &'a [Name]) -> Self {
+    fn new(names: &'a [Name], source: Option<&'a Reference>) -> Self {
         let before = names.iter().map(|name| (name.name.as_str(), name));
         Self {
             before: before.collect(),
             named: names.iter().map(|name| &name.target.digest).collect(),
             set: BTreeMap::new(),
             loose: BTreeMap::new(),
+            source,
         }
     }
 
@@ -162,16 +252,34 @@ impl<'a> Naming<'a> {
                 stale.insert(dangling, ());
             }
             let before = self.before.get(name);
-            let same = before.filter(|before| before.target.digest == target.digest);
-            let labels = match same {
-                Some(_) if !again => continue,
-                Some(same) => same.labels.clone(),
-                None => Vec::new(),
-            };
-            changes.push(set((*name).to_owned(), (*target).clone(), labels));
+            let is_same = before.is_some_and(|before| before.target.digest == target.digest);
+            if is_same && !again {
+                continue;
+            }
+            let kept = before.filter(|_| is_same || self.source.is_some());
+            let kept = kept.map_or(&[][..], |before| &before.labels);
+            changes.push(Change::Set {
+                namespace: NAMESPACE.to_owned(),
+                name: (*name).to_owned(),
+                target: (*target).clone(),
+                labels: match self.source {
+                    Some(source) => with_source(kept, source),
+                    None => kept.to_vec(),
+                },
+                expected: match before {
+                    Some(before) => Expectation::Target(before.target.digest.clone()),
+                    None => Expectation::Absent,
+                },
+            });
         }
         for (target, labels) in orphans {
-            changes.push(set(dangling(&target.digest), target, labels));
+            changes.push(Change::Set {
+                namespace: NAMESPACE.to_owned(),
+                name: dangling(&target.digest),
+                target,
+                labels,
+                expected: Expectation::Any,
+            });
         }
         changes.extend(stale.into_keys().map(|name| Change::Remove {
             namespace: NAMESPACE.to_owned(),
@@ -180,19 +288,4 @@ impl<'a> Naming<'a> {
         }));
         changes
     }
-}
-
-/// The generation guards every change, so none needs a guard of its own.
-fn set(name: String, target: Target, labels: Vec<(String, String)>) -> Change {
-    Change::Set {
-        namespace: NAMESPACE.to_owned(),
-        name,
-        target,
-        labels,
-        expected: Expectation::Any,
-    }
-}
-
-fn dangling(digest: &Digest) -> String {
-    format!("{DANGLING_PREFIX}{digest}")
 }

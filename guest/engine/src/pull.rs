@@ -8,8 +8,8 @@ use futures::future;
 use strata_oci::Reference;
 
 use crate::{
-    Completed, Engine, Error, Event, Host, LeaseOf, Progress, PullOptions, Resolved, Result,
-    Settings, Store, Target,
+    Completed, Engine, Error, Event, Host, LeaseOf, Progress, PullOptions, Resolved, Result, Store,
+    Target,
     registry::{RepositoryOf, retrying},
 };
 
@@ -62,9 +62,7 @@ impl<H: Host> Engine<H> {
         let mut completed = Vec::with_capacity(references.len());
         for reference in &references {
             let pull = Pull::<H> {
-                store: &self.store,
-                clock: &self.clock,
-                settings: &self.settings,
+                engine: self,
                 progress,
                 repository: &repository,
                 lease: self.store.acquire_lease().await?,
@@ -81,9 +79,7 @@ impl<H: Host> Engine<H> {
 
 /// The pull of one reference.
 struct Pull<'a, H: Host> {
-    store: &'a H::Store,
-    clock: &'a H::Clock,
-    settings: &'a Settings,
+    engine: &'a Engine<H>,
     progress: &'a dyn Progress,
     repository: &'a RepositoryOf<'a, H>,
     lease: LeaseOf<H>,
@@ -93,7 +89,7 @@ struct Pull<'a, H: Host> {
 
 impl<H: Host> Pull<'_, H> {
     async fn run(&self) -> Result<Completed> {
-        let resolution = retrying(None, self.clock, self.progress, async || {
+        let resolution = retrying(None, &self.engine.clock, self.progress, async || {
             self.repository.resolve(self.reference).await
         })
         .await?;
@@ -107,7 +103,7 @@ impl<H: Host> Pull<'_, H> {
         let save = async {
             match top.unsaved {
                 Some(bytes) => {
-                    self.store.put(&digest, bytes, &self.lease).await?;
+                    self.engine.store.put(&digest, bytes, &self.lease).await?;
                     self.note_digests(std::slice::from_ref(&digest)).await
                 }
                 None => Ok(()),
@@ -124,15 +120,15 @@ impl<H: Host> Pull<'_, H> {
         };
         let ((), (chosen, arrival)) = future::try_join(save, bring_in).await?;
         let standing = self.standing(&target).await?;
-        let changed = !standing.points_at_target();
-        if !(standing.is_settled() && arrival.was_all_here) {
+        let changed = !standing.points_at_target;
+        if !(standing.is_settled && arrival.was_all_here) {
             let diff_ids = self.diff_ids_of(&chosen).await?;
-            if self.settings.verify_diff_ids_first {
+            if self.engine.settings.verify_diff_ids_first {
                 self.verify_diff_ids(&diff_ids).await?;
             }
             self.set_name(&target, standing).await?;
-            if !self.settings.verify_diff_ids_first && !diff_ids.is_empty() {
-                self.store.expect_diff_ids(&diff_ids).await?;
+            if !self.engine.settings.verify_diff_ids_first && !diff_ids.is_empty() {
+                self.engine.store.expect_diff_ids(&diff_ids).await?;
             }
         }
         Ok(Completed {

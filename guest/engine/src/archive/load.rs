@@ -24,7 +24,7 @@ use super::invalid;
 use crate::{
     Completed, Engine, Error, Event, Host, LeaseOf, LoadOptions, Loaded, Progress, Result, Store,
 };
-use examine::find_companions;
+use examine::find_referrers;
 use intake::{Arrived, Intake};
 use reader::Reader;
 
@@ -87,7 +87,7 @@ impl<H: Host> Engine<H> {
         let mut arrived = intake.run(Reader::new(body)).await?;
         let images = self.images(&mut arrived, &lease).await?;
         let mut examination = self.examine(&images, &lease).await?;
-        find_companions(&mut examination).await;
+        find_referrers(&mut examination).await;
         self.check(&images, &mut examination, &options.platforms)
             .await?;
         let targets = &examination.targets;
@@ -95,10 +95,10 @@ impl<H: Host> Engine<H> {
         if self.settings.verify_diff_ids_first {
             self.verify(&promised).await?;
         }
-        let companions = targets.iter().filter_map(|it| it.companion.clone());
-        let companions: Vec<_> = companions.collect();
+        let referrers = targets.iter().filter_map(|it| it.referrer.clone());
+        let referrers: Vec<_> = referrers.collect();
         let wanted = examination.pairs(&images);
-        let wanted = wanted.filter(|(_, examined)| examined.companion.is_none());
+        let wanted = wanted.filter(|(_, examined)| examined.referrer.is_none());
         let wanted = wanted.map(|(image, examined)| (image, &examined.target));
         let wanted: Vec<_> = wanted.collect();
         let names = wanted
@@ -106,7 +106,7 @@ impl<H: Host> Engine<H> {
             .map(|(image, target)| (image.name.as_deref(), *target));
         let names: Vec<_> = names.collect();
         let brings = !arrived.new.is_empty();
-        let changed = self.set_names(&names, &companions, brings).await?;
+        let changed = self.set_names(&names, &referrers, brings).await?;
         if !self.settings.verify_diff_ids_first && !promised.is_empty() {
             self.store.expect_diff_ids(&promised).await?;
         }

@@ -148,7 +148,7 @@ impl Memory {
     }
 
     /// Stores a referrer that is no image: it stays as long as `subject`.
-    pub(crate) fn companion(&self, subject: &Target, content: &str) -> Target {
+    pub(crate) fn kept_referrer(&self, subject: &Target, content: &str) -> Target {
         let target = self.referrer(subject, content);
         self.keep(&target, subject);
         target

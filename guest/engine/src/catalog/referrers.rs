@@ -18,7 +18,7 @@ use super::{
     documents::{Readable, descriptor},
     weight,
 };
-use crate::{Change, Engine, Error, Expectation, Host, Name, Result, Target};
+use crate::{Engine, Error, Host, Name, Result, Target};
 
 /// The name space of referrers that are no images. A name is the digest of one, its label
 /// [`SUBJECT`] says what it is about; it keeps the referrer as long as that is kept.
@@ -31,14 +31,14 @@ const ANNOTATIONS: usize = 8 << 20;
 
 /// A name in [`REFERRERS`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Companion {
+pub(crate) struct ReferrerName {
     /// What it is about.
     pub(crate) subject: Digest,
     /// The referrer.
     pub(crate) target: Target,
 }
 
-impl Companion {
+impl ReferrerName {
     /// Reads a record; `None` if it does not say what it is about.
     pub(super) fn from_record(record: &Name) -> Option<Self> {
         let label = record.labels.iter().find(|(key, _)| key == SUBJECT);
@@ -48,24 +48,9 @@ impl Companion {
         })
     }
 
-    /// The change that keeps it.
-    pub(crate) fn set(&self) -> Change {
-        Change::Set {
-            namespace: REFERRERS.to_owned(),
-            name: self.target.digest.to_string(),
-            target: self.target.clone(),
-            labels: vec![(SUBJECT.to_owned(), self.subject.to_string())],
-            expected: Expectation::Any,
-        }
-    }
-
-    /// The change that keeps it no more.
-    pub(crate) fn remove(&self) -> Change {
-        Change::Remove {
-            namespace: REFERRERS.to_owned(),
-            name: self.target.digest.to_string(),
-            expected: Expectation::Any,
-        }
+    /// The labels of its record.
+    pub(crate) fn labels(&self) -> Vec<(String, String)> {
+        vec![(SUBJECT.to_owned(), self.subject.to_string())]
     }
 }
 
@@ -143,8 +128,8 @@ impl<H: Host> Engine<H> {
             return Ok(known);
         }
         let images = snapshot.images.iter().map(|image| &image.target);
-        let companions = snapshot.companions.iter().map(|it| &it.target);
-        let targets = images.chain(companions);
+        let referrers = snapshot.referrer_names.iter().map(|it| &it.target);
+        let targets = images.chain(referrers);
         let targets: HashMap<&Digest, &Target> = targets
             .filter(|target| Readable::announced(&target.media_type) != Readable::No)
             .map(|target| (&target.digest, target))

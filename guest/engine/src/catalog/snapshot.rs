@@ -9,7 +9,7 @@ use std::{
 use strata_oci::{Digest, Reference};
 
 use super::{
-    Companion, Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, Shelf,
+    Container, DANGLING_PREFIX, NAMESPACE, REFERRERS, ReferrerName, Shelf,
     containers::CONTAINERS,
     referrers::Referrers,
     walk::{Damage, damage_from},
@@ -30,7 +30,7 @@ pub(crate) struct Snapshot {
     /// What is damaged, and why.
     pub(crate) damage: Rc<Damage>,
     /// What is kept as long as something else is.
-    pub(crate) companions: Vec<Companion>,
+    pub(crate) referrer_names: Vec<ReferrerName>,
     /// Containers by the image they use.
     pub(super) containers: HashMap<Digest, Vec<Container>>,
     /// Position in `images` and in its names, by the text that finds it.
@@ -219,10 +219,10 @@ impl Snapshot {
             }
         }
         let mut foreign = names.foreign;
-        let mut companions = Vec::with_capacity(names.referrers.len());
+        let mut referrer_names = Vec::with_capacity(names.referrers.len());
         for record in names.referrers {
-            match Companion::from_record(&record) {
-                Some(companion) => companions.push(companion),
+            match ReferrerName::from_record(&record) {
+                Some(referrer) => referrer_names.push(referrer),
                 // Nobody knows what it is about.
                 None => foreign.push(Foreign {
                     namespace: REFERRERS.into(),
@@ -237,7 +237,7 @@ impl Snapshot {
             roots,
             foreign,
             damage,
-            companions,
+            referrer_names,
             containers,
             by_name,
             referrers: RefCell::default(),

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use strata_oci::{Descriptor, Digest, media_type};
 
 use super::{
-    MAX_TRIES,
     inspect::size_from,
     model::CopyInOptions,
     owner::owner,
@@ -22,6 +21,7 @@ use crate::{
     Engine, Error, Expectation, Host, LeaseOf, Progress, Result, Silent, Store,
     catalog::Container,
     curation::Candidates,
+    naming::{Decision, move_names},
     rootfs::{Layer, Reader, Root, Source},
 };
 use intake::{Intake, Taken};
@@ -32,6 +32,16 @@ const MAX_DIFFS: usize = 32;
 /// Entries of changes from which on layers become one, too: how many the file system may
 /// list is limited.
 const MAX_DIFF_ENTRIES: usize = strata_oci::layer::MAX_NODES;
+
+/// What came of adding a layer to a container's changes.
+struct Added {
+    /// The container's index now.
+    index: Digest,
+    /// Its file system.
+    root: Root,
+    /// What is not needed any more.
+    rest: Vec<Digest>,
+}
 
 impl<H: Host> Engine<H> {
     /// Extracts a tar, plain or compressed, into the directory at `path`, or that a link
@@ -105,43 +115,43 @@ impl<H: Host> Engine<H> {
         mut root: Option<Root>,
         lease: &LeaseOf<H>,
     ) -> Result<Vec<Digest>> {
-        for turn in 0..MAX_TRIES {
-            let added = self.try_changes(&saved, taken, root.take(), lease).await;
-            match added {
-                Ok(Some(unneeded)) => return Ok(unneeded),
-                Ok(None) => {}
+        let added = move_names(&self.store, "container", async |was_raced| {
+            if was_raced {
+                saved = self.find_saved(&saved.container.id).await?;
+            }
+            match self.changed(&saved, taken, root.take(), lease).await {
+                Ok(decision) => Ok(decision),
                 // What the tar itself is wrong in, it is wrong in at once.
-                Err(Error::ManifestInvalid(text)) if turn == 0 => {
-                    return Err(Error::InvalidArgument(text));
+                Err(Error::ManifestInvalid(text)) if !was_raced => {
+                    Err(Error::InvalidArgument(text))
                 }
                 Err(error) => {
                     let now = self.find_saved(&saved.container.id).await?;
-                    if now.container.target == saved.container.target {
-                        return Err(match error {
-                            Error::ManifestInvalid(text) => Error::Conflict(format!(
-                                "the container was changed meanwhile: {text}; try again"
-                            )),
-                            error => error,
-                        });
+                    if now.container.target != saved.container.target {
+                        return Ok(Decision::Again);
                     }
+                    Err(match error {
+                        Error::ManifestInvalid(text) => Error::Conflict(format!(
+                            "the container was changed meanwhile: {text}; try again"
+                        )),
+                        error => error,
+                    })
                 }
             }
-            saved = self.find_saved(&saved.container.id).await?;
-        }
-        Err(Error::Conflict(format!(
-            "container {} keeps being changed, try again",
-            saved.container.id
-        )))
+        });
+        let Added { index, root, rest } = added.await?;
+        self.keep_root(&index, Rc::new(root));
+        Ok(rest)
     }
 
-    /// Adds a layer to a container's changes as they were; `None` if they are others by now.
-    async fn try_changes(
+    /// Adds a layer to a container's changes as they were.
+    async fn changed(
         &self,
         saved: &Saved,
         taken: &Taken,
         root: Option<Root>,
         lease: &LeaseOf<H>,
-    ) -> Result<Option<Vec<Digest>>> {
+    ) -> Result<Decision<Added>> {
         let mut diffs = saved.diffs.clone();
         diffs.push(taken.layer.clone());
         let mut root = match root {
@@ -164,19 +174,20 @@ impl<H: Host> Engine<H> {
             ..old.clone()
         };
         let expected = Expectation::Target(old.target.digest.clone());
-        let changes = vec![set(&container, &target, expected)];
-        match self.store.apply(changes, None).await {
-            Ok(_) => {}
-            Err(Error::Conflict(_)) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        self.keep_root(&target.digest, Rc::new(root));
-        let mut unneeded: Vec<_> = saved.documents.keys().cloned().collect();
+        let mut rest: Vec<_> = saved.documents.keys().cloned().collect();
         if is_merged {
-            unneeded.extend(saved.diffs.iter().map(|layer| layer.digest.clone()));
-            unneeded.push(taken.layer.digest.clone());
+            rest.extend(saved.diffs.iter().map(|layer| layer.digest.clone()));
+            rest.push(taken.layer.digest.clone());
         }
-        Ok(Some(unneeded))
+        Ok(Decision::Change {
+            changes: vec![set(&container, &target, expected)],
+            generation: None,
+            then: Added {
+                index: target.digest,
+                root,
+                rest,
+            },
+        })
     }
 
     /// All changes as one layer, or none, and the file system with them.

@@ -1,7 +1,6 @@
 //! Making containers.
 
 use super::{
-    MAX_TRIES,
     model::{CreateOptions, Created},
     name,
     record::{Record, set},
@@ -9,6 +8,7 @@ use super::{
 use crate::{
     Clock, Engine, Error, Expectation, Host, Result, Store, Target,
     catalog::{Basis, Container},
+    naming::{Decision, move_names},
 };
 
 impl<H: Host> Engine<H> {
@@ -27,7 +27,7 @@ impl<H: Host> Engine<H> {
         let lease = self.store.acquire_lease().await?;
         // What was stored in a try that others were faster than is used in the next.
         let mut stored: Option<(Record, Target)> = None;
-        for _ in 0..MAX_TRIES {
+        move_names(&self.store, "container", async |_| {
             let platform = options.platform.as_ref();
             let basis = self.basis(&options.image, platform).await?;
             let snapshot = &basis.snapshot;
@@ -41,7 +41,7 @@ impl<H: Host> Engine<H> {
             let holder = snapshot.all_containers().find(|it| it.own_name == name);
             if let Some(holder) = holder {
                 if asked.is_none() && stored.take().is_some() {
-                    continue;
+                    return Ok(Decision::Again);
                 }
                 return Err(Error::Conflict(format!(
                     "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to remove (or rename) that container to be able to reuse that name.",
@@ -61,9 +61,9 @@ impl<H: Host> Engine<H> {
                     (record, target)
                 }
             };
-            let id = record.id.clone();
+            let (record, target) = stored.insert((record, target));
             let container = Container {
-                id: id.clone(),
+                id: record.id.clone(),
                 own_name: record.name.clone(),
                 target: target.clone(),
                 image: record.image_id.clone(),
@@ -71,18 +71,16 @@ impl<H: Host> Engine<H> {
                 running: false,
                 created: 0,
             };
-            let changes = vec![set(&container, &target, Expectation::Absent)];
-            let generation = Some(snapshot.generation);
-            match self.store.apply(changes, generation).await {
-                Ok(_) => {
-                    let warnings = warnings(options, &basis, &self.settings.platform);
-                    return Ok(Created { id, warnings });
-                }
-                Err(Error::Conflict(_)) => stored = Some((record, target)),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Conflict("names keep changing, try again".to_owned()))
+            Ok(Decision::Change {
+                changes: vec![set(&container, target, Expectation::Absent)],
+                generation: Some(snapshot.generation),
+                then: Created {
+                    id: container.id,
+                    warnings: warnings(options, &basis, &self.settings.platform),
+                },
+            })
+        })
+        .await
     }
 }
 

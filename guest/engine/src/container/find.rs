@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use strata_oci::Digest;
 
-use super::{MAX_TRIES, record::Saved};
+use super::record::Saved;
 use crate::{
     Engine, Error, Host, LeaseOf, Result, Store,
     catalog::{Container, Snapshot},
+    naming::MAX_TRIES,
     rootfs::{Root, copies_damaged},
 };
 

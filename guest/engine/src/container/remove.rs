@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::MAX_TRIES;
 use crate::{
-    Change, Clock, Engine, Error, Expectation, Host, Result, Store, catalog::CONTAINERS,
+    Change, Clock, Engine, Expectation, Host, Result,
+    catalog::CONTAINERS,
     curation::Candidates,
+    naming::{Decision, move_names},
 };
 
 /// Time between two looks whether a container is still there: what people do not notice.
@@ -19,7 +20,7 @@ impl<H: Host> Engine<H> {
     /// [`Error::NotFound`] if there is no such container; [`Error::InvalidArgument`] if an
     /// ID prefix has several.
     pub async fn remove_container(&self, name: &str) -> Result<()> {
-        for _ in 0..MAX_TRIES {
+        let content = move_names(&self.store, "container", async |_| {
             let snapshot = self.snapshot().await?;
             let container = snapshot.find_container(name)?;
             // What it reaches must be known before the name goes; what is lost is not
@@ -31,22 +32,14 @@ impl<H: Host> Engine<H> {
                 name: container.id.clone(),
                 expected: Expectation::Target(target.digest.clone()),
             };
-            match self
-                .store
-                .apply(vec![removal], Some(snapshot.generation))
-                .await
-            {
-                Ok(_) => {}
-                Err(Error::Conflict(_)) => continue,
-                Err(error) => return Err(error),
-            }
-            self.sweep(&Candidates::Of(content), &HashSet::new())
-                .await?;
-            return Ok(());
-        }
-        Err(Error::Conflict(
-            "container names keep changing, try again".to_owned(),
-        ))
+            Ok(Decision::Change {
+                changes: vec![removal],
+                generation: Some(snapshot.generation),
+                then: content,
+            })
+        });
+        let content = Candidates::Of(content.await?);
+        self.sweep(&content, &HashSet::new()).await.map(drop)
     }
 
     /// Returns when no container has this ID any more.

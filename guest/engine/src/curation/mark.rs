@@ -11,7 +11,7 @@ use strata_oci::Digest;
 
 use crate::{
     Engine, Host, Result, Target,
-    catalog::{Companion, Foreign, Image, Snapshot, Visit, Visited, Walk},
+    catalog::{Foreign, Image, ReferrerName, Snapshot, Visit, Visited, Walk},
     pace::Pace,
 };
 
@@ -20,8 +20,8 @@ use crate::{
 pub(crate) struct Marking<'a> {
     /// The candidates that no name reaches.
     pub(crate) unmarked: HashSet<Digest>,
-    /// Companions whose subject is not reached, by that.
-    companions: HashMap<Digest, Vec<Companion>>,
+    /// Names of referrers whose subject is not reached, by that.
+    waiting: HashMap<Digest, Vec<ReferrerName>>,
     /// Manifests through which nothing is reached.
     except: &'a HashSet<Digest>,
     /// What is to be looked at of the names of `seen`.
@@ -40,7 +40,7 @@ impl<H: Host> Engine<H> {
     /// a later snapshot only names are looked at that the last one did not have.
     ///
     /// An index reaches its entries, a manifest its config and layers; not so its
-    /// `subject`. A companion is reached by its subject, and by nothing else: other
+    /// `subject`. What has a name as a referrer is reached by its subject, and by nothing else: other
     /// referrers need a name of their own. Bytes that are no document reach nothing; what
     /// is named but not here does no harm. A document that cannot be read reaches what it
     /// was known to; if that is not known, everything.
@@ -96,7 +96,7 @@ impl<'a> Marking<'a> {
     pub(crate) fn new(except: &'a HashSet<Digest>, candidates: HashSet<Digest>) -> Self {
         Self {
             unmarked: candidates,
-            companions: HashMap::new(),
+            waiting: HashMap::new(),
             except,
             walk: Walk::new(None, []),
             seen: None,
@@ -112,9 +112,9 @@ impl<'a> Marking<'a> {
         self.unknown.as_deref()
     }
 
-    /// Companions whose subject is not reached.
-    pub(crate) fn forsaken(&self) -> Vec<Companion> {
-        self.companions.values().flatten().cloned().collect()
+    /// Names of referrers whose subject is not reached.
+    pub(crate) fn forsaken(&self) -> Vec<ReferrerName> {
+        self.waiting.values().flatten().cloned().collect()
     }
 
     /// Begins to look at what is new among these names, and at `more`.
@@ -122,7 +122,7 @@ impl<'a> Marking<'a> {
         // From the beginning: what a name reaches may not have been here when another was looked at.
         self.walk = Walk::new(Some(snapshot.damage.clone()), []);
         let before = self.seen.replace(snapshot.clone());
-        let late = self.look_at_companions(snapshot, before.as_deref());
+        let late = self.look_at_referrers(snapshot, before.as_deref());
         // A name that was set again may have got content with it, another platform for example.
         let is_known = |before: &Snapshot, image: &Image| {
             let mut names = image.names.iter();
@@ -155,27 +155,27 @@ impl<'a> Marking<'a> {
         }
     }
 
-    /// Takes up the companions. Of those that came since `before` nobody remembers whether
+    /// Takes up the referrers. Of those that came since `before` nobody remembers whether
     /// their subject is reached, so they are kept: their targets.
-    fn look_at_companions<'s>(
+    fn look_at_referrers<'s>(
         &mut self,
         snapshot: &'s Snapshot,
         before: Option<&Snapshot>,
     ) -> Vec<&'s Target> {
         let mut late = Vec::new();
         let Some(before) = before else {
-            for companion in &snapshot.companions {
-                let about = self.companions.entry(companion.subject.clone());
-                about.or_default().push(companion.clone());
+            for referrer in &snapshot.referrer_names {
+                let about = self.waiting.entry(referrer.subject.clone());
+                about.or_default().push(referrer.clone());
             }
             return late;
         };
-        let known: HashSet<&Companion> = before.companions.iter().collect();
-        let new = snapshot.companions.iter();
+        let known: HashSet<&ReferrerName> = before.referrer_names.iter().collect();
+        let new = snapshot.referrer_names.iter();
         late.extend(new.filter(|it| !known.contains(it)).map(|it| &it.target));
-        let here: HashSet<&Companion> = snapshot.companions.iter().collect();
-        for companions in self.companions.values_mut() {
-            companions.retain(|companion| here.contains(companion));
+        let here: HashSet<&ReferrerName> = snapshot.referrer_names.iter().collect();
+        for referrers in self.waiting.values_mut() {
+            referrers.retain(|referrer| here.contains(referrer));
         }
         late
     }
@@ -185,9 +185,9 @@ impl<'a> Marking<'a> {
         let mut reached = vec![digest.clone()];
         while let Some(digest) = reached.pop() {
             self.unmarked.remove(&digest);
-            for companion in self.companions.remove(&digest).unwrap_or_default() {
-                self.walk.add_root(&companion.target);
-                reached.push(companion.target.digest.clone());
+            for referrer in self.waiting.remove(&digest).unwrap_or_default() {
+                self.walk.add_root(&referrer.target);
+                reached.push(referrer.target.digest.clone());
             }
         }
     }

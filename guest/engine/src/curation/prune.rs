@@ -7,10 +7,11 @@ use std::{
 
 use strata_oci::{Digest, Reference};
 
-use super::{ATTEMPTS, Applied, remove::deleted, remove_name, sweep::Candidates, too_busy};
+use super::{remove::deleted, remove_name, sweep::Candidates};
 use crate::{
     Engine, Error, Filters, Host, Lease as _, Pruned, Removal, Result, Store,
     catalog::{Container, Image, ImageName, Selection, Snapshot},
+    naming::{Decision, busy, move_names},
     pace::Pace,
 };
 
@@ -56,7 +57,7 @@ impl<H: Host> Engine<H> {
         let swept = self.sweep(&Candidates::All, &HashSet::new()).await?;
         let gone = swept.gone;
         if swept.is_raced && gone.is_empty() && losses.is_empty() && partial == 0 {
-            return Err(too_busy());
+            return Err(busy("image"));
         }
         let content = gone.iter().map(|(_, size)| size).sum::<u64>();
         let mut gone: HashSet<_> = gone.into_iter().map(|(digest, _)| digest).collect();
@@ -89,7 +90,7 @@ impl<H: Host> Engine<H> {
             ..filters.clone()
         };
         let mut pace = Pace::default();
-        for _ in 0..ATTEMPTS {
+        move_names(&self.store, "image", async |_| {
             let snapshot = self.snapshot().await?;
             let selection = self.selection(&snapshot, &filters).await?;
             let mut losses = Vec::new();
@@ -106,14 +107,16 @@ impl<H: Host> Engine<H> {
             }
             let names = losses.iter().flat_map(|loss| &loss.names);
             let changes: Vec<_> = names.map(|name| remove_name(name)).collect();
-            if changes.is_empty() {
-                return Ok(losses);
-            }
-            if let Applied::Done = self.apply(changes, snapshot.generation).await? {
-                return Ok(losses);
-            }
-        }
-        Err(too_busy())
+            Ok(match changes.is_empty() {
+                true => Decision::Settled(losses),
+                false => Decision::Change {
+                    changes,
+                    generation: Some(snapshot.generation),
+                    then: losses,
+                },
+            })
+        })
+        .await
     }
 
     /// What images lose that would lose these names, if the filters admit them. Their configs are read only if

@@ -5,12 +5,12 @@ use std::{collections::HashSet, rc::Rc};
 use strata_oci::Digest;
 
 use super::{
-    ATTEMPTS, Applied, conflict, remove_name, same_reference::same_reference, set_dangling,
-    sweep::Candidates, too_busy,
+    conflict, remove_name, same_reference::same_reference, set_dangling, sweep::Candidates,
 };
 use crate::{
     Change, Engine, Error, Host, Removal, RemoveOptions, Result,
     catalog::{By, Found, ImageName, View},
+    naming::{Decision, move_names},
 };
 
 /// What a removal does to the names of one image.
@@ -50,7 +50,7 @@ impl<H: Host> Engine<H> {
         if !options.platforms.is_empty() {
             return self.remove_platforms(name, options).await;
         }
-        for _ in 0..ATTEMPTS {
+        let removed = move_names(&self.store, "image", async |_| {
             let found = self.resolve(name).await?;
             let image = found.image()?;
             let plan = plan(&found, options)?;
@@ -60,24 +60,23 @@ impl<H: Host> Engine<H> {
                 Fate::Deleted => Some(self.view(image).await?),
                 Fate::Named | Fate::Dangling => None,
             };
-            if let Applied::Raced = self
-                .apply(changes(&found, &plan)?, found.snapshot.generation)
-                .await?
-            {
-                continue;
-            }
-            let untagged = plan.untag.iter().map(|name| name.familiar.clone());
-            let mut removals: Vec<_> = untagged.map(Removal::Untagged).collect();
-            if let Some(view) = view {
-                let candidates = self.content(&view).await?;
-                let swept = self.sweep(&candidates, &HashSet::new()).await?;
-                let gone = swept.gone.into_iter();
-                let gone: HashSet<_> = gone.map(|(digest, _)| digest).collect();
-                removals.extend(deleted(&view.documents, &gone));
-            }
-            return Ok(removals);
+            Ok(Decision::Change {
+                changes: changes(&found, &plan)?,
+                generation: Some(found.snapshot.generation),
+                then: (plan.untag, view),
+            })
+        });
+        let (untagged, view) = removed.await?;
+        let untagged = untagged.iter().map(|name| name.familiar.clone());
+        let mut removals: Vec<_> = untagged.map(Removal::Untagged).collect();
+        if let Some(view) = view {
+            let candidates = self.content(&view).await?;
+            let swept = self.sweep(&candidates, &HashSet::new()).await?;
+            let gone = swept.gone.into_iter();
+            let gone: HashSet<_> = gone.map(|(digest, _)| digest).collect();
+            removals.extend(deleted(&view.documents, &gone));
         }
-        Err(too_busy())
+        Ok(removals)
     }
 
     /// What goes with an image: of documents that cannot be read, what they were known to

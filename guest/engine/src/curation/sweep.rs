@@ -8,10 +8,11 @@ use std::collections::HashSet;
 
 use strata_oci::Digest;
 
-use super::{Applied, mark::Marking};
+use super::mark::Marking;
 use crate::{
     Engine, Error, Host, Result, Store, Target,
-    catalog::{Companion, Snapshot, Walk},
+    catalog::{ReferrerName, Snapshot, Walk},
+    naming::forsake_referrer,
 };
 
 /// Rounds in a row that may remove nothing because names changed before anything went. A round takes as long as
@@ -88,9 +89,9 @@ impl<H: Host> Engine<H> {
                 swept.kept = Some(unknown.to_owned());
                 return Ok(swept);
             }
-            let companions = marking.forsaken();
-            if !companions.is_empty() {
-                match self.forsake(&snapshot, &companions).await? {
+            let referrers = marking.forsaken();
+            if !referrers.is_empty() {
+                match self.forsake(&snapshot, &referrers).await? {
                     // What they consisted of may be garbage now, if nothing else reaches it.
                     Some(content) => {
                         forsaken.extend(content);
@@ -155,19 +156,21 @@ impl<H: Host> Engine<H> {
         Ok(round)
     }
 
-    /// Removes the names of companions; what they consisted of. `None` if other names
+    /// Removes the names of referrers; what they consisted of. `None` if other names
     /// changed meanwhile.
     async fn forsake(
         &self,
         snapshot: &Snapshot,
-        companions: &[Companion],
+        referrers: &[ReferrerName],
     ) -> Result<Option<Vec<Digest>>> {
-        let targets = companions.iter().map(|it| &it.target);
+        let targets = referrers.iter().map(|it| &it.target);
         let content = self.content_of(snapshot, targets).await?;
-        let changes = companions.iter().map(Companion::remove).collect();
-        match self.apply(changes, snapshot.generation).await? {
-            Applied::Done => Ok(Some(content)),
-            Applied::Raced => Ok(None),
+        let changes = referrers.iter().map(forsake_referrer).collect();
+        let generation = Some(snapshot.generation);
+        match self.store.apply(changes, generation).await {
+            Ok(_) => Ok(Some(content)),
+            Err(Error::Conflict(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

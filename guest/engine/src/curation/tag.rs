@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use strata_oci::Reference;
 
-use super::{ATTEMPTS, Applied, remove_name, set_dangling, too_busy};
+use super::{remove_name, set_dangling};
 use crate::{
     Change, Engine, Error, Expectation, Host, Result, Store,
     catalog::{Image, NAMESPACE, SOURCE_LABEL},
+    naming::{Decision, move_names},
 };
 
 /// A repository that could not be told from the start of a digest.
@@ -34,31 +35,29 @@ impl<H: Host> Engine<H> {
             ));
         }
         let name = target.clone().with_default_tag().to_string();
-        for _ in 0..ATTEMPTS {
+        move_names(&self.store, "image", async |was_raced| {
             let found = self.resolve(source).await.map_err(|error| match error {
                 Error::InvalidArgument(text) => Error::NotFound(text),
                 error => error,
             })?;
             let snapshot = found.snapshot.clone();
             let image = found.image()?;
+            if was_raced {
+                self.check_target(image).await?;
+            }
             let holder = snapshot.find(&name);
             // Another tool's short form of this name is not this name.
             let holder = holder.filter(|(_, holder)| holder.record.name == name);
             let mut changes = Vec::new();
             if let Some((position, old)) = holder {
                 if position == found.position {
-                    return Ok(());
+                    return Ok(Decision::Settled(()));
                 }
                 let others = snapshot.images.get(position);
                 let last = others.is_none_or(|image| image.names.len() == 1);
+                let old_target = &old.record.target.digest;
                 // An image whose content is lost has nothing to keep.
-                if last
-                    && self
-                        .store
-                        .stat(&old.record.target.digest, None)
-                        .await?
-                        .is_some()
-                {
+                if last && self.store.stat(old_target, None).await?.is_some() {
                     changes.push(set_dangling(old));
                 }
             }
@@ -74,12 +73,13 @@ impl<H: Host> Engine<H> {
             });
             let dangling = image.names.iter().filter(|name| name.is_dangling());
             changes.extend(dangling.map(|name| remove_name(name)));
-            match self.apply(changes, snapshot.generation).await? {
-                Applied::Done => return Ok(()),
-                Applied::Raced => self.check_target(image).await?,
-            }
-        }
-        Err(too_busy())
+            Ok(Decision::Change {
+                changes,
+                generation: Some(snapshot.generation),
+                then: (),
+            })
+        })
+        .await
     }
 
     /// Fails if an image's content is lost: then no attempt can succeed.

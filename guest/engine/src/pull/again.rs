@@ -30,9 +30,7 @@ impl<H: Host> Engine<H> {
             headers: Vec::new(),
         };
         let pull = Pull::<H> {
-            store: &self.store,
-            clock: &self.clock,
-            settings: &self.settings,
+            engine: self,
             progress,
             repository: &repository,
             lease: self.store.acquire_lease().await?,

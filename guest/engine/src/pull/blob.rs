@@ -57,7 +57,7 @@ impl<H: Host> Pull<'_, H> {
         if blob.size <= MAX_DOCUMENT_BYTES as u64
             && let Some(inline) = blob.inline()
         {
-            self.store.put(&blob.digest, inline, lease).await?;
+            self.engine.store.put(&blob.digest, inline, lease).await?;
             report(progress, blob, Phase::Downloaded, blob.size);
             return Ok(());
         }
@@ -66,6 +66,7 @@ impl<H: Host> Pull<'_, H> {
         let mut pace = Pace::default();
         loop {
             match self
+                .engine
                 .store
                 .open_ingest(&blob.digest, blob.size, lease)
                 .await?
@@ -91,12 +92,12 @@ impl<H: Host> Pull<'_, H> {
                     };
                     if is_slow {
                         let (digest, size) = (&blob.digest, blob.size);
-                        let ingest = self.store.open_own_ingest(digest, size, true, lease);
+                        let ingest = self.engine.store.open_own_ingest(digest, size, true, lease);
                         self.transfer(blob, &ingest.await?, progress).await?;
                         report(progress, blob, Phase::Downloaded, blob.size);
                         return Ok(());
                     }
-                    self.clock.sleep(TICK).await;
+                    self.engine.clock.sleep(TICK).await;
                 }
                 IngestState::Open(ingest) => {
                     // So that others know; whether somebody else said so before does not matter.
@@ -149,7 +150,7 @@ impl<H: Host> Pull<'_, H> {
                     }
                     Err(failure) => {
                         let report = |retry| report_retry(Some(&blob.digest), self.progress, retry);
-                        let waited = transfer.attempts.wait(failure, self.clock, report);
+                        let waited = transfer.attempts.wait(failure, &self.engine.clock, report);
                         waited.await.map_err(error_of)?;
                     }
                 }
@@ -297,7 +298,7 @@ impl<H: Host> Pull<'_, H> {
         let mut shown = 0;
         let mut append = pin!(ingest.append(body));
         loop {
-            let tick = pin!(self.clock.sleep(TICK));
+            let tick = pin!(self.engine.clock.sleep(TICK));
             match select(append.as_mut(), tick).await {
                 Either::Left((appended, _)) => return appended,
                 Either::Right(_) => {

@@ -97,7 +97,7 @@ impl<H: Host> Pull<'_, H> {
             Document::Index(index) => index,
         };
         let platforms = match &self.options.platforms[..] {
-            [] => std::slice::from_ref(&self.settings.platform),
+            [] => std::slice::from_ref(&self.engine.settings.platform),
             several => several,
         };
         let mut images: Vec<Image> = Vec::with_capacity(platforms.len());

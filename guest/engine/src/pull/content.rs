@@ -27,7 +27,11 @@ impl<H: Host> Pull<'_, H> {
         let layers = distinct(&image.manifest.layers);
         let mut digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
         digests.push(config.digest.clone());
-        let mut sizes = self.store.stat_all(&digests, Some(&self.lease)).await?;
+        let mut sizes = self
+            .engine
+            .store
+            .stat_all(&digests, Some(&self.lease))
+            .await?;
         // What has another size than it should was cut or changed; the ingest looks into it.
         let config_here = sizes.pop().flatten() == Some(config.size);
         let here = layers.iter().zip(&sizes);
@@ -74,7 +78,7 @@ impl<H: Host> Pull<'_, H> {
     /// The same for digests.
     pub(super) async fn note_digests(&self, digests: &[Digest]) -> Result<()> {
         let repository = self.reference.repository();
-        match self.store.note_source(digests, &repository).await {
+        match self.engine.store.note_source(digests, &repository).await {
             Err(Error::Cancelled) => Err(Error::Cancelled),
             _ => Ok(()),
         }
@@ -90,7 +94,7 @@ impl<H: Host> Pull<'_, H> {
         blobs.sort_by_key(|blob| Reverse(blob.size));
         stream::iter(blobs)
             .map(|blob| self.blob(blob, progress))
-            .buffer_unordered(self.settings.parallel_layers.max(1))
+            .buffer_unordered(self.engine.settings.parallel_layers.max(1))
             .try_collect()
             .await
     }
@@ -107,7 +111,11 @@ impl<H: Host> Pull<'_, H> {
             };
             let blobs = distinct(document.children());
             let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
-            let sizes = self.store.stat_all(&digests, Some(&self.lease)).await?;
+            let sizes = self
+                .engine
+                .store
+                .stat_all(&digests, Some(&self.lease))
+                .await?;
             let blobs = blobs.into_iter().zip(sizes);
             let missing = blobs.filter(|(blob, size)| *size != Some(blob.size));
             let missing: Vec<&Descriptor> = missing.map(|(blob, _)| blob).collect();
@@ -139,7 +147,7 @@ impl<H: Host> Pull<'_, H> {
                 "image config {digest} has {size} bytes, the limit is {limit}"
             )));
         }
-        if self.store.stat(digest, Some(&self.lease)).await? == Some(*size)
+        if self.engine.store.stat(digest, Some(&self.lease)).await? == Some(*size)
             && let Some(stored) = self.intact(digest, limit).await?
         {
             return Ok(stored);
@@ -147,23 +155,31 @@ impl<H: Host> Pull<'_, H> {
         let bytes = match config.inline() {
             Some(inline) => inline,
             None => {
-                retrying(Some(digest), self.clock, self.progress, async || {
-                    let media_type = &config.media_type;
-                    let fetched = self
-                        .repository
-                        .small_blob(digest, media_type, *size, MAX_CONFIG_BYTES)
-                        .await;
-                    fetched.map_err(|failure| {
-                        failure.context(&format!(
-                            "failed to fetch config {digest} of {}",
-                            self.reference
-                        ))
-                    })
-                })
+                retrying(
+                    Some(digest),
+                    &self.engine.clock,
+                    self.progress,
+                    async || {
+                        let media_type = &config.media_type;
+                        let fetched = self
+                            .repository
+                            .small_blob(digest, media_type, *size, MAX_CONFIG_BYTES)
+                            .await;
+                        fetched.map_err(|failure| {
+                            failure.context(&format!(
+                                "failed to fetch config {digest} of {}",
+                                self.reference
+                            ))
+                        })
+                    },
+                )
                 .await?
             }
         };
-        self.store.put(digest, bytes.clone(), &self.lease).await?;
+        self.engine
+            .store
+            .put(digest, bytes.clone(), &self.lease)
+            .await?;
         Ok(bytes)
     }
 
@@ -200,7 +216,7 @@ impl<H: Host> Pull<'_, H> {
     pub(super) async fn verify_diff_ids(&self, promised: &[(Digest, Digest)]) -> Result<()> {
         stream::iter(promised)
             .map(async |(layer, expected)| {
-                let actual = self.store.layer_facts(layer).await?.diff_id;
+                let actual = self.engine.store.layer_facts(layer).await?.diff_id;
                 if actual == *expected {
                     return Ok(());
                 }
@@ -209,7 +225,7 @@ impl<H: Host> Pull<'_, H> {
                     actual,
                 })
             })
-            .buffer_unordered(self.settings.parallel_layers.max(1))
+            .buffer_unordered(self.engine.settings.parallel_layers.max(1))
             .try_collect()
             .await
     }

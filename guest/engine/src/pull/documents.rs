@@ -74,14 +74,14 @@ impl<H: Host> Pull<'_, H> {
             None => self.fetched_document(digest, Some(descriptor.size)).await?,
         };
         let document = self.parse(&descriptor.media_type, &bytes)?;
-        self.store.put(digest, bytes, &self.lease).await?;
+        self.engine.store.put(digest, bytes, &self.lease).await?;
         self.note_digests(std::slice::from_ref(digest)).await?;
         Ok(document)
     }
 
     /// The bytes if they are here, protected from now on.
     async fn stored_document(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
-        match self.store.stat(digest, Some(&self.lease)).await? {
+        match self.engine.store.stat(digest, Some(&self.lease)).await? {
             None => Ok(None),
             Some(_) => self.intact(digest, MAX_DOCUMENT_BYTES as u64).await,
         }
@@ -90,7 +90,7 @@ impl<H: Host> Pull<'_, H> {
     /// The bytes of a blob that is here, checked; `None` if they are damaged or were lost
     /// meanwhile: then it is fetched again.
     pub(super) async fn intact(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>> {
-        match self.store.get(digest, limit).await {
+        match self.engine.store.get(digest, limit).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Error::Damaged(_) | Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -98,7 +98,7 @@ impl<H: Host> Pull<'_, H> {
     }
 
     async fn fetched_document(&self, digest: &Digest, size: Option<u64>) -> Result<Vec<u8>> {
-        retrying(None, self.clock, self.progress, async || {
+        retrying(None, &self.engine.clock, self.progress, async || {
             let fetched = self.repository.document(digest, size).await;
             fetched.map_err(|failure| {
                 failure.context(&format!(

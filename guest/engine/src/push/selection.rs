@@ -9,6 +9,7 @@ use super::{Push, plan::Plan};
 use crate::{
     BlobProgress, Error, Event, Host, Phase, Result,
     catalog::{By, Found, Snapshot, View},
+    naming::name_of,
 };
 
 /// What is pushed.
@@ -34,11 +35,7 @@ impl Selection {
 impl<H: Host> Push<'_, H> {
     /// The image with this name.
     pub(super) fn named(&self, snapshot: &Rc<Snapshot>) -> Result<Found> {
-        let name = match self.reference.digest() {
-            Some(_) => self.reference.without_tag().to_string(),
-            None => self.reference.to_string(),
-        };
-        let found = snapshot.find(&name);
+        let found = snapshot.find(&name_of(self.reference));
         match found.map(|(position, name)| (position, name.clone())) {
             Some((position, name)) => Ok(Found {
                 snapshot: snapshot.clone(),

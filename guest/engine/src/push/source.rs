@@ -11,15 +11,14 @@ use strata_oci::{Digest, Reference};
 
 use super::Push;
 use crate::{
-    Change, Error, Expectation, Host, Result, Store,
-    catalog::{By, Image, NAMESPACE, SOURCE_LABEL, Snapshot},
+    Change, Expectation, Host, Result,
+    catalog::{By, Image, NAMESPACE, Snapshot},
+    naming::{Decision, move_names, with_source},
 };
 
 /// Other images looked into for where their blobs are. What is pushed was mostly
 /// built on one of a few.
 const MAX_RELATED: usize = 64;
-/// Tries to record the target as a source. Others' changes of names come between.
-const MAX_TRIES: usize = 16;
 
 /// Repositories of the same registry by what they should have.
 pub(super) struct Sources {
@@ -106,48 +105,31 @@ impl<H: Host> Push<'_, H> {
     /// Writes down that the repository has `target`. The push is done whether or
     /// not this can be recorded, so nothing that goes wrong here is reported.
     pub(super) async fn record_source(&self, target: &Digest) {
-        for _ in 0..MAX_TRIES {
-            match self.try_to_record_source(target).await {
-                Err(Error::Conflict(_)) => {}
-                Ok(()) | Err(_) => return,
+        let store = &self.engine.store;
+        let recorded = move_names(store, "image", async |_| {
+            let found = self.named(&self.engine.snapshot().await?)?;
+            let By::Name(name) = &found.by else {
+                return Ok(Decision::Settled(()));
+            };
+            let name = &name.record;
+            let labels = with_source(&name.labels, self.reference);
+            if labels == name.labels || name.target.digest != *target {
+                return Ok(Decision::Settled(()));
             }
-        }
-    }
-
-    async fn try_to_record_source(&self, target: &Digest) -> Result<()> {
-        let found = self.named(&self.engine.snapshot().await?)?;
-        let By::Name(name) = &found.by else {
-            return Ok(());
-        };
-        let name = &name.record;
-        let labels = self.with_source(&name.labels);
-        if labels == name.labels || name.target.digest != *target {
-            return Ok(());
-        }
-        let change = Change::Set {
-            namespace: NAMESPACE.to_owned(),
-            name: name.name.clone(),
-            target: name.target.clone(),
-            labels,
-            expected: Expectation::Target(name.target.digest.clone()),
-        };
-        // The labels were read at that generation, and a change replaces them.
-        let generation = Some(found.snapshot.generation);
-        self.engine.store.apply(vec![change], generation).await?;
-        Ok(())
-    }
-
-    /// The labels with this repository among the sources.
-    fn with_source(&self, labels: &[(String, String)]) -> Vec<(String, String)> {
-        let key = format!("{SOURCE_LABEL}{}", self.reference.domain());
-        let (own, mut labels): (Vec<_>, Vec<_>) =
-            labels.iter().cloned().partition(|(label, _)| *label == key);
-        let lists = own.iter().flat_map(|(_, paths)| paths.split(','));
-        let mut paths: BTreeSet<&str> = lists.filter(|path| !path.is_empty()).collect();
-        paths.insert(self.reference.path());
-        let paths: Vec<&str> = paths.into_iter().collect();
-        labels.push((key, paths.join(",")));
-        labels.sort();
-        labels
+            let change = Change::Set {
+                namespace: NAMESPACE.to_owned(),
+                name: name.name.clone(),
+                target: name.target.clone(),
+                labels,
+                expected: Expectation::Target(name.target.digest.clone()),
+            };
+            Ok(Decision::Change {
+                changes: vec![change],
+                // The labels were read at that generation, and a change replaces them.
+                generation: Some(found.snapshot.generation),
+                then: (),
+            })
+        });
+        let _ = recorded.await;
     }
 }

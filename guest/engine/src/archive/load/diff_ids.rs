@@ -24,8 +24,8 @@ impl<H: Host> Engine<H> {
         let mut known: HashSet<Digest> = HashSet::new();
         if arrived.new.is_empty() {
             let snapshot = self.snapshot().await?;
-            let companions = snapshot.companions.iter().map(|it| &it.target);
-            let named = snapshot.roots.iter().chain(companions);
+            let referrers = snapshot.referrer_names.iter().map(|it| &it.target);
+            let named = snapshot.roots.iter().chain(referrers);
             known.extend(named.map(|target| target.digest.clone()));
         }
         let mut pace = Pace::default();

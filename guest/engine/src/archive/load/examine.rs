@@ -18,7 +18,7 @@ use super::Image;
 use crate::{
     Engine, Error, Host, LeaseOf, Result, Store, Target,
     archive::invalid,
-    catalog::{Companion, Documents, Referrer},
+    catalog::{Documents, Referrer, ReferrerName},
     pace::Pace,
 };
 
@@ -69,7 +69,7 @@ pub(super) struct Examined {
     /// What it is about, if it says so.
     subject: Option<Digest>,
     /// It is no image, but belongs to another one.
-    pub(super) companion: Option<Companion>,
+    pub(super) referrer: Option<ReferrerName>,
 }
 
 /// A manifest of an image.
@@ -119,7 +119,7 @@ impl MadeOf {
 
 /// Tells what is no image: without a name, and about something that comes along. What it
 /// is about must be kept without it, as in [`Engine::mark`].
-pub(super) async fn find_companions(examination: &mut Examination) {
+pub(super) async fn find_referrers(examination: &mut Examination) {
     let mut pace = Pace::default();
     let targets = &examination.targets;
     let here: HashSet<&Digest> = targets.iter().flat_map(|it| &it.documents).collect();
@@ -134,24 +134,24 @@ pub(super) async fn find_companions(examination: &mut Examination) {
             _ => kept.push(position),
         }
     }
-    let mut companions = Vec::new();
+    let mut referrers = Vec::new();
     while let Some(position) = kept.pop() {
         let documents = targets.get(position).into_iter();
         for digest in documents.flat_map(|it| &it.documents) {
             pace.steps(1).await;
             // Once one document of it is kept, all about it is.
             if let Some(found) = about.remove(digest) {
-                companions.extend_from_slice(&found);
+                referrers.extend_from_slice(&found);
                 kept.extend(found);
             }
         }
     }
-    for position in companions {
+    for position in referrers {
         if let Some(it) = examination.targets.get_mut(position)
             && let Some(subject) = it.subject.clone()
         {
             let target = it.target.clone();
-            it.companion = Some(Companion { subject, target });
+            it.referrer = Some(ReferrerName { subject, target });
         }
     }
 }
@@ -427,7 +427,7 @@ impl Whole<'_> {
                 is_named: false,
                 documents,
                 subject: about.map(|it| it.subject),
-                companion: None,
+                referrer: None,
             },
             weight,
             unreadable,

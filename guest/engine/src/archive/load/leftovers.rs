@@ -8,10 +8,7 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::examine::Examined;
-use crate::{Engine, Error, Host, Result, Store, Target, curation::Marking};
-
-/// How often to mark again after names changed meanwhile.
-const ATTEMPTS: usize = 8;
+use crate::{Engine, Error, Host, Result, Store, Target, curation::Marking, naming::MAX_TRIES};
 
 impl<H: Host> Engine<H> {
     /// Removes those of `new` that only manifests nobody asked for need. The lease must
@@ -24,7 +21,7 @@ impl<H: Host> Engine<H> {
         let mut unwanted: HashSet<&Digest> = parts.map(|part| &part.digest).collect();
         unwanted.retain(|digest| !wanted.contains(digest));
         let new: HashSet<Digest> = new.into_iter().collect();
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_TRIES {
             match self.remove_unless_reached(&new, &unwanted).await {
                 Err(Error::Conflict(_)) => {}
                 _ => return,
@@ -41,13 +38,13 @@ impl<H: Host> Engine<H> {
         let snapshot = self.snapshot().await?;
         let mut except: HashSet<Digest> = except.iter().map(|it| (*it).clone()).collect();
         // What has a name itself is wanted.
-        let companions = snapshot.companions.iter();
-        let companions: Vec<&Target> = companions.map(|it| &it.target).collect();
-        for root in snapshot.roots.iter().chain(companions.iter().copied()) {
+        let referrers = snapshot.referrer_names.iter();
+        let referrers: Vec<&Target> = referrers.map(|it| &it.target).collect();
+        for root in snapshot.roots.iter().chain(referrers.iter().copied()) {
             except.remove(&root.digest);
         }
         let mut marking = Marking::new(&except, candidates.clone());
-        self.mark_with(&mut marking, &snapshot, &companions).await?;
+        self.mark_with(&mut marking, &snapshot, &referrers).await?;
         let rest: Vec<Digest> = marking.unmarked.iter().cloned().collect();
         if !rest.is_empty() && marking.unknown().is_none() {
             self.store.delete(&rest, snapshot.generation).await?;

@@ -12,7 +12,7 @@ use crate::{Engine, Error, Host, Result, Store, archive::invalid, pace::Pace};
 
 impl<H: Host> Engine<H> {
     /// Checks that something of each image is whole: without `platforms` anything, with
-    /// them everything for them. Marks what was asked for: companions always are.
+    /// them everything for them. Marks what was asked for: referrers always are.
     ///
     /// # Errors
     /// [`Error::ManifestInvalid`] and [`Error::PlatformMismatch`].
@@ -25,7 +25,7 @@ impl<H: Host> Engine<H> {
         let mut pace = Pace::default();
         for (image, target) in examination.pairs(images) {
             pace.steps(1).await;
-            if platforms.is_empty() || target.companion.is_some() {
+            if platforms.is_empty() || target.referrer.is_some() {
                 check_whole(image, target)?;
             }
         }
@@ -37,7 +37,7 @@ impl<H: Host> Engine<H> {
         let words = format!("[{}]", words.join(" "));
         let is_stated = examination.pairs(images).any(|(image, target)| {
             let stated = &image.descriptor.platform;
-            target.companion.is_none() && stated.as_ref().is_none_or(wanted)
+            target.referrer.is_none() && stated.as_ref().is_none_or(wanted)
         });
         if !is_stated {
             return Err(Error::PlatformMismatch(format!(
@@ -46,7 +46,7 @@ impl<H: Host> Engine<H> {
         }
         let mut without: HashSet<Digest> = HashSet::new();
         for examined in &mut examination.targets {
-            if examined.companion.is_some() {
+            if examined.referrer.is_some() {
                 continue;
             }
             let is_index = examined.is_index;

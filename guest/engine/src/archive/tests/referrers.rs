@@ -34,7 +34,7 @@ fn index_about(store: &Memory, subject: &Target, platform: &str) -> Target {
     store.document(media_type::OCI_INDEX, &index)
 }
 
-/// A companion of `subject` with these layers and no artifact type.
+/// A referrer of `subject` with these layers and no artifact type.
 fn without_kind(store: &Memory, subject: &Target, layers: &Value) -> Target {
     let manifest = json!({
         "schemaVersion": 2,
@@ -55,7 +55,7 @@ fn signed() -> (TestEngine, [Target; 3]) {
     let image = store.named("docker.io/library/a:1", &PLAIN);
     let signature = store.referrer(&image, "signature");
     store.name("images", "docker.io/library/sig:1", &signature, &[]);
-    let note = store.companion(&signature, "note");
+    let note = store.kept_referrer(&signature, "note");
     (engine, [image, signature, note])
 }
 
@@ -98,7 +98,7 @@ fn pack(engine: &TestEngine, entries: &[Value]) -> Vec<u8> {
     archive(&packed)
 }
 
-/// The names of companions.
+/// The names of referrers.
 fn kept(engine: &TestEngine) -> Vec<Value> {
     let names = engine.store.names_of("referrers").into_iter();
     names.map(Value::from).collect()
@@ -112,7 +112,7 @@ fn dangling(target: &Target) -> String {
 fn an_image_is_saved_with_what_is_about_it() {
     let (engine, [image, signature, note]) = signed();
     let store = &engine.store;
-    let more = store.companion(&image, "more");
+    let more = store.kept_referrer(&image, "more");
     let whole: BTreeSet<String> = block_on(store.blobs())
         .unwrap()
         .iter()
@@ -120,10 +120,10 @@ fn an_image_is_saved_with_what_is_about_it() {
         .collect();
     // About something else, and not whole.
     let other = store.named("docker.io/library/b:1", &ARM);
-    store.companion(&other, "other");
+    store.kept_referrer(&other, "other");
     let broken = store.referrer(&image, "lost");
     store.name("images", "docker.io/library/broken:1", &broken, &[]);
-    store.companion(&image, "lost too");
+    store.kept_referrer(&image, "lost too");
     store.lose(&Memory::layer("lost"));
     store.lose(&Memory::layer("lost too"));
 
@@ -205,9 +205,9 @@ fn what_is_about_an_index_and_about_its_manifests_goes_along() {
     let (amd, arm) = (store.image(&PLAIN), store.image(&ARM));
     let index = store.index(&[on(&amd, "linux/amd64"), on(&arm, "linux/arm64")]);
     store.name("images", "docker.io/library/multi:1", &index, &[]);
-    let of_index = store.companion(&index, "index");
-    let of_amd = store.companion(&amd, "amd64");
-    let of_arm = store.companion(&arm, "arm64");
+    let of_index = store.kept_referrer(&index, "index");
+    let of_amd = store.kept_referrer(&amd, "amd64");
+    let of_arm = store.kept_referrer(&arm, "arm64");
     let of_all = sorted(&[&of_index, &of_amd, &of_arm]);
     let rows: [(&[&str], &Target, Vec<Value>); 4] = [
         (&[], &index, of_all.clone()),
@@ -245,7 +245,7 @@ fn what_comes_with_an_image_is_no_image_and_goes_out_with_it_again() {
 }
 
 #[test]
-fn a_lost_race_sets_names_and_keeps_companions_all_the_same() {
+fn a_lost_race_sets_names_and_keeps_referrers_all_the_same() {
     let (from, _) = signed();
     let archive = save(&from, &["a:1"]).unwrap();
     let to = engine();
@@ -343,8 +343,8 @@ fn platforms_do_not_choose_among_referrers() {
     let (amd, arm) = (store.image(&PLAIN), store.image(&ARM));
     let index = store.index(&[on(&amd, "linux/amd64"), on(&arm, "linux/arm64")]);
     store.name("images", "docker.io/library/multi:1", &index, &[]);
-    let of_index = store.companion(&index, "index");
-    let of_arm = store.companion(&arm, "arm64");
+    let of_index = store.kept_referrer(&index, "index");
+    let of_arm = store.kept_referrer(&arm, "arm64");
     let nested = index_about(store, &amd, "linux/arm64");
     store.keep(&nested, &amd);
     let archive = save(&from, &["multi:1"]).unwrap();

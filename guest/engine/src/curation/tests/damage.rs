@@ -416,7 +416,7 @@ fn labels_that_cannot_be_read_cost_neither_container_nor_referrer() {
         &record,
         &[("image", "sha256:g")],
     );
-    let about = store.companion(&image, "about it");
+    let about = store.kept_referrer(&image, "about it");
     store.name("referrers", about.digest.as_str(), &about, &[]);
     block_on(engine.prune(&Filters::default())).unwrap();
     for digest in [&record.digest, &about.digest] {
@@ -436,7 +436,7 @@ fn a_long_chain_of_referrers_is_walked_once() {
     let mut last = image.clone();
     let mut chain = Vec::new();
     for _ in 0..300 {
-        last = store.companion(&last, "signature");
+        last = store.kept_referrer(&last, "signature");
         chain.push(last.clone());
     }
     store.calls();

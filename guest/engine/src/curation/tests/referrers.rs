@@ -3,10 +3,10 @@
 use super::*;
 use crate::{catalog::fixture::pointer, curation::sweep::IDLE_ROUNDS};
 
-/// The layers and names of these companions, whether they are here.
-fn are_here(engine: &TestEngine, companions: &[(&Target, &str)]) -> Vec<bool> {
+/// The layers and names of these referrers, whether they are here.
+fn are_here(engine: &TestEngine, referrers: &[(&Target, &str)]) -> Vec<bool> {
     let names = engine.store.names_of("referrers");
-    let here = companions.iter().map(|(target, content)| {
+    let here = referrers.iter().map(|(target, content)| {
         let layer = Memory::layer(content);
         let found = [
             names.contains(&target.digest.to_string()),
@@ -64,27 +64,36 @@ fn prune_keeps_what_is_about_something_kept() {
         let lost = store.image(&with_layers(&["5"]));
         store.name("images", &dangling(&lost), &lost, &[]);
 
-        let signature = store.companion(&image, "of an image");
-        let note = store.companion(&signature, "of a companion");
+        let signature = store.kept_referrer(&image, "of an image");
+        let note = store.kept_referrer(&signature, "of a referrer");
         let member = store.referrer(&image, "a");
         let collection = store.index(&[entry(&member, "linux/amd64")]);
         store.keep(&collection, &image);
         let kept = [
             (&signature, "of an image"),
-            (&note, "of a companion"),
-            (&store.companion(&note, "of that"), "of that"),
-            (&store.companion(&part, "of a manifest"), "of a manifest"),
-            (&store.companion(&inner, "of an index"), "of an index"),
-            (&store.companion(&run, "of a container"), "of a container"),
-            (&store.companion(&member, "of a member"), "of a member"),
+            (&note, "of a referrer"),
+            (&store.kept_referrer(&note, "of that"), "of that"),
+            (
+                &store.kept_referrer(&part, "of a manifest"),
+                "of a manifest",
+            ),
+            (&store.kept_referrer(&inner, "of an index"), "of an index"),
+            (
+                &store.kept_referrer(&run, "of a container"),
+                "of a container",
+            ),
+            (&store.kept_referrer(&member, "of a member"), "of a member"),
         ];
-        let of_unneeded = store.companion(&unneeded, "of b:1");
-        let of_lost = store.companion(&lost, "of a dangling image");
-        let of_removed = store.companion(&removed, "of a removed index");
+        let of_unneeded = store.kept_referrer(&unneeded, "of b:1");
+        let of_lost = store.kept_referrer(&lost, "of a dangling image");
+        let of_removed = store.kept_referrer(&removed, "of a removed index");
         let gone = [
             (&of_lost, "of a dangling image"),
             (&of_removed, "of a removed index"),
-            (&store.companion(&of_lost, "of what goes"), "of what goes"),
+            (
+                &store.kept_referrer(&of_lost, "of what goes"),
+                "of what goes",
+            ),
         ];
         prune(&engine, filters.clone());
         let what = format!("{filters:?}");
@@ -103,12 +112,12 @@ fn prune_counts_what_goes_along() {
     let engine = engine();
     let store = &engine.store;
     let image = store.named("docker.io/library/a:1", &PLAIN);
-    let companion = store.companion(&image, "signature");
+    let referrer = store.kept_referrer(&image, "signature");
     let all: u64 = block_on(store.blobs()).unwrap().iter().map(|it| it.1).sum();
     let pruned = prune(&engine, ALL);
     assert_eq!(pruned.removals, [untagged("a:1"), deleted(&image)]);
     assert_eq!(pruned.reclaimed, all);
-    assert_eq!(are_here(&engine, &[(&companion, "signature")]), [false]);
+    assert_eq!(are_here(&engine, &[(&referrer, "signature")]), [false]);
     assert_eq!(store.len(), 0);
 }
 
@@ -119,9 +128,9 @@ fn what_is_about_an_image_goes_with_its_last_name() {
     let image = store.named("docker.io/library/a:1", &with_layers(&["base", "1"]));
     store.name("images", "docker.io/library/a:2", &image, &[]);
     let other = store.named("docker.io/library/b:1", &with_layers(&["base", "2"]));
-    let signature = store.companion(&image, "signature");
-    let note = store.companion(&signature, "note");
-    let stays = store.companion(&other, "stays");
+    let signature = store.kept_referrer(&image, "signature");
+    let note = store.kept_referrer(&signature, "note");
+    let stays = store.kept_referrer(&other, "stays");
     let all = [
         (&signature, "signature"),
         (&note, "note"),
@@ -139,14 +148,14 @@ fn what_is_about_an_image_goes_with_its_last_name() {
 }
 
 #[test]
-fn a_companion_that_is_an_image_too_stays_one() {
+fn a_referrer_that_is_an_image_too_stays_one() {
     let engine = engine();
     let store = &engine.store;
     store.named("docker.io/library/a:1", &PLAIN);
     let image = store.image(&PLAIN);
-    let signature = store.companion(&image, "signature");
+    let signature = store.kept_referrer(&image, "signature");
     store.name("images", "docker.io/library/sig:1", &signature, &[]);
-    let note = store.companion(&signature, "note");
+    let note = store.kept_referrer(&signature, "note");
     remove(&engine, "a:1", &RemoveOptions::default());
     assert_eq!(store.names_of("referrers"), [note.digest.as_str()]);
     assert_eq!(are_here(&engine, &[(&note, "note")]), [true]);
@@ -179,8 +188,8 @@ fn containers_keep_what_is_about_their_image() {
     let store = &engine.store;
     let run = store.image(&PLAIN);
     let index = store.index(&[entry(&run, "linux/amd64")]);
-    let of_run = store.companion(&run, "manifest");
-    let of_index = store.companion(&index, "index");
+    let of_run = store.kept_referrer(&run, "manifest");
+    let of_index = store.kept_referrer(&index, "index");
     let both = [(&of_run, "manifest"), (&of_index, "index")];
     store.name("images", "docker.io/library/a:1", &index, &[]);
     container_of(store, "c1", &index, &run);
@@ -205,10 +214,10 @@ fn removing_a_platform_takes_what_is_about_its_manifest() {
     });
     let index = store.index(&[entry(&amd, "linux/amd64"), entry(&arm, "linux/arm64")]);
     store.name("images", "docker.io/library/a:1", &index, &[]);
-    let of_index = store.companion(&index, "of index");
-    let of_amd = store.companion(&amd, "of amd64");
-    let of_arm = store.companion(&arm, "of arm64");
-    let note = store.companion(&of_arm, "note");
+    let of_index = store.kept_referrer(&index, "of index");
+    let of_amd = store.kept_referrer(&amd, "of amd64");
+    let of_arm = store.kept_referrer(&arm, "of arm64");
+    let note = store.kept_referrer(&of_arm, "note");
     let all = [
         (&of_index, "of index"),
         (&of_amd, "of amd64"),
@@ -225,7 +234,7 @@ fn removing_a_platform_takes_what_is_about_its_manifest() {
 
     // A target keeps its manifest, and that what is about it.
     let single = store.named("docker.io/library/b:1", &with_layers(&["single"]));
-    let of_single = store.companion(&single, "of single");
+    let of_single = store.kept_referrer(&single, "of single");
     let platforms = RemoveOptions {
         platforms: vec![platform("linux/amd64")],
         ..FORCE
@@ -236,11 +245,11 @@ fn removing_a_platform_takes_what_is_about_its_manifest() {
 }
 
 #[test]
-fn what_a_lease_holds_of_a_companion_goes_later() {
+fn what_a_lease_holds_of_a_referrer_goes_later() {
     let engine = engine();
     let store = &engine.store;
     let image = store.named("docker.io/library/a:1", &PLAIN);
-    let signature = store.companion(&image, "signature");
+    let signature = store.kept_referrer(&image, "signature");
     let lease = block_on(store.acquire_lease()).unwrap();
     let leased = [signature.digest.clone(), Memory::layer("signature")];
     block_on(store.stat_all(&leased, Some(&lease))).unwrap();
@@ -258,9 +267,9 @@ fn an_image_named_again_meanwhile_keeps_what_is_about_it() {
     let engine = engine();
     let store = &engine.store;
     let image = store.named("docker.io/library/a:1", &PLAIN);
-    let signature = store.companion(&image, "signature");
+    let signature = store.kept_referrer(&image, "signature");
     let again = image.clone();
-    // The first change takes the image's name, the second would take the companion's.
+    // The first change takes the image's name, the second would take the referrer's.
     store.before("apply", |_| {});
     store.before("apply", move |store| {
         store.name("images", "docker.io/library/b:1", &again, &[]);
@@ -278,8 +287,8 @@ fn what_gets_a_name_before_content_goes_stays_whole() {
     let engine = engine();
     let store = &engine.store;
     let image = store.named("docker.io/library/a:1", &PLAIN);
-    let signature = store.companion(&image, "signature");
-    let note = store.companion(&signature, "note");
+    let signature = store.kept_referrer(&image, "signature");
+    let note = store.kept_referrer(&signature, "note");
     let target = signature.clone();
     store.before("delete", move |store| {
         store.name("images", "docker.io/library/sig:1", &target, &[]);
@@ -296,11 +305,11 @@ fn what_comes_along_meanwhile_goes_too() {
     let engine = engine();
     let store = &engine.store;
     let image = store.named("docker.io/library/a:1", &PLAIN);
-    store.companion(&image, "signature");
+    store.kept_referrer(&image, "signature");
     let subject = image.clone();
     store.before("apply", |_| {});
     store.before("apply", move |store| {
-        store.companion(&subject, "late");
+        store.kept_referrer(&subject, "late");
     });
     remove(&engine, "a:1", &RemoveOptions::default());
     assert_eq!(store.names_of("referrers"), [""; 0]);
@@ -308,12 +317,12 @@ fn what_comes_along_meanwhile_goes_too() {
 }
 
 #[test]
-fn companions_wait_for_the_next_prune_when_names_never_rest() {
+fn referrers_wait_for_the_next_prune_when_names_never_rest() {
     let engine = engine();
     let store = &engine.store;
     let busy = store.named("docker.io/library/a:1", &PLAIN);
     let image = store.image(&with_layers(&["gone"]));
-    let signature = store.companion(&image, "signature");
+    let signature = store.kept_referrer(&image, "signature");
     for n in 0..IDLE_ROUNDS {
         let busy = busy.clone();
         store.before("apply", move |store| {

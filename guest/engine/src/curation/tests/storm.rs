@@ -77,9 +77,9 @@ enum Late {
     Platform,
     Container,
     /// Something about an image that has a name.
-    Companion,
+    Referrer,
     /// Something about an image that comes with it.
-    CompanionOfNew,
+    ReferrerOfNew,
     /// A referrer that waits for its image, which gets a name.
     Awaited,
     Foreign,
@@ -92,8 +92,8 @@ fn what_a_name_reaches_that_comes_meanwhile_stays() {
         Late::Index,
         Late::Platform,
         Late::Container,
-        Late::Companion,
-        Late::CompanionOfNew,
+        Late::Referrer,
+        Late::ReferrerOfNew,
         Late::Awaited,
         Late::Foreign,
     ] {
@@ -108,8 +108,8 @@ fn what_a_name_reaches_that_comes_meanwhile_stays() {
                 ..PLAIN
             });
             let about = match late {
-                Late::Companion => Some(store.referrer(&old, "about")),
-                Late::CompanionOfNew => Some(store.referrer(&new, "about")),
+                Late::Referrer => Some(store.referrer(&old, "about")),
+                Late::ReferrerOfNew => Some(store.referrer(&new, "about")),
                 _ => None,
             };
             let both = [entry(&old, "linux/amd64"), entry(&new, "linux/arm64")];
@@ -124,7 +124,7 @@ fn what_a_name_reaches_that_comes_meanwhile_stays() {
             let here = block_on(store.blobs()).unwrap().into_iter();
             let kept: Vec<Digest> = match (late, &about) {
                 // Not the image `new`.
-                (Late::Companion, Some(about)) => {
+                (Late::Referrer, Some(about)) => {
                     vec![about.digest.clone(), Memory::layer("about")]
                 }
                 _ => here.map(|(digest, _)| digest).collect(),
@@ -133,7 +133,7 @@ fn what_a_name_reaches_that_comes_meanwhile_stays() {
                 store.lose(&new.digest);
             }
             if let Late::Awaited = late {
-                store.companion(&new, "waits");
+                store.kept_referrer(&new, "waits");
             }
             let garbage = garbage(store, 20);
             // As whoever brings something in: it is protected until it has its name.
@@ -144,7 +144,7 @@ fn what_a_name_reaches_that_comes_meanwhile_stays() {
             }
             let (new, old) = (new.clone(), old.clone());
             let call = match late {
-                // Its companion would be forsaken before anything is deleted.
+                // Its referrer would be forsaken before anything is deleted.
                 Late::Awaited => "apply",
                 _ => "batch",
             };
@@ -162,8 +162,8 @@ fn what_a_name_reaches_that_comes_meanwhile_stays() {
                         let record = store.index(&[pointer(&new)]);
                         store.name("containers", &"c".repeat(64), &record, &[]);
                     }
-                    (Late::Companion, _, Some(about)) => store.keep(about, &old),
-                    (Late::CompanionOfNew, _, Some(about)) => {
+                    (Late::Referrer, _, Some(about)) => store.keep(about, &old),
+                    (Late::ReferrerOfNew, _, Some(about)) => {
                         image(&new);
                         store.keep(about, &new);
                     }

@@ -105,16 +105,16 @@ fn what_is_about_an_image_goes_out_after_it_and_before_its_tag() {
 }
 
 #[test]
-fn a_companion_of_an_image_goes_out_with_it() {
+fn a_referrer_of_an_image_goes_out_with_it() {
     let (bench, image) = listing(Bench::new());
-    let companion = signature(&bench, &image, 1);
-    let name = companion.digest.as_str();
+    let referrer = signature(&bench, &image, 1);
+    let name = referrer.digest.as_str();
     let labels = [("subject", image.digest.as_str())];
-    bench.store.name("referrers", name, &companion, &labels);
+    bench.store.name("referrers", name, &referrer, &labels);
     bench.push(APP).unwrap();
     assert_eq!(
         put(&bench),
-        [image.digest.short(), companion.digest.short(), "1"]
+        [image.digest.short(), referrer.digest.short(), "1"]
     );
 }
 

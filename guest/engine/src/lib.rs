@@ -16,6 +16,7 @@ mod catalog;
 mod check;
 mod container;
 mod curation;
+mod cursor;
 mod error;
 mod host;
 mod import;

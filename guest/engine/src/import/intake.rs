@@ -1,6 +1,6 @@
 //! A root file system on its way into the store.
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use futures::future;
 use strata_oci::{
@@ -11,7 +11,8 @@ use strata_oci::{
 
 use super::check::Check;
 use crate::{
-    Body, Clock, ContentProgress, Error, Event, Phase, Progress, Result, Stage as _, Store,
+    Clock, ContentProgress, Error, Event, Phase, Progress, Result, Stage as _, Store,
+    cursor::Cursor,
 };
 
 /// Pieces smaller than this are put together: each costs a call to the store.
@@ -100,10 +101,15 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
         let shown = total.unwrap_or_default();
         self.report(Phase::Downloading, 0, shown);
         let mut last = self.now();
-        let mut pieces = Pieces::new(body);
+        let mut pieces = Cursor::new(body);
         let stage = self.store.stage(self.lease).await?;
         // Nothing at all is an empty file system, as it is to dockerd.
-        let mut next = Some(pieces.next().await?.unwrap_or_else(|| END.to_vec()));
+        let mut next = Some(
+            pieces
+                .gather(PIECE_BYTES, WRITE_BYTES)
+                .await?
+                .unwrap_or_else(|| END.to_vec()),
+        );
         let compression = Compression::of(next.as_deref().unwrap_or_default());
         let mut check = (compression == Compression::Plain).then(Check::default);
         let mut written = 0;
@@ -112,7 +118,9 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
                 check.feed(&piece)?;
             }
             written += piece.len() as u64;
-            ((), next) = future::try_join(stage.write(piece), pieces.next()).await?;
+            ((), next) =
+                future::try_join(stage.write(piece), pieces.gather(PIECE_BYTES, WRITE_BYTES))
+                    .await?;
             let now = self.now();
             if now.saturating_sub(last) >= PROGRESS_INTERVAL {
                 last = now;
@@ -143,7 +151,7 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
         let look = async {
             let mut check = Check::default();
             let mut plain = self.decompressed(digest).await?;
-            while let Some(piece) = plain.next().await? {
+            while let Some(piece) = plain.gather(PIECE_BYTES, WRITE_BYTES).await? {
                 check.feed(&piece)?;
             }
             check.finish()
@@ -162,10 +170,17 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
         let mut check = Check::default();
         let look = async {
             let mut plain = self.decompressed(digest).await?;
-            let mut next = Some(plain.next().await?.unwrap_or_else(|| END.to_vec()));
+            let mut next = Some(
+                plain
+                    .gather(PIECE_BYTES, WRITE_BYTES)
+                    .await?
+                    .unwrap_or_else(|| END.to_vec()),
+            );
             while let Some(piece) = next {
                 check.feed(&piece)?;
-                ((), next) = future::try_join(stage.write(piece), plain.next()).await?;
+                ((), next) =
+                    future::try_join(stage.write(piece), plain.gather(PIECE_BYTES, WRITE_BYTES))
+                        .await?;
             }
             check.finish()
         };
@@ -177,9 +192,9 @@ impl<'a, S: Store, C: Clock> Intake<'a, S, C> {
         })
     }
 
-    async fn decompressed(&self, digest: &Digest) -> Result<Pieces<S::Body>> {
+    async fn decompressed(&self, digest: &Digest) -> Result<Cursor<S::Body>> {
         let body = self.store.read(digest, 0, None).await?;
-        Ok(Pieces::new(self.store.decompress(body).await?))
+        Ok(Cursor::new(self.store.decompress(body).await?))
     }
 
     fn report(&self, phase: Phase, current: u64, total: u64) {
@@ -202,37 +217,5 @@ fn damaged(error: Error) -> Error {
     match error {
         Error::ManifestInvalid(reason) => Error::InvalidArgument(reason),
         error => error,
-    }
-}
-
-/// A body in pieces that are worth a call, and that the store takes.
-struct Pieces<B> {
-    body: B,
-    /// What was too much for the last piece.
-    rest: Vec<u8>,
-}
-
-impl<B: Body<Error = Error>> Pieces<B> {
-    fn new(body: B) -> Self {
-        Self {
-            body,
-            rest: Vec::new(),
-        }
-    }
-
-    /// The next piece, `None` at the end. Large chunks are passed on as they are.
-    async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let mut piece = mem::take(&mut self.rest);
-        while piece.len() < PIECE_BYTES {
-            match self.body.chunk().await? {
-                Some(chunk) if piece.is_empty() => piece = chunk,
-                Some(chunk) => piece.extend(chunk),
-                None => break,
-            }
-        }
-        if piece.len() > WRITE_BYTES {
-            self.rest = piece.split_off(WRITE_BYTES);
-        }
-        Ok((!piece.is_empty()).then_some(piece))
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 use strata_oci::layer::{Content, Sparse};
 
 use super::root::{Layer, Root};
-use crate::{ArchiveSink, Body as _, Error, Result, Store};
+use crate::{ArchiveSink, Error, Result, Store, cursor::Cursor};
 
 /// Content from this size on goes from the store to the sink without passing through
 /// here, where the layer allows it. For less, opening another stream costs more.
@@ -138,20 +138,15 @@ pub(crate) struct Contents<'a, S: Store> {
 /// A layer being read.
 struct Open<B> {
     layer: u32,
-    body: B,
-    /// Where in the uncompressed layer `chunk` ends.
+    body: Cursor<B>,
+    /// Where in the uncompressed layer the last chunk ends.
     end: u64,
-    /// What came last.
-    chunk: Vec<u8>,
-    /// Bytes of it that are used up.
-    used: usize,
 }
 
 impl<B> Open<B> {
     /// Where in the uncompressed layer what comes next lies.
     fn position(&self) -> u64 {
-        let rest = self.chunk.len().saturating_sub(self.used);
-        self.end.saturating_sub(rest as u64)
+        self.end.saturating_sub(self.body.rest().len() as u64)
     }
 }
 
@@ -233,10 +228,8 @@ impl<'a, S: Store> Contents<'a, S> {
             };
             self.open = Some(Open {
                 layer: content.layer,
-                body,
+                body: Cursor::new(body),
                 end: start,
-                chunk: Vec::new(),
-                used: 0,
             });
         }
         loop {
@@ -245,9 +238,9 @@ impl<'a, S: Store> Contents<'a, S> {
             if ahead == 0 {
                 return Ok(());
             }
-            let rest = open.chunk.len().saturating_sub(open.used);
+            let rest = open.body.rest().len();
             match usize::try_from(ahead) {
-                Ok(ahead) if ahead <= rest => open.used += ahead,
+                Ok(ahead) if ahead <= rest => open.body.use_up(ahead),
                 _ => self.advance().await?,
             }
         }
@@ -260,28 +253,24 @@ impl<'a, S: Store> Contents<'a, S> {
     pub(crate) async fn piece(&mut self, limit: u64) -> Result<Vec<u8>> {
         loop {
             let open = self.open.as_mut().ok_or_else(cut)?;
-            let rest = open.chunk.get(open.used..).unwrap_or_default();
-            if rest.is_empty() && limit > 0 {
+            let rest = open.body.rest().len();
+            if rest == 0 && limit > 0 {
                 self.advance().await?;
                 continue;
             }
-            let length = usize::try_from(limit).map_or(rest.len(), |it| it.min(rest.len()));
-            if open.used == 0 && length == rest.len() {
-                return Ok(mem::take(&mut open.chunk));
-            }
-            let piece = rest.get(..length).unwrap_or_default().to_vec();
-            open.used += length;
-            return Ok(piece);
+            let length = usize::try_from(limit).map_or(rest, |it| it.min(rest));
+            open.body.use_up(length);
+            return Ok(open.body.last(length));
         }
     }
 
     /// The next chunk of the layer; what is left of the last one is dropped.
     async fn advance(&mut self) -> Result<()> {
         let open = self.open.as_mut().ok_or_else(cut)?;
-        let chunk = open.body.chunk().await?.ok_or_else(cut)?;
-        open.end = open.end.saturating_add(chunk.len() as u64);
-        open.chunk = chunk;
-        open.used = 0;
+        if !open.body.more().await? {
+            return Err(cut());
+        }
+        open.end = open.end.saturating_add(open.body.rest().len() as u64);
         Ok(())
     }
 

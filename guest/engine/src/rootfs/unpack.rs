@@ -1,13 +1,13 @@
 //! A tar of a file system as it arrives.
 
-use std::{collections::VecDeque, mem, ops::Range};
+use std::collections::VecDeque;
 
 use strata_oci::{
     archive::{ArchiveError, BLOCK},
     layer::{Entry, Fragment, Kind, Parser, Step},
 };
 
-use crate::{Body, Error, Result};
+use crate::{Body, Error, Result, cursor::Cursor};
 
 /// The most that is looked at in one step; a piece of content is no larger, which keeps
 /// it below the 1 MiB that the store takes in one call.
@@ -25,13 +25,9 @@ pub(crate) enum Source {
 
 /// Reads a tar from a body.
 pub(crate) struct Reader<B> {
-    body: B,
+    body: Cursor<B>,
     source: Source,
     parser: Parser,
-    /// What came last.
-    chunk: Vec<u8>,
-    /// Bytes of it that are used up.
-    used: usize,
     /// Where the parser began.
     start: u64,
     /// What is still to come of a file with holes.
@@ -52,11 +48,9 @@ impl<B: Body<Error = Error>> Reader<B> {
     /// A reader at the start of `body`, which is not compressed.
     pub(crate) fn new(body: B, source: Source) -> Self {
         Self {
-            body,
+            body: Cursor::new(body),
             source,
             parser: Parser::rooted(),
-            chunk: Vec::new(),
-            used: 0,
             start: 0,
             holes: None,
         }
@@ -104,7 +98,7 @@ impl<B: Body<Error = Error>> Reader<B> {
                 }
                 Some((_, Step::Content | Step::More)) => {}
                 Some((_, Step::End)) => {
-                    while self.body.chunk().await?.is_some() {}
+                    self.body.finish().await?;
                     return Ok(None);
                 }
                 None => return Ok(None),
@@ -135,51 +129,36 @@ impl<B: Body<Error = Error>> Reader<B> {
     /// The next piece of what is stored of the entry's content, at most `limit` bytes.
     async fn stored(&mut self, limit: usize) -> Result<Option<Vec<u8>>> {
         while self.parser.remaining() > 0 {
-            let Some((range, step)) = self.advance(limit).await? else {
-                break;
-            };
-            if step != Step::Content || range.is_empty() {
-                continue;
+            match self.advance(limit).await? {
+                None => break,
+                Some((count, Step::Content)) if count > 0 => {
+                    return Ok(Some(self.body.last(count)));
+                }
+                Some(_) => {}
             }
-            if range == (0..self.chunk.len()) {
-                self.used = 0;
-                return Ok(Some(mem::take(&mut self.chunk)));
-            }
-            let piece = self.chunk.get(range).unwrap_or_default();
-            return Ok(Some(piece.to_vec()));
         }
         Ok(None)
     }
 
-    /// One step over at most `limit` bytes, and the bytes of the chunk it used; `None` if it
-    /// ends without end.
-    async fn advance(&mut self, limit: usize) -> Result<Option<(Range<usize>, Step)>> {
+    /// One step over at most `limit` bytes, and how many it used; `None` if it ends without end.
+    async fn advance(&mut self, limit: usize) -> Result<Option<(usize, Step)>> {
         loop {
-            let rest = self.chunk.get(self.used..).unwrap_or_default();
+            let rest = self.body.rest();
             let rest = rest.get(..limit).unwrap_or(rest);
             let stepped = self.parser.step(rest);
             let (used, step) = stepped.map_err(|error| self.refused(error))?;
-            let start = self.used;
-            self.used += used;
+            self.body.use_up(used);
             if step != Step::More {
-                return Ok(Some((start..self.used, step)));
+                return Ok(Some((used, step)));
             }
-            if self.used < self.chunk.len() {
-                continue;
-            }
-            self.used = 0;
-            match self.body.chunk().await? {
-                Some(chunk) => self.chunk = chunk,
-                None => {
-                    self.chunk.clear();
-                    let between =
-                        self.parser.remaining() == 0 && self.offset().is_multiple_of(BLOCK as u64);
-                    if self.source == Source::Layer && between {
-                        return Ok(None);
-                    }
-                    self.parser.finish().map_err(|error| self.refused(error))?;
+            if self.body.rest().is_empty() && !self.body.more().await? {
+                let between =
+                    self.parser.remaining() == 0 && self.offset().is_multiple_of(BLOCK as u64);
+                if self.source == Source::Layer && between {
                     return Ok(None);
                 }
+                self.parser.finish().map_err(|error| self.refused(error))?;
+                return Ok(None);
             }
         }
     }

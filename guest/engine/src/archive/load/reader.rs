@@ -1,10 +1,8 @@
 //! An archive as it arrives.
 
-use std::{mem, ops::Range};
-
 use strata_oci::archive::{Entry, Parser, Step};
 
-use crate::{Body, Error, Result, archive::refused};
+use crate::{Body, Error, Result, archive::refused, cursor::Cursor};
 
 /// Pieces smaller than this are put together: each costs a call to the store.
 const PIECE_BYTES: usize = 64 << 10;
@@ -14,22 +12,16 @@ const STEP_BYTES: usize = 512 << 10;
 
 /// Reads an archive from a body.
 pub(super) struct Reader<B> {
-    body: B,
+    body: Cursor<B>,
     parser: Parser,
-    /// What came last.
-    chunk: Vec<u8>,
-    /// Bytes of it that are used up.
-    used: usize,
 }
 
 impl<B: Body<Error = Error>> Reader<B> {
     /// A reader at the start of `body`.
     pub(super) fn new(body: B) -> Self {
         Self {
-            body,
+            body: Cursor::new(body),
             parser: Parser::new(),
-            chunk: Vec::new(),
-            used: 0,
         }
     }
 
@@ -42,7 +34,7 @@ impl<B: Body<Error = Error>> Reader<B> {
                 (_, Step::Entry(entry)) => return Ok(Some(entry)),
                 (_, Step::Content | Step::More) => {}
                 (_, Step::End) => {
-                    while self.body.chunk().await?.is_some() {}
+                    self.body.finish().await?;
                     return Ok(None);
                 }
             }
@@ -58,13 +50,12 @@ impl<B: Body<Error = Error>> Reader<B> {
     pub(super) async fn content(&mut self) -> Result<Option<Vec<u8>>> {
         let mut gathered = Vec::new();
         while self.remaining() > 0 && gathered.len() < PIECE_BYTES {
-            let (range, _) = self.advance().await?;
-            if gathered.is_empty() && range.len() >= PIECE_BYTES && range.len() == self.chunk.len()
-            {
-                self.used = 0;
-                return Ok(Some(mem::take(&mut self.chunk)));
+            let (count, _) = self.advance().await?;
+            let piece = self.body.last(count);
+            match gathered.is_empty() {
+                true => gathered = piece,
+                false => gathered.extend(piece),
             }
-            gathered.extend_from_slice(self.chunk.get(range).unwrap_or_default());
         }
         Ok((!gathered.is_empty()).then_some(gathered))
     }
@@ -81,28 +72,19 @@ impl<B: Body<Error = Error>> Reader<B> {
         Ok(whole)
     }
 
-    /// One step, and the bytes of the chunk it used.
-    async fn advance(&mut self) -> Result<(Range<usize>, Step)> {
+    /// One step, and how many bytes it used.
+    async fn advance(&mut self) -> Result<(usize, Step)> {
         loop {
-            let rest = self.chunk.get(self.used..).unwrap_or_default();
+            let rest = self.body.rest();
             let rest = rest.get(..STEP_BYTES).unwrap_or(rest);
             let (used, step) = self.parser.step(rest).map_err(refused)?;
-            let start = self.used;
-            self.used += used;
+            self.body.use_up(used);
             if step != Step::More {
-                return Ok((start..self.used, step));
+                return Ok((used, step));
             }
-            if self.used < self.chunk.len() {
-                continue;
-            }
-            self.used = 0;
-            match self.body.chunk().await? {
-                Some(chunk) => self.chunk = chunk,
-                None => {
-                    self.chunk.clear();
-                    self.parser.finish().map_err(refused)?;
-                    return Ok((0..0, Step::End));
-                }
+            if self.body.rest().is_empty() && !self.body.more().await? {
+                self.parser.finish().map_err(refused)?;
+                return Ok((0, Step::End));
             }
         }
     }

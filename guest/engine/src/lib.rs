@@ -17,6 +17,7 @@ mod check;
 mod container;
 mod curation;
 mod cursor;
+mod diff_ids;
 mod error;
 mod host;
 mod import;

@@ -124,7 +124,7 @@ impl<H: Host> Pull<'_, H> {
         if !(standing.is_settled && arrival.was_all_here) {
             let diff_ids = self.diff_ids_of(&chosen).await?;
             if self.engine.settings.verify_diff_ids_first {
-                self.verify_diff_ids(&diff_ids).await?;
+                self.engine.verify_diff_ids(&diff_ids).await?;
             }
             self.set_name(&target, standing).await?;
             if !self.engine.settings.verify_diff_ids_first && !diff_ids.is_empty() {

@@ -181,6 +181,37 @@ impl Document {
         Ok(document)
     }
 
+    /// Whether it is an index.
+    pub fn is_index(&self) -> bool {
+        matches!(self, Self::Index(_))
+    }
+
+    /// The media type it states itself, if it does.
+    pub fn stated_media_type(&self) -> Option<&str> {
+        match self {
+            Self::Index(index) => index.media_type.as_deref(),
+            Self::Manifest(manifest) => manifest.media_type.as_deref(),
+        }
+    }
+
+    /// The media type it states itself, or else the one it has by its members.
+    pub fn media_type(&self) -> &str {
+        self.stated_media_type().unwrap_or(match self {
+            Self::Index(_) => media_type::OCI_INDEX,
+            Self::Manifest(_) => media_type::OCI_MANIFEST,
+        })
+    }
+
+    /// The media type it goes by where it is announced as `announced`: that, without parameters;
+    /// where that says nothing, its own.
+    pub fn media_type_as<'a>(&'a self, announced: &'a str) -> &'a str {
+        let announced = media_type::essence(announced);
+        match media_type::kind(announced) {
+            Kind::Index | Kind::Manifest => announced,
+            _ => self.media_type(),
+        }
+    }
+
     /// What the document consists of, in its order: the manifests, or the config and then the layers.
     /// The `subject` is not part of it.
     pub fn children(&self) -> Vec<&Descriptor> {

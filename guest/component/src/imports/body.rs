@@ -1,6 +1,7 @@
 //! A stream of bytes and the verdict that follows it.
 
 use strata_engine::{Body, Error, Result};
+use strata_oci::archive::Compression;
 use wasip3::http::types::{ErrorCode, Trailers};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
@@ -14,18 +15,6 @@ use crate::{
 
 /// Bytes asked for at once: enough that relaying an archive is not about calls.
 const CHUNK: usize = 256 * 1024;
-/// First bytes of gzip, zstd (a frame, and a skippable one from its second byte on),
-/// bzip2 and xz: what is worth a trip to the host.
-const MAGICS: [(usize, &[u8]); 5] = [
-    (0, &[0x1f, 0x8b]),
-    (0, &[0x28, 0xb5, 0x2f, 0xfd]),
-    (1, &[0x2a, 0x4d, 0x18]),
-    (0, b"BZh"),
-    (0, &[0xfd, b'7', b'z', b'X', b'Z', 0]),
-];
-/// Bytes that decide.
-const LONGEST_MAGIC: usize = 6;
-
 /// Tells whether all of a stream came.
 enum Verdict {
     /// The body of an answer: its trailers, or why it was cut.
@@ -144,18 +133,13 @@ impl WasiBody {
     /// This body decompressed by the host; itself if it is not compressed.
     pub(crate) async fn decompressed(mut self) -> Result<Self> {
         let mut head = Vec::new();
-        while head.len() < LONGEST_MAGIC
+        while head.len() < Compression::MAGIC_BYTES
             && let Some(bytes) = self.chunk().await?
         {
             head.extend(bytes);
         }
         self.ahead = head;
-        let compressed = MAGICS.iter().any(|(at, magic)| {
-            self.ahead
-                .get(*at..)
-                .is_some_and(|bytes| bytes.starts_with(magic))
-        });
-        if !compressed {
+        if Compression::of(&self.ahead) == Compression::Plain {
             return Ok(self);
         }
         let (writer, reader) = wit_stream::new();

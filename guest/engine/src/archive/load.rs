@@ -93,7 +93,7 @@ impl<H: Host> Engine<H> {
         let targets = &examination.targets;
         let promised = self.promised(targets, &arrived).await?;
         if self.settings.verify_diff_ids_first {
-            self.verify(&promised).await?;
+            self.verify_diff_ids(&promised).await?;
         }
         let referrers = targets.iter().filter_map(|it| it.referrer.clone());
         let referrers: Vec<_> = referrers.collect();

@@ -4,14 +4,15 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use strata_oci::{
-    Descriptor, Digest, Document, ImageConfig,
+    Descriptor, Digest, Document,
     config::MAX_CONFIG_BYTES,
     media_type::{self, Kind},
 };
 
-use super::{Pull, choice::Image, invalid};
+use super::{Pull, choice::Image};
 use crate::{
-    BlobProgress, Error, Event, Host, Phase, Progress, Result, Silent, Store, registry::retrying,
+    BlobProgress, Error, Event, Host, Phase, Progress, Result, Silent, Store, diff_ids,
+    registry::retrying,
 };
 
 /// What fetching found.
@@ -194,40 +195,10 @@ impl<H: Host> Pull<'_, H> {
             return Ok(Vec::new());
         }
         let bytes = self.config(&manifest.config).await?;
-        let config = match ImageConfig::parse(&bytes) {
-            Ok(config) => config,
-            Err(error) if strict => return Err(Error::config(&manifest.config.digest, &error)),
-            // A generic type promises nothing about what it holds.
-            Err(_) => return Ok(Vec::new()),
-        };
-        let diff_ids = config.rootfs.diff_ids;
-        if diff_ids.len() != manifest.layers.len() {
-            return Err(invalid(format_args!(
-                "mismatched image rootfs and manifest layers: {} diff-ids for {} layers",
-                diff_ids.len(),
-                manifest.layers.len()
-            )));
-        }
+        let digest = &manifest.config.digest;
+        let diff_ids = diff_ids::promised(digest, &bytes, strict, manifest.layers.len())?;
         let layers = manifest.layers.iter().map(|layer| layer.digest.clone());
-        Ok(layers.zip(diff_ids).collect())
-    }
-
-    /// Decompresses every layer now and compares.
-    pub(super) async fn verify_diff_ids(&self, promised: &[(Digest, Digest)]) -> Result<()> {
-        stream::iter(promised)
-            .map(async |(layer, expected)| {
-                let actual = self.engine.store.layer_facts(layer).await?.diff_id;
-                if actual == *expected {
-                    return Ok(());
-                }
-                Err(Error::DigestMismatch {
-                    expected: expected.clone(),
-                    actual,
-                })
-            })
-            .buffer_unordered(self.engine.settings.parallel_layers.max(1))
-            .try_collect()
-            .await
+        Ok(layers.zip(diff_ids.unwrap_or_default()).collect())
     }
 }
 

@@ -43,7 +43,7 @@ impl<H: Host> Pull<'_, H> {
         };
         let document = self.parse(&media_type, &bytes)?;
         Ok(Top {
-            media_type: proper_media_type(&media_type, &document),
+            media_type: document.media_type_as(&media_type).to_owned(),
             document,
             size: bytes.len() as u64,
             unsaved: (!here).then_some(bytes),
@@ -127,18 +127,4 @@ impl<H: Host> Pull<'_, H> {
             self.reference
         ))
     }
-}
-
-/// What the document was announced as; if that was nothing special, what it says
-/// itself or, at last, what it is.
-fn proper_media_type(announced: &str, document: &Document) -> String {
-    let announced = media_type::essence(announced);
-    if matches!(media_type::kind(announced), Kind::Index | Kind::Manifest) {
-        return announced.to_owned();
-    }
-    let (own, default) = match document {
-        Document::Index(index) => (&index.media_type, media_type::OCI_INDEX),
-        Document::Manifest(manifest) => (&manifest.media_type, media_type::OCI_MANIFEST),
-    };
-    own.clone().unwrap_or(default.to_owned())
 }

@@ -167,7 +167,10 @@ fn walk(top: &Descriptor, documents: &Documents) -> Result<Walk> {
             walk.levels
                 .resize_with(walk.levels.len().max(height + 1), Vec::new);
             if let Some(level) = walk.levels.get_mut(height) {
-                level.push(described(descriptor, &document));
+                level.push(Descriptor {
+                    media_type: document.media_type_as(&descriptor.media_type).to_owned(),
+                    ..descriptor
+                });
             }
             continue;
         }
@@ -222,24 +225,4 @@ impl Walk {
 fn is_document(media_type: &str) -> bool {
     let kind = media_type::kind(media_type);
     matches!(kind, Kind::Index | Kind::Manifest | Kind::Schema1)
-}
-
-/// The descriptor with the media type the document goes out under: the one it is
-/// listed with; where that says nothing, its own or what it is.
-fn described(descriptor: Descriptor, document: &Document) -> Descriptor {
-    let listed = media_type::essence(&descriptor.media_type);
-    let media_type = match media_type::kind(listed) {
-        Kind::Index | Kind::Manifest => listed.to_owned(),
-        _ => {
-            let (own, default) = match document {
-                Document::Index(index) => (&index.media_type, media_type::OCI_INDEX),
-                Document::Manifest(manifest) => (&manifest.media_type, media_type::OCI_MANIFEST),
-            };
-            own.clone().unwrap_or(default.to_owned())
-        }
-    };
-    Descriptor {
-        media_type,
-        ..descriptor
-    }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use strata_oci::{Digest, ImageConfig, config::MAX_CONFIG_BYTES};
+use futures::stream::{self, StreamExt as _};
+use strata_oci::{Digest, config::MAX_CONFIG_BYTES};
 
 use super::{
     batches::batches,
     examine::{Examined, MadeOf},
     intake::Arrived,
 };
-use crate::{Engine, Error, Host, Result, Store, archive::invalid, pace::Pace};
+use crate::{Engine, Error, Host, Result, Store, diff_ids, pace::Pace};
 
 impl<H: Host> Engine<H> {
     /// Layers of what was loaded, each with the diff-id its config promises, except those
@@ -76,41 +76,12 @@ impl<H: Host> Engine<H> {
             };
         }
         let bytes = self.store.get(config, limit).await?;
-        let diff_ids = match ImageConfig::parse(&bytes) {
-            Ok(config) => config.rootfs.diff_ids,
-            Err(error) if *is_strict => return Err(Error::config(config, &error)),
-            // A generic type promises nothing about what it holds.
-            Err(_) => return Ok(Vec::new()),
-        };
-        if diff_ids.len() != layers.len() {
-            return Err(invalid(format_args!(
-                "mismatched image rootfs and manifest layers: {} diff-ids for {} layers",
-                diff_ids.len(),
-                layers.len()
-            )));
-        }
-        let to_check = layers.iter().zip(diff_ids);
+        let diff_ids = diff_ids::promised(config, &bytes, *is_strict, layers.len())?;
+        let to_check = layers.iter().zip(diff_ids.unwrap_or_default());
         let to_check =
             to_check.filter(|((layer, is_layer), diff_id)| *is_layer && layer != diff_id);
         Ok(to_check
             .map(|((layer, _), diff_id)| (layer.clone(), diff_id))
             .collect())
-    }
-
-    /// Decompresses every layer now and compares.
-    pub(super) async fn verify(&self, promised: &[(Digest, Digest)]) -> Result<()> {
-        stream::iter(promised)
-            .map(async |(layer, expected)| {
-                let actual = self.store.layer_facts(layer).await?.diff_id;
-                match actual == *expected {
-                    true => Ok(()),
-                    false => Err(invalid(format_args!(
-                        "layer {layer} unpacks to {actual}, its config says {expected}"
-                    ))),
-                }
-            })
-            .buffer_unordered(self.settings.parallel_layers.max(1))
-            .try_collect()
-            .await
     }
 }

@@ -345,9 +345,9 @@ impl Whole<'_> {
         if media_type::kind(&target.media_type) == Kind::Other
             && let Some(document) = document
         {
-            target.media_type = own_media_type(document);
+            target.media_type = document.media_type().to_owned();
         }
-        let is_index = matches!(document.map(Rc::as_ref), Some(Document::Index(_)));
+        let is_index = document.is_some_and(|it| it.is_index());
         let about = document.and_then(|it| Referrer::of(root, it));
         let mut documents = Vec::new();
         let mut parts = Vec::new();
@@ -363,8 +363,8 @@ impl Whole<'_> {
             self.check_size(descriptor)?;
             let document = self.document(digest).map(Rc::as_ref);
             if let Some(document) = document {
-                let (is_index, stated) = own_type(document);
-                check_type(descriptor, is_index, stated)?;
+                let stated = document.stated_media_type();
+                check_type(descriptor, document.is_index(), stated)?;
                 if seen.insert(digest) {
                     documents.push(digest.clone());
                     weight += size_of::<Digest>();
@@ -417,7 +417,7 @@ impl Whole<'_> {
                 break;
             }
         }
-        let stated = document.and_then(|it| own_type(it).1.map(str::to_owned));
+        let stated = document.and_then(|it| it.stated_media_type().map(str::to_owned));
         Ok(Found {
             target: Examined {
                 target,
@@ -471,20 +471,6 @@ fn check_size(descriptor: &Descriptor, size: u64) -> Result<()> {
             descriptor.digest, descriptor.size
         ))),
     }
-}
-
-/// Whether a document is an index, and the media type it states.
-fn own_type(document: &Document) -> (bool, Option<&str>) {
-    match document {
-        Document::Index(index) => (true, index.media_type.as_deref()),
-        Document::Manifest(manifest) => (false, manifest.media_type.as_deref()),
-    }
-}
-
-/// The media type a document states, or else the one it has by its members.
-fn own_media_type(document: &Document) -> String {
-    let (is_index, stated) = own_type(document);
-    stated.unwrap_or_else(|| default_type(is_index)).to_owned()
 }
 
 fn default_type(is_index: bool) -> &'static str {

@@ -87,6 +87,124 @@ fn imports_point_down() -> Result<()> {
     Ok(())
 }
 
+/// What the engine does, each in a module of its own.
+const OPERATIONS: [&str; 7] = [
+    "archive",
+    "check",
+    "container",
+    "curation",
+    "import",
+    "pull",
+    "push",
+];
+/// What changes the store for them.
+const WRITING: [&str; 5] = ["assembly", "diff_ids", "fetch", "garbage", "naming"];
+
+#[test]
+fn no_operation_of_the_engine_uses_another() -> Result<()> {
+    let seen = modules_used_by("container")?;
+    for module in ["catalog", "naming", "rootfs"] {
+        let is_seen = seen.iter().any(|(_, used)| used == module);
+        ensure!(is_seen, "imports are not seen: {seen:?}");
+    }
+    for operation in OPERATIONS {
+        for (path, used) in modules_used_by(operation)? {
+            let is_other = used != operation && OPERATIONS.contains(&used.as_str());
+            ensure!(!is_other, "{} uses {used}", path.display());
+        }
+    }
+    for module in WRITING.iter().chain(&["rootfs", "registry"]) {
+        for (path, used) in modules_used_by(module)? {
+            let is_above = OPERATIONS.contains(&used.as_str());
+            ensure!(!is_above, "{} uses {used}", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_reads_images_knows_nothing_that_writes() -> Result<()> {
+    for (path, used) in modules_used_by("catalog")? {
+        let mut writing = OPERATIONS.iter().chain(&WRITING);
+        ensure!(
+            writing.all(|module| *module != used),
+            "{} uses {used}",
+            path.display()
+        );
+    }
+    for (path, line) in code(Path::new("guest/engine"))? {
+        let changes = line.contains(".apply(") || line.contains("Change::");
+        let reads = path.components().any(|part| part.as_os_str() == "catalog");
+        ensure!(
+            !(reads && changes) || is_test(&path),
+            "{}: changes names: {line}",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// The modules of the engine that one of them imports or names, file by file; its tests may
+/// use what they like.
+fn modules_used_by(module: &str) -> Result<Vec<(PathBuf, String)>> {
+    let sources = workspace::root().join("guest/engine/src");
+    let (file, folder) = (
+        sources.join(module).with_extension("rs"),
+        sources.join(module),
+    );
+    let mut used = Vec::new();
+    let mut text = BTreeMap::<PathBuf, String>::new();
+    for (path, line) in code(Path::new("guest/engine"))? {
+        if (path == file || path.starts_with(&folder)) && !is_test(&path) {
+            text.entry(path).or_default().push_str(&line);
+        }
+    }
+    ensure!(!text.is_empty(), "there is no module {module}");
+    for (path, text) in text {
+        let text: String = text.split_whitespace().collect();
+        let text = text
+            .split("#[cfg(test)]modtests{")
+            .next()
+            .unwrap_or_default();
+        for rest in text.split("crate::").skip(1) {
+            let mut names = Vec::new();
+            match rest.strip_prefix('{') {
+                Some(group) => {
+                    let mut depth = 0;
+                    for part in group.split_inclusive(['{', '}', ',']) {
+                        if depth == 0 {
+                            names.push(part);
+                        }
+                        match part.chars().last() {
+                            Some('{') => depth += 1,
+                            Some('}') if depth == 0 => break,
+                            Some('}') => depth -= 1,
+                            _ => {}
+                        }
+                    }
+                }
+                None => names.push(rest),
+            }
+            for name in names {
+                let end = name.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
+                used.push((path.clone(), name.to_owned()));
+            }
+        }
+    }
+    Ok(used)
+}
+
+fn is_test(path: &Path) -> bool {
+    let mut parts = path.iter().filter_map(|part| part.to_str());
+    parts.any(|part| {
+        matches!(
+            part,
+            "tests" | "testing" | "tests.rs" | "testing.rs" | "fixture.rs"
+        )
+    })
+}
+
 #[test]
 fn wasm_is_known_where_it_is_run_and_where_it_is_made() -> Result<()> {
     for (name, member) in &members()? {

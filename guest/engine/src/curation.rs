@@ -2,16 +2,14 @@
 //!
 //! Names change in one atomic step, guarded by the generation they were read at:
 //! whoever loses a race reads again. Content goes only after its last name, and
-//! only what no name of any name space reaches ([`mark`]); what a running
+//! only what no name of any name space reaches ([`crate::garbage`]); what a running
 //! operation has leased stays.
 
 mod conflict;
-mod mark;
 mod prune;
 mod remove;
 mod remove_platforms;
 mod same_reference;
-mod sweep;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -21,8 +19,6 @@ use crate::{
     catalog::{ImageName, NAMESPACE},
     naming::dangling,
 };
-pub(crate) use mark::Marking;
-pub(crate) use sweep::Candidates;
 
 /// The removal of a name as it was read.
 fn remove_name(name: &ImageName) -> Change {

@@ -4,7 +4,7 @@
 //! happened, to which reference or digest, and what to do next. They never hold
 //! credentials or query strings.
 
-use strata_oci::{Digest, config::ConfigError, document::DocumentError};
+use strata_oci::{Digest, archive::ArchiveError, config::ConfigError, document::DocumentError};
 
 /// `Result` with the engine's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -105,6 +105,23 @@ impl Error {
             }
             error if error.is_over_limit() => Self::over(reason),
             _ => Self::invalid(reason),
+        }
+    }
+
+    /// What a broken or hostile archive is to whoever sends it.
+    pub(crate) fn archive(error: ArchiveError) -> Self {
+        let message = error.to_string();
+        match error {
+            ArchiveError::Empty => Self::InvalidArgument("unrecognized image format".to_owned()),
+            ArchiveError::Sparse(_) => Error::Unsupported(message),
+            ArchiveError::TooManyEntries
+            | ArchiveError::NameTooLong { .. }
+            | ArchiveError::ExtensionTooLong { .. } => Error::QuotaExceeded(message),
+            ArchiveError::Truncated { .. }
+            | ArchiveError::Header { .. }
+            | ArchiveError::Extension { .. }
+            | ArchiveError::Outside(_)
+            | ArchiveError::LinkOutside { .. } => Error::InvalidArgument(message),
         }
     }
 

@@ -20,8 +20,8 @@ use strata_oci::{
 use strata_registry::address;
 
 use crate::{
-    Clock, Completed, Engine, Error, Event, Host, Progress, Result, Store, Target, authoring,
-    curation::Candidates,
+    Clock, Completed, Engine, Error, Event, Host, Progress, Result, Store, Target, assembly,
+    garbage::Candidates,
 };
 use intake::{Intake, Root};
 
@@ -80,7 +80,7 @@ impl<H: Host> Engine<H> {
         }
         let mut config = ContainerConfig::default();
         let applied = instruction::apply(&options.changes, &mut config);
-        applied.map_err(authoring::refused)?;
+        applied.map_err(assembly::refused)?;
         config.check().map_err(Error::over)?;
         let (body, total, origin) = match source {
             ImportSource::Body(body) => (body, None, "-".to_owned()),

@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 
 mod archive;
-mod authoring;
+mod assembly;
 mod catalog;
 mod check;
 mod container;
@@ -19,6 +19,8 @@ mod curation;
 mod cursor;
 mod diff_ids;
 mod error;
+mod fetch;
+mod garbage;
 mod host;
 mod import;
 #[cfg(any(test, feature = "memory"))]
@@ -33,9 +35,9 @@ mod registry;
 mod rootfs;
 mod settings;
 mod shown;
+mod sink;
 mod store;
 
-pub use archive::ArchiveSink;
 pub use check::{Affected, CheckReport, Fault, FaultKind, Mended, Outcome};
 pub use container::{
     ChangedPath, CommitOptions, ContainerDetails, ContainerFilters, ContainerListOptions,
@@ -53,6 +55,7 @@ pub use progress::{
 pub use rootfs::ChangeKind;
 pub use settings::Settings;
 pub use shown::Shown;
+pub use sink::ArchiveSink;
 pub use store::{
     Change, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Stage, Store, Target,
     Verdict,

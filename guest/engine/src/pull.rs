@@ -5,22 +5,16 @@
 //! complete blobs and resumable ones, never a name without its content.
 
 use futures::future;
-use strata_oci::Reference;
 
 use crate::{
-    Completed, Engine, Error, Event, Host, LeaseOf, Progress, PullOptions, Resolved, Result, Store,
-    Target,
-    registry::{RepositoryOf, retrying},
+    Completed, Engine, Event, Host, Progress, PullOptions, Resolved, Result, Store, Target,
+    fetch::Fetch, registry::retrying,
 };
 
-mod again;
-mod blob;
 mod choice;
 mod content;
-mod documents;
 mod everything;
 mod naming;
-mod pace;
 
 #[cfg(test)]
 mod testing;
@@ -33,12 +27,12 @@ impl<H: Host> Engine<H> {
     /// Dropping the future cancels the pull and leaves only resumable state.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for what is not there or not for these credentials,
-    /// [`Error::PlatformMismatch`] if an index has nothing for the platform,
-    /// [`Error::Unauthorized`], [`Error::Denied`], [`Error::RateLimited`] and
-    /// [`Error::Unavailable`] as the registry answers, [`Error::DigestMismatch`]
-    /// and [`Error::ManifestInvalid`] for content that is wrong,
-    /// [`Error::InvalidArgument`] for Docker schema 1, and whatever the store
+    /// [`crate::Error::NotFound`] for what is not there or not for these credentials,
+    /// [`crate::Error::PlatformMismatch`] if an index has nothing for the platform,
+    /// [`crate::Error::Unauthorized`], [`crate::Error::Denied`], [`crate::Error::RateLimited`] and
+    /// [`crate::Error::Unavailable`] as the registry answers, [`crate::Error::DigestMismatch`]
+    /// and [`crate::Error::ManifestInvalid`] for content that is wrong,
+    /// [`crate::Error::InvalidArgument`] for Docker schema 1, and whatever the store
     /// answers.
     pub async fn pull(
         &self,
@@ -61,14 +55,14 @@ impl<H: Host> Engine<H> {
         };
         let mut completed = Vec::with_capacity(references.len());
         for reference in &references {
-            let pull = Pull::<H> {
+            let fetch = Fetch {
                 engine: self,
                 progress,
                 repository: &repository,
                 lease: self.store.acquire_lease().await?,
-                options,
                 reference,
             };
+            let pull = Pull::<H> { fetch, options };
             let done = pull.run().await?;
             progress.report(Event::Completed(done.clone()));
             completed.push(done);
@@ -79,22 +73,21 @@ impl<H: Host> Engine<H> {
 
 /// The pull of one reference.
 struct Pull<'a, H: Host> {
-    engine: &'a Engine<H>,
-    progress: &'a dyn Progress,
-    repository: &'a RepositoryOf<'a, H>,
-    lease: LeaseOf<H>,
+    fetch: Fetch<'a, H>,
     options: &'a PullOptions,
-    reference: &'a Reference,
 }
 
 impl<H: Host> Pull<'_, H> {
     async fn run(&self) -> Result<Completed> {
-        let resolution = retrying(None, &self.engine.clock, self.progress, async || {
-            self.repository.resolve(self.reference).await
-        })
+        let resolution = retrying(
+            None,
+            &self.fetch.engine.clock,
+            self.fetch.progress,
+            async || self.fetch.repository.resolve(self.fetch.reference).await,
+        )
         .await?;
         let digest = resolution.digest.clone();
-        let top = self.target(resolution).await?;
+        let top = self.fetch.target(resolution).await?;
         let target = Target {
             media_type: top.media_type,
             digest: digest.clone(),
@@ -103,16 +96,20 @@ impl<H: Host> Pull<'_, H> {
         let save = async {
             match top.unsaved {
                 Some(bytes) => {
-                    self.engine.store.put(&digest, bytes, &self.lease).await?;
-                    self.note_digests(std::slice::from_ref(&digest)).await
+                    self.fetch
+                        .engine
+                        .store
+                        .put(&digest, bytes, &self.fetch.lease)
+                        .await?;
+                    self.fetch.note_digests(std::slice::from_ref(&digest)).await
                 }
                 None => Ok(()),
             }
         };
         let bring_in = async {
             let chosen = self.choose(&target, top.document).await?;
-            self.progress.report(Event::Resolved(Resolved {
-                reference: self.reference.clone(),
+            self.fetch.progress.report(Event::Resolved(Resolved {
+                reference: self.fetch.reference.clone(),
                 digest: digest.clone(),
             }));
             let arrival = self.fetch_chosen(&chosen).await?;
@@ -123,24 +120,19 @@ impl<H: Host> Pull<'_, H> {
         let changed = !standing.points_at_target;
         if !(standing.is_settled && arrival.was_all_here) {
             let diff_ids = self.diff_ids_of(&chosen).await?;
-            if self.engine.settings.verify_diff_ids_first {
-                self.engine.verify_diff_ids(&diff_ids).await?;
+            if self.fetch.engine.settings.verify_diff_ids_first {
+                self.fetch.engine.verify_diff_ids(&diff_ids).await?;
             }
             self.set_name(&target, standing).await?;
-            if !self.engine.settings.verify_diff_ids_first && !diff_ids.is_empty() {
-                self.engine.store.expect_diff_ids(&diff_ids).await?;
+            if !self.fetch.engine.settings.verify_diff_ids_first && !diff_ids.is_empty() {
+                self.fetch.engine.store.expect_diff_ids(&diff_ids).await?;
             }
         }
         Ok(Completed {
-            reference: self.reference.clone(),
+            reference: self.fetch.reference.clone(),
             digest,
             size: target.size,
             changed,
         })
     }
-}
-
-/// A document that breaks its specification.
-fn invalid(error: impl std::fmt::Display) -> Error {
-    Error::invalid(error)
 }

@@ -1,7 +1,6 @@
 //! An archive kept in memory, for tests.
 
-use super::ArchiveSink;
-use crate::{Body as _, Result, memory::Bytes};
+use crate::{ArchiveSink, Body as _, Result, memory::Bytes};
 
 /// Keeps what is written.
 #[derive(Default)]

@@ -15,8 +15,9 @@ use strata_oci::{
     archive::{END, directory_header, file_header, padding},
 };
 
-use super::ArchiveSink;
-use crate::{BlobProgress, Engine, Event, Host, Phase, Progress, Result, SaveOptions, Store};
+use crate::{
+    ArchiveSink, BlobProgress, Engine, Event, Host, Phase, Progress, Result, SaveOptions, Store,
+};
 use plan::Content;
 
 /// Blobs up to this size are read whole and travel with their headers: opening a stream

@@ -6,7 +6,7 @@ use strata_oci::{
 
 use super::{model::CommitOptions, record::Saved};
 use crate::{
-    Clock, Completed, Engine, Error, Event, Host, LeaseOf, Progress, Result, Store, authoring,
+    Clock, Completed, Engine, Error, Event, Host, LeaseOf, Progress, Result, Store, assembly,
     rootfs::gone,
 };
 
@@ -41,7 +41,7 @@ impl<H: Host> Engine<H> {
         let (saved, mut layers) = read.await?;
         let base = &saved.record.config;
         let mut config = options.config.clone().unwrap_or_else(|| base.clone());
-        instruction::apply(&options.changes, &mut config).map_err(authoring::refused)?;
+        instruction::apply(&options.changes, &mut config).map_err(assembly::refused)?;
         config.inherit(base);
         config.check().map_err(Error::over)?;
 

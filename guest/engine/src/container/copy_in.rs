@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Engine, Error, Expectation, Host, LeaseOf, Progress, Result, Silent, Store,
     catalog::Container,
-    curation::Candidates,
+    garbage::Candidates,
     naming::{Decision, move_names},
     rootfs::{Layer, Reader, Root, Source},
 };

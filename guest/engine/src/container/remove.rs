@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use crate::{
     Change, Clock, Engine, Expectation, Host, Result,
     catalog::CONTAINERS,
-    curation::Candidates,
+    garbage::Candidates,
     naming::{Decision, move_names},
 };
 

@@ -7,10 +7,11 @@ use std::{
 
 use strata_oci::{Digest, Reference};
 
-use super::{remove::deleted, remove_name, sweep::Candidates};
+use super::{remove::deleted, remove_name};
 use crate::{
     Engine, Error, Filters, Host, Lease as _, Pruned, Removal, Result, Store,
     catalog::{Container, Image, ImageName, Selection, Snapshot},
+    garbage::Candidates,
     naming::{Decision, busy, move_names},
     pace::Pace,
 };

@@ -4,12 +4,11 @@ use std::{collections::HashSet, rc::Rc};
 
 use strata_oci::Digest;
 
-use super::{
-    conflict, remove_name, same_reference::same_reference, set_dangling, sweep::Candidates,
-};
+use super::{conflict, remove_name, same_reference::same_reference, set_dangling};
 use crate::{
     Change, Engine, Error, Host, Removal, RemoveOptions, Result,
     catalog::{By, Found, ImageName, View},
+    garbage::Candidates,
     naming::{Decision, move_names},
 };
 

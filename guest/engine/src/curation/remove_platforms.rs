@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{conflict, sweep::Candidates};
-use crate::{Engine, Error, Host, Removal, RemoveOptions, Result};
+use super::conflict;
+use crate::{Engine, Error, Host, Removal, RemoveOptions, Result, garbage::Candidates};
 
 /// As dockerd words it, dashes included.
 const NEEDS_FORCE: &str = "Content will be removed from all images referencing this variant. Use \u{2014}-force to force delete.";

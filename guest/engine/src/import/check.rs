@@ -5,7 +5,7 @@ use strata_oci::{
     layer::{Parser, Step},
 };
 
-use crate::{Error, Result, archive::refused};
+use crate::{Error, Result};
 
 /// Looks at a tar as it goes by.
 #[derive(Default)]
@@ -45,6 +45,6 @@ fn fault(error: ArchiveError) -> Error {
             "what is to be imported is no tar, plain or compressed with gzip, zstd, bzip2 or xz"
                 .to_owned(),
         ),
-        error => refused(error),
+        error => Error::archive(error),
     }
 }

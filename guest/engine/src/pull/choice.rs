@@ -97,7 +97,7 @@ impl<H: Host> Pull<'_, H> {
             Document::Index(index) => index,
         };
         let platforms = match &self.options.platforms[..] {
-            [] => std::slice::from_ref(&self.engine.settings.platform),
+            [] => std::slice::from_ref(&self.fetch.engine.settings.platform),
             several => several,
         };
         let mut images: Vec<Image> = Vec::with_capacity(platforms.len());
@@ -148,7 +148,7 @@ impl<H: Host> Pull<'_, H> {
             // Stable, so position decides ties.
             ranked.sort_by_key(|(rank, _)| *rank);
             for (rank, entry) in ranked {
-                match self.child(entry).await? {
+                match self.fetch.child(entry).await? {
                     Document::Manifest(manifest) => {
                         return Ok(Some((rank, with_attestations(manifest, entry, index))));
                     }
@@ -164,7 +164,7 @@ impl<H: Host> Pull<'_, H> {
                 if !walk.may_probe(&entry.digest)? {
                     continue;
                 }
-                let found = match self.child(entry).await? {
+                let found = match self.fetch.child(entry).await? {
                     Document::Manifest(manifest) => self
                         .rank_of(&manifest, walk.platform)
                         .await?

@@ -11,7 +11,7 @@ use strata_oci::{
 
 use super::{Pull, choice::Image};
 use crate::{
-    BlobProgress, Error, Event, Host, Phase, Progress, Result, Silent, Store, diff_ids,
+    Error, Host, Phase, Progress, Result, Silent, Store, diff_ids, fetch::report,
     registry::retrying,
 };
 
@@ -29,9 +29,10 @@ impl<H: Host> Pull<'_, H> {
         let mut digests: Vec<Digest> = layers.iter().map(|layer| layer.digest.clone()).collect();
         digests.push(config.digest.clone());
         let mut sizes = self
+            .fetch
             .engine
             .store
-            .stat_all(&digests, Some(&self.lease))
+            .stat_all(&digests, Some(&self.fetch.lease))
             .await?;
         // What has another size than it should was cut or changed; the ingest looks into it.
         let config_here = sizes.pop().flatten() == Some(config.size);
@@ -43,18 +44,18 @@ impl<H: Host> Pull<'_, H> {
         let mut missing = Vec::new();
         if !was_all_here {
             for layer in &layers {
-                report(self.progress, layer, Phase::Queued, 0);
+                report(self.fetch.progress, layer, Phase::Queued, 0);
             }
             for (layer, here) in layers.iter().zip(here) {
                 if here {
-                    report(self.progress, layer, Phase::AlreadyExists, layer.size);
+                    report(self.fetch.progress, layer, Phase::AlreadyExists, layer.size);
                 } else {
                     missing.push(*layer);
                 }
             }
         }
         future::try_join3(
-            self.fetch_blobs(missing, self.progress),
+            self.fetch_blobs(missing, self.fetch.progress),
             self.fetch_config(config, config_here),
             self.fetch_attestations(&image.attestations),
         )
@@ -73,16 +74,7 @@ impl<H: Host> Pull<'_, H> {
         // Foreign layers came from elsewhere.
         let own = blobs.filter(|it| media_type::kind(&it.media_type) != Kind::ForeignLayer);
         let own: Vec<Digest> = own.map(|it| it.digest.clone()).collect();
-        self.note_digests(&own).await
-    }
-
-    /// The same for digests.
-    pub(super) async fn note_digests(&self, digests: &[Digest]) -> Result<()> {
-        let repository = self.reference.repository();
-        match self.engine.store.note_source(digests, &repository).await {
-            Err(Error::Cancelled) => Err(Error::Cancelled),
-            _ => Ok(()),
-        }
+        self.fetch.note_digests(&own).await
     }
 
     /// Fetches blobs, several at a time. The largest go first, so that the last
@@ -94,8 +86,8 @@ impl<H: Host> Pull<'_, H> {
     ) -> Result<()> {
         blobs.sort_by_key(|blob| Reverse(blob.size));
         stream::iter(blobs)
-            .map(|blob| self.blob(blob, progress))
-            .buffer_unordered(self.engine.settings.parallel_layers.max(1))
+            .map(|blob| self.fetch.blob(blob, progress))
+            .buffer_unordered(self.fetch.engine.settings.parallel_layers.max(1))
             .try_collect()
             .await
     }
@@ -104,7 +96,7 @@ impl<H: Host> Pull<'_, H> {
     /// come one after the other, without records of their blobs.
     pub(super) async fn fetch_attestations(&self, attestations: &[Descriptor]) -> Result<()> {
         for attestation in attestations {
-            let document = match self.child(attestation).await {
+            let document = match self.fetch.child(attestation).await {
                 Ok(document @ Document::Manifest(_)) => document,
                 // Only manifests attest.
                 Ok(Document::Index(_)) | Err(Error::Unsupported(_)) => continue,
@@ -113,9 +105,10 @@ impl<H: Host> Pull<'_, H> {
             let blobs = distinct(document.children());
             let digests: Vec<Digest> = blobs.iter().map(|blob| blob.digest.clone()).collect();
             let sizes = self
+                .fetch
                 .engine
                 .store
-                .stat_all(&digests, Some(&self.lease))
+                .stat_all(&digests, Some(&self.fetch.lease))
                 .await?;
             let blobs = blobs.into_iter().zip(sizes);
             let missing = blobs.filter(|(blob, size)| *size != Some(blob.size));
@@ -135,7 +128,7 @@ impl<H: Host> Pull<'_, H> {
         match media_type::kind(&config.media_type) {
             Kind::Config => self.config(config).await.map(drop),
             _ if is_here => Ok(()),
-            _ => self.blob(config, &Silent).await,
+            _ => self.fetch.blob(config, &Silent).await,
         }
     }
 
@@ -148,8 +141,14 @@ impl<H: Host> Pull<'_, H> {
                 "image config {digest} has {size} bytes, the limit is {limit}"
             )));
         }
-        if self.engine.store.stat(digest, Some(&self.lease)).await? == Some(*size)
-            && let Some(stored) = self.intact(digest, limit).await?
+        if self
+            .fetch
+            .engine
+            .store
+            .stat(digest, Some(&self.fetch.lease))
+            .await?
+            == Some(*size)
+            && let Some(stored) = self.fetch.intact(digest, limit).await?
         {
             return Ok(stored);
         }
@@ -158,18 +157,19 @@ impl<H: Host> Pull<'_, H> {
             None => {
                 retrying(
                     Some(digest),
-                    &self.engine.clock,
-                    self.progress,
+                    &self.fetch.engine.clock,
+                    self.fetch.progress,
                     async || {
                         let media_type = &config.media_type;
                         let fetched = self
+                            .fetch
                             .repository
                             .small_blob(digest, media_type, *size, MAX_CONFIG_BYTES)
                             .await;
                         fetched.map_err(|failure| {
                             failure.context(&format!(
                                 "failed to fetch config {digest} of {}",
-                                self.reference
+                                self.fetch.reference
                             ))
                         })
                     },
@@ -177,9 +177,10 @@ impl<H: Host> Pull<'_, H> {
                 .await?
             }
         };
-        self.engine
+        self.fetch
+            .engine
             .store
-            .put(digest, bytes.clone(), &self.lease)
+            .put(digest, bytes.clone(), &self.fetch.lease)
             .await?;
         Ok(bytes)
     }
@@ -209,15 +210,4 @@ fn distinct<'d>(descriptors: impl IntoIterator<Item = &'d Descriptor>) -> Vec<&'
         .into_iter()
         .filter(|descriptor| seen.insert(&descriptor.digest))
         .collect()
-}
-
-/// Reports one blob's state.
-pub(super) fn report(progress: &dyn Progress, blob: &Descriptor, phase: Phase, current: u64) {
-    progress.report(Event::Blob(BlobProgress {
-        digest: blob.digest.clone(),
-        phase,
-        current,
-        total: blob.size,
-        mounted_from: None,
-    }));
 }

@@ -53,7 +53,7 @@ impl<H: Host> Pull<'_, H> {
                             was_all_here &= self.fetch(&image).await?.was_all_here;
                         }
                         Met::Document(_, Document::Index(_)) => {}
-                        Met::Blob(entry) => self.blob(&entry, &Silent).await?,
+                        Met::Blob(entry) => self.fetch.blob(&entry, &Silent).await?,
                     }
                 }
             }
@@ -96,7 +96,7 @@ impl<H: Host> Pull<'_, H> {
         {
             return Ok(Some(Met::Blob(entry)));
         }
-        let document = self.child(&entry).await?;
+        let document = self.fetch.child(&entry).await?;
         if let Document::Index(nested) = &document {
             way.enter(nested, depth + 1)?;
         }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Body as _, Engine, Error, Host, LeaseOf, Result, Store,
-    archive::{invalid, quoted, refused},
+    archive::{invalid, quoted},
 };
 
 impl<H: Host> Engine<H> {
@@ -183,7 +183,7 @@ impl<H: Host> Engine<H> {
         name: &str,
         lease: &LeaseOf<H>,
     ) -> Result<Option<Located>> {
-        let path = clean(name).map_err(refused)?;
+        let path = clean(name).map_err(Error::archive)?;
         let digest = match files.find(&path) {
             None => return Ok(None),
             Some(Found::File(file)) => {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     BlobProgress, Body, Error, Event, Phase, Progress, Result, Store,
-    archive::{invalid, quoted, refused},
+    archive::{invalid, quoted},
 };
 
 mod blob;
@@ -96,15 +96,15 @@ impl<'a, S: Store> Intake<'a, S> {
         entry: Entry,
         reader: &mut Reader<B>,
     ) -> Result<()> {
-        let path = clean(&entry.path).map_err(refused)?;
+        let path = clean(&entry.path).map_err(Error::archive)?;
         match entry.kind {
             Kind::File => self.content(path, entry.size, reader).await,
             Kind::Symlink(target) => {
-                let target = follow(&path, &target).map_err(refused)?;
+                let target = follow(&path, &target).map_err(Error::archive)?;
                 self.arrived.files.add_link(path, target)
             }
             Kind::HardLink(target) => {
-                let target = clean(&target).map_err(refused)?;
+                let target = clean(&target).map_err(Error::archive)?;
                 self.arrived.files.add_link(path, target)
             }
             Kind::Device => Err(Error::InvalidArgument(format!(

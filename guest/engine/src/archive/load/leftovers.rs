@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use strata_oci::Digest;
 
 use super::examine::Examined;
-use crate::{Engine, Error, Host, Result, Store, Target, curation::Marking, naming::MAX_TRIES};
+use crate::{Engine, Error, Host, Result, Store, Target, garbage::Marking, naming::MAX_TRIES};
 
 impl<H: Host> Engine<H> {
     /// Removes those of `new` that only manifests nobody asked for need. The lease must

@@ -2,7 +2,7 @@
 
 use strata_oci::archive::{Entry, Parser, Step};
 
-use crate::{Body, Error, Result, archive::refused, cursor::Cursor};
+use crate::{Body, Error, Result, cursor::Cursor};
 
 /// Pieces smaller than this are put together: each costs a call to the store.
 const PIECE_BYTES: usize = 64 << 10;
@@ -77,13 +77,13 @@ impl<B: Body<Error = Error>> Reader<B> {
         loop {
             let rest = self.body.rest();
             let rest = rest.get(..STEP_BYTES).unwrap_or(rest);
-            let (used, step) = self.parser.step(rest).map_err(refused)?;
+            let (used, step) = self.parser.step(rest).map_err(Error::archive)?;
             self.body.use_up(used);
             if step != Step::More {
                 return Ok((used, step));
             }
             if self.body.rest().is_empty() && !self.body.more().await? {
-                self.parser.finish().map_err(refused)?;
+                self.parser.finish().map_err(Error::archive)?;
                 return Ok((0, Step::End));
             }
         }

@@ -1,7 +1,7 @@
 //! Referrers that came along with their subject stay and go with it.
 
 use super::*;
-use crate::{catalog::fixture::pointer, curation::sweep::IDLE_ROUNDS};
+use crate::{catalog::fixture::pointer, garbage::IDLE_ROUNDS};
 
 /// The layers and names of these referrers, whether they are here.
 fn are_here(engine: &TestEngine, referrers: &[(&Target, &str)]) -> Vec<bool> {

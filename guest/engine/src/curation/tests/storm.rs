@@ -1,7 +1,7 @@
 //! Prunes beside others who change names all the time.
 
 use super::*;
-use crate::{catalog::fixture::pointer, curation::sweep::IDLE_ROUNDS};
+use crate::{catalog::fixture::pointer, garbage::IDLE_ROUNDS};
 
 /// Blobs nobody needs.
 fn garbage(store: &Memory, count: usize) -> Vec<Digest> {

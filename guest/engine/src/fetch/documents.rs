@@ -7,26 +7,26 @@ use strata_oci::{
     media_type::{self, Kind},
 };
 
-use super::{Pull, invalid};
+use super::Fetch;
 use crate::{
     Error, Host, Result, Store,
     registry::{Resolution, retrying},
 };
 
 /// What the reference points at.
-pub(super) struct Top {
-    pub(super) document: Document,
+pub(crate) struct Top {
+    pub(crate) document: Document,
     /// Never generic, even if the registry announced it so.
-    pub(super) media_type: String,
-    pub(super) size: u64,
+    pub(crate) media_type: String,
+    pub(crate) size: u64,
     /// Its bytes if they are not in the store yet.
-    pub(super) unsaved: Option<Vec<u8>>,
+    pub(crate) unsaved: Option<Vec<u8>>,
 }
 
-impl<H: Host> Pull<'_, H> {
+impl<H: Host> Fetch<'_, H> {
     /// The document the reference points at, verified. Storing it is left to the
     /// caller: what it lists need not wait for the disk.
-    pub(super) async fn target(&self, resolution: Resolution) -> Result<Top> {
+    pub(crate) async fn target(&self, resolution: Resolution) -> Result<Top> {
         let Resolution {
             digest,
             media_type,
@@ -51,11 +51,11 @@ impl<H: Host> Pull<'_, H> {
     }
 
     /// The document a descriptor points at, stored.
-    pub(super) async fn child(&self, descriptor: &Descriptor) -> Result<Document> {
+    pub(crate) async fn child(&self, descriptor: &Descriptor) -> Result<Document> {
         let digest = &descriptor.digest;
         if let Some(stored) = self.stored_document(digest).await? {
             if stored.len() as u64 != descriptor.size {
-                return Err(invalid(format_args!(
+                return Err(Error::invalid(format_args!(
                     "failed size validation: {digest} has {} bytes, its descriptor says {}",
                     stored.len(),
                     descriptor.size
@@ -89,7 +89,7 @@ impl<H: Host> Pull<'_, H> {
 
     /// The bytes of a blob that is here, checked; `None` if they are damaged or were lost
     /// meanwhile: then it is fetched again.
-    pub(super) async fn intact(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>> {
+    pub(crate) async fn intact(&self, digest: &Digest, limit: u64) -> Result<Option<Vec<u8>>> {
         match self.engine.store.get(digest, limit).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Error::Damaged(_) | Error::NotFound(_)) => Ok(None),
@@ -115,7 +115,7 @@ impl<H: Host> Pull<'_, H> {
             DocumentError::Schema1 => self.schema1(),
             DocumentError::UnsupportedMediaType(_) => Error::Unsupported(error.to_string()),
             error if error.is_over_limit() => Error::over(error),
-            other => invalid(other),
+            other => Error::invalid(other),
         })
     }
 

@@ -11,9 +11,9 @@ use strata_oci::{
 };
 
 use super::{
-    Pull,
-    content::report,
-    pace::{Pace, Verdict},
+    Fetch,
+    pace::{Pace, Speed},
+    report,
 };
 use crate::{
     Clock, Error, Host, Ingest, IngestOf, IngestState, Lease as _, Phase, Progress, Result, Store,
@@ -49,9 +49,9 @@ enum Server {
     Registry(Option<usize>),
 }
 
-impl<H: Host> Pull<'_, H> {
+impl<H: Host> Fetch<'_, H> {
     /// Brings in one blob, or waits until another operation has.
-    pub(super) async fn blob(&self, blob: &Descriptor, progress: &dyn Progress) -> Result<()> {
+    pub(crate) async fn blob(&self, blob: &Descriptor, progress: &dyn Progress) -> Result<()> {
         let lease = &self.lease;
         // Decoded only when short: a document bounds it, but it is hashed here.
         if blob.size <= MAX_DOCUMENT_BYTES as u64
@@ -86,9 +86,9 @@ impl<H: Host> Pull<'_, H> {
                         report(progress, blob, Phase::Downloading, current);
                     }
                     let is_slow = match pace.tick(current, blob.size) {
-                        Verdict::Fast => false,
-                        Verdict::Slow => !self.comes_from_here(blob).await?,
-                        Verdict::Stuck => true,
+                        Speed::Fast => false,
+                        Speed::Slow => !self.comes_from_here(blob).await?,
+                        Speed::Stuck => true,
                     };
                     if is_slow {
                         let (digest, size) = (&blob.digest, blob.size);

@@ -17,7 +17,7 @@ use crate::{
 
 /// Rounds in a row that may remove nothing because names changed before anything went. A round takes as long as
 /// reading the names: only somebody who changes them faster than that, all the time, gets this far.
-pub(super) const IDLE_ROUNDS: usize = 64;
+pub(crate) const IDLE_ROUNDS: usize = 64;
 
 /// Blobs handed over at once: some three batches of the host's. With more, whoever changes names would be faster than
 /// they are handed over.

@@ -20,7 +20,7 @@ pub(super) struct Pace {
 
 /// How it got on in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Speed {
     /// Fast enough, as far as is known.
     Fast,
     /// Something came, but little.
@@ -34,11 +34,11 @@ impl Pace {
     pub(super) const SMALL: u64 = ENOUGH * PARTS;
 
     /// Another tick has gone by, and `current` of `size` bytes are there.
-    pub(super) fn tick(&mut self, current: u64, size: u64) -> Verdict {
+    pub(super) fn tick(&mut self, current: u64, size: u64) -> Speed {
         let before = *self.before.get_or_insert(current);
         self.ticks += 1;
         if self.ticks <= WINDOW {
-            return Verdict::Fast;
+            return Speed::Fast;
         }
         *self = Self {
             ticks: 0,
@@ -46,9 +46,9 @@ impl Pace {
         };
         // One that began again from the start has less than before.
         match current.saturating_sub(before) {
-            0 => Verdict::Stuck,
-            came if came < ENOUGH.min(size / PARTS) => Verdict::Slow,
-            _ => Verdict::Fast,
+            0 => Speed::Stuck,
+            came if came < ENOUGH.min(size / PARTS) => Speed::Slow,
+            _ => Speed::Fast,
         }
     }
 }
@@ -61,26 +61,26 @@ mod tests {
     fn a_pace_is_slow_if_the_blob_takes_more_than_a_minute() {
         const MIB: u64 = 1 << 20;
         for (size, per_window, expected) in [
-            (6 * MIB, 0, Verdict::Stuck),
-            (6 * MIB, 20_000, Verdict::Slow),
-            (6 * MIB, MIB / 2, Verdict::Fast),
-            (1000 * MIB, 4 * MIB, Verdict::Slow),
-            (1000 * MIB, 5 * MIB, Verdict::Fast),
-            (0, 0, Verdict::Stuck),
+            (6 * MIB, 0, Speed::Stuck),
+            (6 * MIB, 20_000, Speed::Slow),
+            (6 * MIB, MIB / 2, Speed::Fast),
+            (1000 * MIB, 4 * MIB, Speed::Slow),
+            (1000 * MIB, 5 * MIB, Speed::Fast),
+            (0, 0, Speed::Stuck),
         ] {
             let mut pace = Pace::default();
-            let mut verdicts = Vec::new();
+            let mut speeds = Vec::new();
             for window in 0..2 {
                 for _ in 0..WINDOW {
-                    verdicts.push(pace.tick(window * per_window, size));
+                    speeds.push(pace.tick(window * per_window, size));
                 }
             }
-            verdicts.retain(|verdict| *verdict != Verdict::Fast);
+            speeds.retain(|speed| *speed != Speed::Fast);
             let expected: &[_] = match expected {
-                Verdict::Fast => &[],
+                Speed::Fast => &[],
                 _ => &[expected],
             };
-            assert_eq!(verdicts, expected, "{size} {per_window}");
+            assert_eq!(speeds, expected, "{size} {per_window}");
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod codec;
 mod known;
+mod writing;
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,9 +18,11 @@ use std::{
 use strata_oci::Digest;
 
 use crate::{
-    Body, Change, Clock, Error, Expectation, Ingest, IngestState, LayerFacts, Lease, Name, Request,
-    Response, Result, Stage, Store, Target, Transport, Verdict,
+    Change, Clock, Error, Expectation, IngestState, LayerFacts, Lease, Name, Request, Response,
+    Result, Store, Target, Transport, Verdict,
 };
+use writing::Ingests;
+pub use writing::{Partial, Staged};
 
 /// What a test does just before a call goes on.
 type Hook = Box<dyn FnOnce(&Memory)>;
@@ -31,7 +34,13 @@ pub struct Memory(Rc<State>);
 #[derive(Default)]
 struct State {
     blobs: RefCell<BTreeMap<Digest, Vec<u8>>>,
-    ingests: RefCell<HashMap<Digest, Vec<u8>>>,
+    ingests: RefCell<Ingests>,
+    /// Bytes an ingest takes before the disk is full.
+    space: Cell<Option<usize>>,
+    /// How often `apply` has to lose against others first.
+    lost_races: Cell<u32>,
+    /// Layers whose diff-ids are to be compared.
+    expected: RefCell<Vec<(Digest, Digest)>>,
     names: RefCell<BTreeMap<(String, String), Name>>,
     leases: RefCell<BTreeMap<u64, HashSet<Digest>>>,
     locks: RefCell<HashMap<String, u64>>,
@@ -49,9 +58,13 @@ impl Memory {
     pub fn insert(&self, bytes: impl Into<Vec<u8>>) -> Digest {
         let bytes = bytes.into();
         let digest = Digest::sha256(&bytes);
-        self.0.known.lift(&digest);
-        self.0.blobs.borrow_mut().insert(digest.clone(), bytes);
+        self.publish(&digest, bytes);
         digest
+    }
+
+    fn publish(&self, digest: &Digest, bytes: Vec<u8>) {
+        self.0.known.lift(digest);
+        self.0.blobs.borrow_mut().insert(digest.clone(), bytes);
     }
 
     /// Takes a blob away as another process would.
@@ -103,11 +116,55 @@ impl Memory {
         names.map(|(_, name)| name.clone()).collect()
     }
 
-    /// What a name points at.
+    /// The digest of what the name of an image points at.
     pub fn target_of(&self, name: &str) -> Option<Digest> {
+        self.target(name).map(|target| target.digest)
+    }
+
+    /// What the name of an image points at.
+    pub fn target(&self, name: &str) -> Option<Target> {
         let key = ("images".to_owned(), name.to_owned());
         let names = self.0.names.borrow();
-        names.get(&key).map(|record| record.target.digest.clone())
+        names.get(&key).map(|record| record.target.clone())
+    }
+
+    /// `name -> short digest [labels]` of images, in name order.
+    pub fn listed(&self) -> Vec<String> {
+        let names = self.0.names.borrow();
+        let names = names.iter().filter(|((space, _), _)| space == "images");
+        let lines = names.map(|(_, record)| {
+            let labels = record.labels.iter();
+            let labels: Vec<String> = labels
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            let short = record.target.digest.short();
+            format!("{} -> {short} [{}]", record.name, labels.join(" "))
+        });
+        lines.collect()
+    }
+
+    /// The layers whose diff-ids are to be compared; forgets them.
+    pub fn expected(&self) -> Vec<(Digest, Digest)> {
+        self.0.expected.take()
+    }
+
+    /// The next `times` changes of names lose against others.
+    pub fn lose_races(&self, times: u32) {
+        self.0.lost_races.set(times);
+    }
+
+    /// Checks that no lease is left, no name without content, and no blob with other bytes.
+    ///
+    /// # Panics
+    /// If there is one.
+    pub fn check(&self) {
+        assert_eq!(self.leases(), 0, "a lease was left");
+        for ((_, name), record) in &*self.0.names.borrow() {
+            assert!(self.has(&record.target.digest), "{name} has no content");
+        }
+        for (digest, bytes) in &*self.0.blobs.borrow() {
+            assert!(digest.verifies(bytes), "{digest} has other bytes");
+        }
     }
 
     /// Sets the time of later changes, in milliseconds.
@@ -252,8 +309,7 @@ impl Store for Memory {
             return Err(Error::DigestMismatch { expected, actual });
         }
         lease.protect(digest);
-        self.0.known.lift(digest);
-        self.0.blobs.borrow_mut().insert(digest.clone(), data);
+        self.publish(digest, data);
         Ok(())
     }
 
@@ -269,13 +325,12 @@ impl Store for Memory {
             return Ok(IngestState::Present);
         }
         let mut ingests = self.0.ingests.borrow_mut();
-        ingests.entry(digest.clone()).or_default();
-        Ok(IngestState::Open(Partial {
-            store: self.clone(),
-            digest: digest.clone(),
-            size,
-            own: None,
-        }))
+        let left = ingests.entry(digest.clone()).or_default();
+        if left.is_open {
+            return Ok(IngestState::Busy(left.bytes.len() as u64));
+        }
+        left.is_open = true;
+        Ok(IngestState::Open(Partial::shared(self, digest, size)))
     }
 
     async fn open_own_ingest(
@@ -287,14 +342,10 @@ impl Store for Memory {
     ) -> Result<Partial> {
         self.enter("open_own_ingest");
         lease.protect(digest);
-        let partial = self.0.ingests.borrow().get(digest).cloned();
-        let partial = partial.filter(|_| continues).unwrap_or_default();
-        Ok(Partial {
-            store: self.clone(),
-            digest: digest.clone(),
-            size,
-            own: Some(RefCell::new(partial)),
-        })
+        let ingests = self.0.ingests.borrow();
+        let other = ingests.get(digest).filter(|_| continues);
+        let bytes = other.map(|other| other.bytes.clone()).unwrap_or_default();
+        Ok(Partial::own(self, digest, size, bytes))
     }
 
     async fn stage(&self, lease: &Held) -> Result<Staged> {
@@ -345,8 +396,9 @@ impl Store for Memory {
         }))
     }
 
-    async fn expect_diff_ids(&self, _layers: &[(Digest, Digest)]) -> Result<()> {
+    async fn expect_diff_ids(&self, layers: &[(Digest, Digest)]) -> Result<()> {
         self.enter("expect_diff_ids");
+        self.0.expected.borrow_mut().extend_from_slice(layers);
         Ok(())
     }
 
@@ -361,8 +413,9 @@ impl Store for Memory {
 
     async fn discard_ingests(&self) -> Result<u64> {
         self.enter("discard_ingests");
-        let ingests = self.0.ingests.take();
-        Ok(ingests.values().map(|bytes| bytes.len() as u64).sum())
+        let mut ingests = self.0.ingests.borrow_mut();
+        let left = ingests.extract_if(|_, left| !left.is_open);
+        Ok(left.map(|(_, left)| left.bytes.len() as u64).sum())
     }
 
     async fn delete(&self, digests: &[Digest], generation: u64) -> Result<Vec<(Digest, u64)>> {
@@ -490,6 +543,11 @@ impl Store for Memory {
     async fn apply(&self, changes: Vec<Change>, generation: Option<u64>) -> Result<u64> {
         self.enter("apply");
         let current = self.0.generation.get();
+        let lost_races = self.0.lost_races.get();
+        if lost_races > 0 {
+            self.0.lost_races.set(lost_races - 1);
+            return Err(Error::Conflict("the store changed".to_owned()));
+        }
         if generation.is_some_and(|expected| expected != current)
             || !changes.iter().all(|change| self.holds(change))
         {
@@ -582,101 +640,6 @@ impl Drop for Hold {
 
 /// A body at hand.
 pub type Bytes = strata_registry::testing::Pieces<Error>;
-
-/// A blob being written.
-pub struct Partial {
-    store: Memory,
-    digest: Digest,
-    size: u64,
-    /// The bytes of one that is nobody else's.
-    own: Option<RefCell<Vec<u8>>>,
-}
-
-impl Partial {
-    fn edit<R>(&self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        match &self.own {
-            Some(own) => edit(&mut own.borrow_mut()),
-            None => {
-                let mut ingests = self.store.0.ingests.borrow_mut();
-                edit(ingests.entry(self.digest.clone()).or_default())
-            }
-        }
-    }
-
-    fn forget(&self) {
-        if self.own.is_none() {
-            self.store.0.ingests.borrow_mut().remove(&self.digest);
-        }
-    }
-}
-
-impl Ingest for Partial {
-    type Body = Bytes;
-
-    fn offset(&self) -> u64 {
-        self.edit(|bytes| bytes.len() as u64)
-    }
-
-    async fn append(&self, mut body: Bytes) -> Result<u64> {
-        while let Some(chunk) = body.chunk().await? {
-            self.edit(|bytes| bytes.extend(chunk));
-        }
-        Ok(self.offset())
-    }
-
-    async fn write(&self, bytes: Vec<u8>) -> Result<u64> {
-        self.store.enter("write");
-        assert!(bytes.len() <= 1 << 20, "too many bytes at once");
-        if self.offset() + bytes.len() as u64 > self.size {
-            return Err(Error::InvalidArgument("too many bytes".to_owned()));
-        }
-        self.append(Bytes::of(bytes)).await
-    }
-
-    async fn commit(&self) -> Result<()> {
-        if self.offset() < self.size {
-            return Err(Error::InvalidArgument("too few bytes".to_owned()));
-        }
-        let bytes = self.edit(std::mem::take);
-        self.forget();
-        let actual = Digest::of(self.digest.algorithm(), &bytes);
-        if actual != self.digest {
-            let expected = self.digest.clone();
-            return Err(Error::DigestMismatch { expected, actual });
-        }
-        self.store.insert(bytes);
-        Ok(())
-    }
-
-    async fn reset(&self) -> Result<()> {
-        self.edit(Vec::clear);
-        self.forget();
-        Ok(())
-    }
-}
-
-/// A blob being written, whose digest is found in the end.
-pub struct Staged {
-    store: Memory,
-    lease: Held,
-    bytes: RefCell<Vec<u8>>,
-}
-
-impl Stage for Staged {
-    async fn write(&self, bytes: Vec<u8>) -> Result<()> {
-        assert!(bytes.len() <= 1 << 20, "too many bytes at once");
-        self.bytes.borrow_mut().extend(bytes);
-        Ok(())
-    }
-
-    async fn finish(&self) -> Result<(Digest, u64)> {
-        let bytes = self.bytes.take();
-        let size = bytes.len() as u64;
-        let digest = self.store.insert(bytes);
-        self.lease.protect(&digest);
-        Ok((digest, size))
-    }
-}
 
 /// A transport without a network.
 pub struct Offline;

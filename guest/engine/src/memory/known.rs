@@ -100,6 +100,16 @@ impl Memory {
         }
     }
 
+    /// Gives a blob other bytes, as a bad disk would; whether that is known.
+    pub fn replace(&self, digest: &Digest, bytes: &[u8], is_known: bool) {
+        let mut blobs = self.0.blobs.borrow_mut();
+        blobs.insert(digest.clone(), bytes.to_vec());
+        drop(blobs);
+        if is_known {
+            self.mark(digest, "its bytes are others");
+        }
+    }
+
     /// Keeps only the first `length` bytes of a blob, as a bad disk would.
     pub fn truncate(&self, digest: &Digest, length: usize) {
         let mut blobs = self.0.blobs.borrow_mut();

@@ -1,18 +1,16 @@
 //! A machine without time, disk or network for the tests of pulling: a virtual
 //! clock, a store in memory, a web that answers by script.
 
-mod store;
-
 use std::{cell::RefCell, rc::Rc};
 
 use strata_oci::{Digest, Platform, Reference};
 
-pub(crate) use store::MemoryStore;
 pub(crate) use strata_registry::testing::{Asked, Made, Origin, index, layer};
 use strata_registry::testing::{VirtualClock, Web};
 
 use crate::{
     Completed, Engine, Error, Event, Phase, Progress, PullOptions, RegistryAuth, Result, Settings,
+    memory::Memory,
 };
 
 /// An answer of its network.
@@ -22,8 +20,8 @@ type Network = Rc<Web<Error>>;
 
 /// An engine on that machine, and everything a test looks at.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine<(Rc<MemoryStore>, Network, Rc<VirtualClock>)>,
-    pub(crate) store: Rc<MemoryStore>,
+    pub(crate) engine: Engine<(Memory, Network, Rc<VirtualClock>)>,
+    pub(crate) store: Memory,
     pub(crate) web: Network,
     pub(crate) clock: Rc<VirtualClock>,
     pub(crate) events: Events,
@@ -33,7 +31,7 @@ impl Bench {
     /// A machine whose network is `answer`.
     pub(crate) fn new(answer: impl FnMut(&Asked) -> Reply + 'static) -> Self {
         let clock = Rc::new(VirtualClock::default());
-        let store = Rc::new(MemoryStore::default());
+        let store = Memory::default();
         let web = Rc::new(Web::new(clock.clone(), answer));
         let settings = Settings {
             version: "0.0.0".to_owned(),

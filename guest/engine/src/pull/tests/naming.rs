@@ -34,7 +34,7 @@ fn a_pull_tells_what_it_does_in_order() {
     assert_eq!(completed[0].size, image.manifest.len() as u64);
     let target = bench.store.target("r.example/app:1").unwrap();
     assert_eq!(target.media_type, image.media_type);
-    assert_eq!(bench.store.expected.borrow().len(), 2);
+    assert_eq!(bench.store.expected().len(), 2);
     bench.store.check();
     assert_eq!(
         bench.asked()[..2],
@@ -53,7 +53,7 @@ fn a_second_pull_is_one_head() {
     bench.pull("r.example/app:1").unwrap();
     bench.asked();
     bench.events.brief();
-    bench.store.expected.take();
+    bench.store.expected();
     let completed = bench.pull("r.example/app:1").unwrap();
     assert!(!completed[0].changed);
     assert_eq!(bench.asked(), ["HEAD r.example/v2/app/manifests/1"]);
@@ -64,7 +64,7 @@ fn a_second_pull_is_one_head() {
             "completed r.example/app:1 false"
         ]
     );
-    assert!(bench.store.expected.borrow().is_empty());
+    assert!(bench.store.expected().is_empty());
     bench.store.check();
 }
 
@@ -72,7 +72,7 @@ fn a_second_pull_is_one_head() {
 fn layers_that_are_here_are_not_fetched() {
     let image = image(1);
     let bench = Bench::with(Origin::default().tagged("1", &image));
-    bench.store.plant(&image.layers[0]);
+    bench.store.insert(image.layers[0].clone());
     bench.pull("r.example/app:1").unwrap();
     let [first, second] = [image.layer(0), image.layer(1)];
     assert_eq!(
@@ -179,7 +179,7 @@ fn a_name_that_moves_leaves_its_image_dangling_unless_it_has_another() {
         if other_name {
             bench.pull("r.example/app:2").unwrap();
         }
-        bench.store.conflicts.set(3);
+        bench.store.lose_races(3);
         assert!(bench.pull("r.example/app:1").unwrap()[0].changed);
         assert_eq!(
             bench.store.target(&dangling(&old)).is_some(),
@@ -232,7 +232,7 @@ fn artifacts_and_their_everything_are_pulled() {
     let bench = Bench::with(Origin::default().tagged("1", &artifact));
     bench.pull("r.example/chart:1").unwrap();
     assert!(bench.store.has(&artifact.config_digest) && bench.store.has(&artifact.layer(0)));
-    assert!(bench.store.expected.borrow().is_empty());
+    assert!(bench.store.expected().is_empty());
     bench.store.check();
 }
 
@@ -256,7 +256,7 @@ fn diff_ids_are_compared_first_where_the_host_says_so() {
     let error = bench.pull("r.example/app:short").unwrap_err();
     assert!(matches!(error, Error::ManifestInvalid(_)), "{error}");
     assert_eq!(bench.store.listed().len(), 1, "nothing wrong got a name");
-    assert!(bench.store.expected.borrow().is_empty());
+    assert!(bench.store.expected().is_empty());
     bench.store.check();
 }
 

@@ -147,7 +147,7 @@ fn documents_that_are_wrong_are_refused_and_not_kept() {
         let bench = Bench::with(origin);
         let error = bench.pull("r.example/app:1").unwrap_err();
         assert!(judge(&error), "{media_type}: {error:?}");
-        assert!(bench.store.blobs.borrow().is_empty(), "{media_type}");
+        assert!(bench.store.is_empty(), "{media_type}");
         assert!(bench.events.brief().is_empty(), "{media_type}");
         bench.store.check();
     }
@@ -188,7 +188,7 @@ fn documents_with_lying_headers_or_bytes_are_caught() {
         let bench = bent(change);
         let error = bench.pull("r.example/app:1").unwrap_err();
         assert!(judge(&error), "{error:?}");
-        assert!(bench.store.blobs.borrow().is_empty());
+        assert!(bench.store.is_empty());
         bench.store.check();
     }
 }

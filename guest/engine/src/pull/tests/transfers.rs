@@ -139,7 +139,7 @@ fn a_patchwork_that_does_not_fit_is_fetched_once_more_from_the_start() {
             _ => Reply::ok(layer(9, SIZE)),
         });
         let digest = image().layer(0);
-        bench.store.plant_partial(&digest, &layer(7, 2000));
+        bench.store.leave_partial(&digest, &layer(7, 2000));
         let result = bench.pull("r.example/app:1");
         assert_eq!(result.is_ok(), honest_in_the_end);
         assert_eq!(ranges(&bench), ["bytes=2000-", "-"]);
@@ -152,7 +152,7 @@ fn a_download_that_only_lacked_its_end_asks_for_nothing() {
     let bench = bent(|_, _, _| panic!("all bytes are here"));
     bench
         .store
-        .plant_partial(&image().layer(0), &layer(1, SIZE));
+        .leave_partial(&image().layer(0), &layer(1, SIZE));
     bench.pull("r.example/app:1").unwrap();
     bench.store.check();
 }
@@ -288,7 +288,7 @@ fn layers_that_need_no_request_make_none() {
         .filter(|line| line.contains("/blobs/"))
         .collect();
     assert_eq!(blobs.len(), 2, "the config and one layer: {blobs:?}");
-    assert_eq!(bench.store.expected.borrow().len(), 4);
+    assert_eq!(bench.store.expected().len(), 4);
     let queued = bench.events.brief();
     let queued = queued.iter().filter(|event| event.starts_with("Queued"));
     assert_eq!(queued.count(), 3, "each layer once");
@@ -354,7 +354,7 @@ fn foreign_layers_come_from_their_addresses_first() {
 #[test]
 fn a_full_disk_ends_the_pull_at_once() {
     let bench = bent(|_, _, reply| reply);
-    bench.store.space.set(Some(2048));
+    bench.store.space(2048);
     let error = bench.pull("r.example/app:1").unwrap_err();
     assert!(matches!(error, Error::NoSpace(_)), "{error:?}");
     assert_eq!(ranges(&bench).len(), 1);

@@ -15,6 +15,8 @@ mod assembly;
 mod catalog;
 mod check;
 mod container;
+#[cfg(any(test, feature = "memory"))]
+pub mod contract;
 mod curation;
 mod cursor;
 mod diff_ids;

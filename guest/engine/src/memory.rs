@@ -667,3 +667,39 @@ impl Clock for Stopped {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::contract::{Subject, checks};
+
+    impl Subject for Memory {
+        type Store = Self;
+
+        fn open(&self) -> Self {
+            self.clone()
+        }
+
+        fn body(&self, bytes: Vec<u8>) -> Bytes {
+            Bytes::in_pieces(bytes, 3)
+        }
+
+        fn cut(&self, bytes: Vec<u8>) -> Bytes {
+            Bytes::of(bytes).and(Error::Unavailable("cut".to_owned()))
+        }
+
+        fn flip(&self, digest: &Digest) {
+            self.damage(digest);
+        }
+    }
+
+    #[test]
+    fn the_store_in_memory_keeps_the_contract() {
+        for (name, check) in checks::<Memory>() {
+            println!("{name}");
+            block_on(check(&Memory::default()));
+        }
+    }
+}

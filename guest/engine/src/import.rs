@@ -10,8 +10,6 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-
 use strata_oci::{
     Digest, ImageConfig, Platform, Reference,
     config::{ContainerConfig, History, RootFs},
@@ -21,7 +19,6 @@ use strata_registry::address;
 
 use crate::{
     Clock, Completed, Engine, Error, Event, Host, Progress, Result, Store, Target, assembly,
-    garbage::Candidates,
 };
 use intake::{Intake, Root};
 
@@ -103,11 +100,7 @@ impl<H: Host> Engine<H> {
         let imported = imported.await;
         let unneeded = intake.into_unneeded();
         drop(lease);
-        if !unneeded.is_empty() {
-            // What stays, the next prune takes.
-            let candidates = Candidates::Of(unneeded);
-            let _ = self.sweep(&candidates, &HashSet::new()).await;
-        }
+        self.clear(unneeded).await;
         let (Target { digest, size, .. }, changed) = imported?;
         if let Some(reference) = reference {
             progress.report(Event::Completed(Completed {

@@ -23,6 +23,7 @@ mod diff_ids;
 mod error;
 mod fetch;
 mod garbage;
+mod graph;
 mod host;
 mod import;
 #[cfg(any(test, feature = "memory"))]

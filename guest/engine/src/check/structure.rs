@@ -1,6 +1,6 @@
 //! What one target reaches, against what it should be.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use strata_oci::{
     Descriptor, Digest, Document, ImageConfig, Manifest,
@@ -10,7 +10,9 @@ use strata_oci::{
 };
 
 use super::{Fault, FaultKind, Faults};
-use crate::{Engine, Error, Host, Name, Result, Store, Verdict, catalog::may_be_document};
+use crate::{
+    Engine, Error, Host, Name, Result, Store, Verdict, catalog::may_be_document, graph::Ahead,
+};
 
 /// The walk over one target.
 struct Walk<'a> {
@@ -19,9 +21,8 @@ struct Walk<'a> {
     faults: &'a mut Faults,
     /// Blobs with faults that this target needs, in the order found.
     found: Vec<Digest>,
-    seen: HashSet<Digest>,
     /// Documents still to be read; whether each must be here.
-    waiting: Vec<(Descriptor, bool)>,
+    ahead: Ahead<bool>,
 }
 
 impl<H: Host> Engine<H> {
@@ -32,22 +33,19 @@ impl<H: Host> Engine<H> {
         sizes: &HashMap<Digest, u64>,
         faults: &mut Faults,
     ) -> Result<Vec<Digest>> {
+        let top = names.first().map(|name| {
+            let target = &name.target;
+            let top = Descriptor::new(&target.media_type, target.digest.clone(), target.size);
+            (top, true)
+        });
         let mut walk = Walk {
             sizes,
             faults,
             found: Vec::new(),
-            seen: HashSet::new(),
-            waiting: Vec::new(),
+            ahead: Ahead::of(top.into_iter()),
         };
-        if let Some(name) = names.first() {
-            let target = &name.target;
-            let top = Descriptor::new(&target.media_type, target.digest.clone(), target.size);
-            walk.waiting.push((top, true));
-        }
-        while let Some((blob, is_needed)) = walk.waiting.pop() {
-            if walk.seen.insert(blob.digest.clone()) {
-                self.check_document(&mut walk, blob, is_needed).await?;
-            }
+        while let Some((blob, is_needed)) = walk.ahead.next() {
+            self.check_document(&mut walk, blob, is_needed).await?;
         }
         Ok(walk.found)
     }
@@ -73,8 +71,8 @@ impl<H: Host> Engine<H> {
                     let reason = "nothing of what it lists is here";
                     walk.fault(&blob, FaultKind::Invalid, reason);
                 }
-                let children = index.manifests.into_iter().map(|child| (child, false));
-                walk.waiting.extend(children);
+                let children = index.manifests.into_iter().rev();
+                walk.ahead.enter(children.map(|child| (child, false)));
             }
             Ok(Document::Manifest(manifest)) => {
                 self.check_manifest(walk, &blob, &manifest, is_needed)
@@ -101,7 +99,7 @@ impl<H: Host> Engine<H> {
             // Foreign layers may be left where they are.
             let may_miss = media_type::kind(&part.media_type) == Kind::ForeignLayer;
             let is_missed = is_wanted && !may_miss;
-            if walk.seen.insert(part.digest.clone()) {
+            if walk.ahead.see(&part.digest) {
                 is_whole &= self.is_here(walk, part, is_missed).await?;
             }
         }

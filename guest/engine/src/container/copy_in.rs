@@ -20,7 +20,6 @@ use super::{
 use crate::{
     Engine, Error, Expectation, Host, LeaseOf, Progress, Result, Silent, Store,
     catalog::Container,
-    garbage::Candidates,
     naming::{Decision, move_names},
     rootfs::{Layer, Reader, Root, Source},
 };
@@ -100,9 +99,7 @@ impl<H: Host> Engine<H> {
         drop(before);
         let unneeded = self.add_changes(saved, &taken, root, &lease).await?;
         drop(lease);
-        // The changes are made; should something be left over, the next prune takes it.
-        let unneeded = Candidates::Of(unneeded);
-        let _ = self.sweep(&unneeded, &Default::default()).await;
+        self.clear(unneeded).await;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ impl<H: Host> Engine<H> {
     /// and its image if that has no name any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such container; [`Error::InvalidArgument`] if an
+    /// [`crate::Error::NotFound`] if there is no such container; [`crate::Error::InvalidArgument`] if an
     /// ID prefix has several.
     pub async fn remove_container(&self, name: &str) -> Result<()> {
         let content = move_names(&self.store, "container", async |_| {

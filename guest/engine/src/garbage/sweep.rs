@@ -125,6 +125,15 @@ impl<H: Host> Engine<H> {
         Ok(swept)
     }
 
+    /// Removes what an operation stored and does not need, as far as no name reaches it. Its lease
+    /// must have ended. It is done by then, so this never fails: what stays, the next prune takes.
+    pub(crate) async fn clear(&self, unneeded: Vec<Digest>) {
+        if !unneeded.is_empty() {
+            let candidates = Candidates::Of(unneeded);
+            let _ = self.sweep(&candidates, &HashSet::new()).await;
+        }
+    }
+
     /// Removes of `garbage` what can go at this generation, and adds it to `gone`.
     ///
     /// # Errors

@@ -12,11 +12,8 @@ use strata_oci::{
 };
 
 use super::Pull;
-use crate::{Error, Host, Result, Target};
+use crate::{Error, Host, Result, Target, graph::MAX_INDEX_DEPTH};
 
-/// Indexes within indexes that are followed. One level is seen in practice; the
-/// bound keeps the recursion shallow.
-const MAX_INDEX_DEPTH: usize = 4;
 /// Documents looked into to find out what they are. Only entries without a
 /// platform and nested indexes cost one; an index of thousands of them is an
 /// attack on the registry, by way of us.

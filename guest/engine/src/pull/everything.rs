@@ -1,8 +1,6 @@
 //! All that was chosen: image after image, or whatever an index lists, so that a push can
 //! send it whole. One document is held at a time, however many an index lists.
 
-use std::collections::BTreeSet;
-
 use strata_oci::{
     Descriptor, Digest, Document, Index,
     media_type::{self, Kind},
@@ -13,13 +11,14 @@ use super::{
     choice::{Chosen, Image},
     content::Arrival,
 };
-use crate::{Error, Host, Result, Silent};
+use crate::{
+    Error, Host, Result, Silent,
+    graph::{Ahead, MAX_INDEX_DEPTH},
+};
 
 /// Documents followed from one index. The largest list some sixty, attestations
 /// included; each costs a request at least.
 const MAX_DOCUMENTS: usize = 1000;
-/// Indexes within indexes that are followed: as deep as a push follows them.
-const MAX_INDEX_DEPTH: usize = 4;
 
 /// What is met on the way through an index.
 #[allow(
@@ -42,7 +41,7 @@ impl<H: Host> Pull<'_, H> {
                 }
             }
             Chosen::Everything(index) => {
-                let mut way = Way::through(index);
+                let mut way = Way::of(entries(index, 1));
                 while let Some(met) = self.next(&mut way).await? {
                     match met {
                         Met::Document(entry, Document::Manifest(_)) if entry.is_attestation() => {
@@ -71,7 +70,7 @@ impl<H: Host> Pull<'_, H> {
                 }
             }
             Chosen::Everything(index) => {
-                let mut way = Way::through(index);
+                let mut way = Way::of(entries(index, 1));
                 while let Some(met) = self.next(&mut way).await? {
                     if let Met::Document(entry, Document::Manifest(manifest)) = met
                         && !entry.is_attestation()
@@ -87,9 +86,14 @@ impl<H: Host> Pull<'_, H> {
 
     /// The next step on the way; its document is stored.
     async fn next(&self, way: &mut Way) -> Result<Option<Met>> {
-        let Some((entry, depth)) = way.pop()? else {
+        let Some((entry, depth)) = way.next() else {
             return Ok(None);
         };
+        if way.seen() > MAX_DOCUMENTS {
+            return Err(Error::QuotaExceeded(format!(
+                "the index lists more than {MAX_DOCUMENTS} manifests, which is the limit for all platforms at once; name those you want"
+            )));
+        }
         let kind = media_type::kind(&entry.media_type);
         if !matches!(kind, Kind::Manifest | Kind::Index | Kind::Schema1)
             && !entry.media_type.is_empty()
@@ -98,51 +102,25 @@ impl<H: Host> Pull<'_, H> {
         }
         let document = self.fetch.child(&entry).await?;
         if let Document::Index(nested) = &document {
-            way.enter(nested, depth + 1)?;
+            if depth >= MAX_INDEX_DEPTH {
+                return Err(Error::QuotaExceeded(format!(
+                    "indexes are nested more than {MAX_INDEX_DEPTH} deep"
+                )));
+            }
+            way.enter(entries(nested, depth + 1));
         }
         Ok(Some(Met::Document(entry, document)))
     }
 }
 
-/// What is still to be seen of an index.
-struct Way {
-    ahead: Vec<(Descriptor, usize)>,
-    seen: BTreeSet<Digest>,
-}
+/// What is still to be seen of an index, with the depth of each entry.
+type Way = Ahead<usize>;
 
-impl Way {
-    fn through(index: &Index) -> Self {
-        let ahead = index.manifests.iter().rev().cloned();
-        Self {
-            ahead: ahead.map(|entry| (entry, 1)).collect(),
-            seen: BTreeSet::new(),
-        }
-    }
-
-    fn enter(&mut self, index: &Index, depth: usize) -> Result<()> {
-        if depth > MAX_INDEX_DEPTH {
-            return Err(Error::QuotaExceeded(format!(
-                "indexes are nested more than {MAX_INDEX_DEPTH} deep"
-            )));
-        }
-        let entries = index.manifests.iter().rev().cloned();
-        self.ahead.extend(entries.map(|entry| (entry, depth)));
-        Ok(())
-    }
-
-    /// The next entry that was not seen yet.
-    fn pop(&mut self) -> Result<Option<(Descriptor, usize)>> {
-        while let Some((entry, depth)) = self.ahead.pop() {
-            if !self.seen.insert(entry.digest.clone()) {
-                continue;
-            }
-            if self.seen.len() > MAX_DOCUMENTS {
-                return Err(Error::QuotaExceeded(format!(
-                    "the index lists more than {MAX_DOCUMENTS} manifests, which is the limit for all platforms at once; name those you want"
-                )));
-            }
-            return Ok(Some((entry, depth)));
-        }
-        Ok(None)
-    }
+/// The entries of an index, at this depth.
+fn entries(
+    index: &Index,
+    depth: usize,
+) -> impl DoubleEndedIterator<Item = (Descriptor, usize)> + '_ {
+    let entries = index.manifests.iter().cloned();
+    entries.map(move |entry| (entry, depth))
 }

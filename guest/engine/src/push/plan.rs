@@ -11,11 +11,11 @@ use super::Push;
 use crate::{
     Error, Host, Result, Store, Target,
     catalog::{Documents, Referrer},
+    graph::MAX_INDEX_DEPTH,
 };
 
-/// Levels of manifests and indexes: pull follows indexes four deep, and there is
-/// the manifest below them.
-const MAX_LEVELS: usize = 5;
+/// Levels of manifests and indexes: there is the manifest below the indexes.
+const MAX_LEVELS: usize = MAX_INDEX_DEPTH + 1;
 
 /// What a target consists of.
 #[derive(Debug)]
@@ -159,8 +159,7 @@ fn walk(top: &Descriptor, documents: &Documents) -> Result<Walk> {
             let height = below.max().map_or(0, |highest| highest + 1);
             if height >= MAX_LEVELS {
                 return Err(Error::ManifestInvalid(format!(
-                    "indexes are nested more than {} deep",
-                    MAX_LEVELS - 1
+                    "indexes are nested more than {MAX_INDEX_DEPTH} deep"
                 )));
             }
             heights.insert(descriptor.digest.clone(), height);

@@ -9,10 +9,10 @@ use strata_codec::DecoderMemory;
 pub struct Options {
     /// Never write, even where it were possible. Default: false.
     pub read_only: bool,
-    /// How long to wait for another process's database transaction before [`Error::Locked`].
+    /// How long to wait for another process's database transaction before [`Error::Locked`](crate::Error::Locked).
     /// Default: 10 s, far longer than any of them takes.
     pub busy_timeout: Duration,
-    /// How long to wait for a lock of the store, other than a database's, before [`Error::Locked`].
+    /// How long to wait for a lock of the store, other than a database's, before [`Error::Locked`](crate::Error::Locked).
     /// Default: 5 s. Each is held for milliseconds, or seconds by a process that is starved; who
     /// holds one for longer hangs, and people want to know who that is.
     pub lock_timeout: Duration,

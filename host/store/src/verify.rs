@@ -17,7 +17,7 @@ use strata_oci::digest::Hasher;
 /// Bytes read at once: they are still in the processor's cache when they are hashed.
 const PART: usize = 256 * 1024;
 
-/// What [`verify`](crate::Store::verify) found.
+/// What [`verify`](crate::backend::Content::verify) found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The bytes are those of the digest; so many.

@@ -1,7 +1,7 @@
 //! The engine as a WASI 0.3 component.
 //!
 //! A thin shell: [`bindings`] is generated from `wit/`, [`imports`] gives the
-//! engine's traits what the host lends, [`exports`] exports the WIT interfaces and
+//! engine's traits what the host provides, [`exports`] exports the WIT interfaces and
 //! [`http`] the Docker image API over `wasi:http/handler`. No image logic.
 
 // A cdylib that exports does not link natively: the linker's version script
@@ -16,7 +16,7 @@ mod imports;
 
 use std::{cell::OnceCell, rc::Rc};
 
-/// The engine over what this component's host lends.
+/// The engine over what this component imports.
 type Engine = strata_engine::Engine<(
     imports::HostStore,
     imports::HostTransport,

@@ -30,7 +30,7 @@ pub enum Error {
     /// as dockerd does.
     #[error("{0}")]
     LoginMissing(String),
-    /// The registry, or a capability not lent, forbids it.
+    /// The registry, or a capability of the host, forbids it.
     #[error("{0}")]
     Denied(String),
     /// The registry asks to wait.

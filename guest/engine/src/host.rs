@@ -1,8 +1,8 @@
-//! What a host lends an engine, under one name.
+//! What a host provides to an engine, under one name.
 
 use crate::{Body, Clock, Error, Store, Transport};
 
-/// The types of what a host lends. Any three that fit together are a host, as a tuple.
+/// The types of what a host provides. Any three that fit together are a host, as a tuple.
 pub trait Host {
     /// Content that is read as it comes: of a request, an answer, or the store.
     type Body: Body<Error = Error>;

@@ -1,4 +1,4 @@
-//! Image operations over what a [`Host`] lends: a [`Store`], a [`Transport`] and a [`Clock`].
+//! Image operations over what a [`Host`] provides: a [`Store`], a [`Transport`] and a [`Clock`].
 //!
 //! Knows no WIT and no HTTP face, and does no I/O of its own, so everything here
 //! runs natively in tests and in wasm alike. Futures are not `Send`: a component
@@ -84,7 +84,7 @@ where
     T: Transport<Body = S::Body, Error = Error>,
     C: Clock,
 {
-    /// An engine over what the host lends.
+    /// An engine over what the host provides.
     pub fn new(store: S, transport: T, clock: C, settings: Settings) -> Self {
         Self {
             store,

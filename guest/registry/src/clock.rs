@@ -1,4 +1,4 @@
-//! Time, lent by the host so that tests own it.
+//! Time, provided by the host so that tests own it.
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::Fault;
 
-/// What whoever lends transport and bodies says when one of them fails.
+/// The words of the transport or of a body when it fails.
 pub trait LentError: fmt::Display {
     /// Whether another attempt may do better: there was no answer, or it was cut.
     fn passes(&self) -> bool;

@@ -5,10 +5,10 @@ use strata_oci::Digest;
 
 use crate::{LentError, Refusal, address};
 
-/// What went wrong. `E` is what the lent transport and bodies say.
+/// What went wrong. `E` is what transport and bodies say.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault<E> {
-    /// There is no answer, or a body does not go on: the words of who lends them.
+    /// There is no answer, or a body does not go on: their words.
     #[error("{0}")]
     Lent(E),
     /// The registry, a token server or what stands before them answered with an error.

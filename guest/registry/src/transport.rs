@@ -1,5 +1,5 @@
 //! How a client talks HTTP: one request, one response, nothing remembered.
-//! Connections are pooled by whoever lends the transport. Redirects, authentication and
+//! Connections are pooled by whoever implements the transport. Redirects, authentication and
 //! retries are the client's own.
 
 use http::{HeaderMap, Method, StatusCode, Uri};

@@ -274,7 +274,7 @@ mod tests {
         }
         // As parallel compressors and lazily pulled layers are made.
         let noise: Vec<u8> = (0..2_000_000_u32)
-            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1])
             .collect();
         for (encode, piece, count) in [
             (gzip as Encode, 300, 4_000),

@@ -144,7 +144,7 @@ async fn names_and_deletion(path: &Path) {
     for digest in &digests {
         store.get(digest, 1 << 20).await.unwrap();
     }
-    println!("get: {:?}", start.elapsed() / digests.len() as u32);
+    println!("get: {:?}", start.elapsed().div_f64(digests.len() as f64));
     let lease = store.acquire_lease().await.unwrap();
     let start = Instant::now();
     for digest in &digests[..1000] {

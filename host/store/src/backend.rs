@@ -1,7 +1,7 @@
 //! What a store has to be able to do for the engine: content, names, leases, and facts about content.
 //!
 //! One trait each, as in the imports of `strata:image`; [`Backend`] is all of them. [`Store`](crate::Store) is
-//! the one on a local disk. Whoever keeps blobs and names elsewhere implements them and may be lent in its
+//! the one on a local disk. Whoever keeps blobs and names elsewhere implements them and may be used in its
 //! place. What the bytes and the names mean is the engine's business.
 //!
 //! Every change is durable when its function returns. Where nothing can be written each fails with

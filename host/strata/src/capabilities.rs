@@ -1,4 +1,4 @@
-//! What an embedder lends to the component.
+//! What an embedder provides to the component.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The compiled component and what it is lent.
+//! The compiled component and what it may use.
 
 use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 

@@ -19,7 +19,7 @@ const SAID: usize = 16 << 10;
 
 /// What every instance of one engine shares.
 pub(crate) struct Shared {
-    /// The store that is lent.
+    /// The store that the component imports.
     pub(crate) store: Arc<dyn Backend>,
     /// Answers `settings.get`.
     pub(crate) configuration: Configuration,

@@ -1,7 +1,7 @@
 //! strata: a container-image engine that is a WebAssembly component, hosted by
 //! wasmtime.
 //!
-//! An [`Engine`] is the compiled component with the [`Capabilities`] it is lent:
+//! An [`Engine`] is the compiled component with the [`Capabilities`] it has:
 //! a store, the registries it may talk to, limits. Its methods are the typed
 //! operations of `wit/`; [`Engine::serve`] serves the Docker image API.
 //!

@@ -153,7 +153,11 @@ pub(crate) fn has_whole_entries(cut: &[u8]) -> bool {
         }
         let mut read = tar::Header::new_gnu();
         read.as_mut_bytes().copy_from_slice(header);
-        let end = at + BLOCK + read.size().map_or(0, |size| size as usize);
+        let end = at
+            + BLOCK
+            + read
+                .size()
+                .map_or(0, |size| size.try_into().unwrap_or(usize::MAX));
         if end > cut.len() {
             return false;
         }

@@ -33,7 +33,7 @@ impl Worker {
         harm(self.world.store(), &digest, kind)?;
         self.world
             .tally
-            .fault(["bits flipped", "blobs cut short", "blobs deleted"][kind as usize]);
+            .fault(["bits flipped", "blobs cut short", "blobs deleted"][usize::try_from(kind)?]);
         // It is damaged, and nothing else is: who is asked about it says so.
         for (what, method, path) in [
             ("list", Method::GET, "/images/json".to_owned()),

@@ -1,4 +1,4 @@
-//! What the host lends, as the engine's traits.
+//! What the host provides, as the engine's traits.
 
 mod body;
 mod clock;

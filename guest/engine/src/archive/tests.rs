@@ -160,7 +160,7 @@ fn named(target: &Target, name: &str) -> Value {
 fn large(seed: u8) -> Vec<u8> {
     let seed = u32::from(seed);
     (0..300 << 10)
-        .map(|n: u32| (n.wrapping_mul(seed | 1) >> 3) as u8)
+        .map(|n: u32| (n.wrapping_mul(seed | 1) >> 3).to_le_bytes()[0])
         .collect()
 }
 

@@ -1,10 +1,8 @@
 //! Whether another's download of the same blob is worth waiting for. Whoever began it chose the registry, and that may
 //! be as slow as it likes.
 
-use super::blob::TICK;
-
-/// How many ticks a pace is looked at: 5 s.
-const WINDOW: u32 = 5_000 / TICK.as_millis() as u32;
+/// How many ticks a pace is looked at: 5 s, at 100 ms each.
+const WINDOW: u32 = 50;
 /// Bytes in that time that are always fast enough: 1 MiB/s.
 const ENOUGH: u64 = 5 << 20;
 /// Of so many parts of the blob, one in that time is fast enough too: all of it will have come within a minute.

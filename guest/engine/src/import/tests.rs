@@ -198,7 +198,7 @@ impl Clock for Ticking {
     fn now(&self) -> (i64, u32) {
         let now = self.looked.get() + Duration::from_millis(30);
         self.looked.set(now);
-        (now.as_secs() as i64, now.subsec_nanos())
+        (now.as_secs().try_into().unwrap(), now.subsec_nanos())
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -1,4 +1,9 @@
 //! Layers from this writer, from the `tar` crate's, and trees of them beside a model that does without any cleverness.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests are small"
+)]
 
 mod applying;
 mod comparing;

@@ -141,7 +141,12 @@ mod tests {
         }
         drop(asked);
         assert!(lock(&facts.computing).is_empty());
-        drop(facts.permits.acquire_many(PARALLEL as u32).await);
+        drop(
+            facts
+                .permits
+                .acquire_many(PARALLEL.try_into().unwrap())
+                .await,
+        );
         assert_eq!(facts.known(&digest).await.unwrap(), None);
     }
 }

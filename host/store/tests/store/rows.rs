@@ -469,7 +469,7 @@ async fn every_bit_of_a_page_may_flip() {
     let good = fs::read(&path).unwrap();
     let (step, first) = bounds();
     for page in pages {
-        let start = ((page - 1) * PAGE) as usize;
+        let start = usize::try_from((page - 1) * PAGE).unwrap();
         for at in (first..4096).step_by(step) {
             // What is between cells and their pointers is nobody's.
             if good[start + at] == 0 && at > 64 && at % 64 != 0 {

@@ -95,7 +95,7 @@ impl Budget {
 
     /// Bytes one instance may have.
     pub(crate) fn limit(&self) -> usize {
-        self.full as usize * PAGE as usize
+        usize::try_from(u64::from(self.full) * PAGE).unwrap_or(usize::MAX)
     }
 
     /// Resolves when somebody waits for memory.

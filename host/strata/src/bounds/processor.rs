@@ -217,7 +217,9 @@ mod tests {
     fn poll(meter: &Meter, took: Duration, bytes: usize) -> wasmtime::Result<UpdateDeadline> {
         meter.enter();
         // As if the poll had begun that long ago.
-        meter.busy.fetch_add(took.as_nanos() as u64, Relaxed);
+        meter
+            .busy
+            .fetch_add(took.as_nanos().try_into().unwrap(), Relaxed);
         moved(bytes);
         let ticked = meter.tick();
         meter.leave();

@@ -37,7 +37,9 @@ fn span(seconds: i64) -> String {
 /// Now, in seconds since 1970.
 pub(crate) fn now() -> i64 {
     let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    elapsed.map_or(0, |elapsed| elapsed.as_secs() as i64)
+    elapsed.map_or(0, |elapsed| {
+        elapsed.as_secs().try_into().unwrap_or(i64::MAX)
+    })
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tar");
         for size in [0, 1, CHUNK, CHUNK + 1, 6 * CHUNK + 7] {
-            let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..251).cycle().take(size).collect();
             std::fs::write(&path, &bytes).unwrap();
             let mut read = Vec::new();
             let mut ahead = Ahead::new(File::open(&path).unwrap());

@@ -20,7 +20,7 @@ use super::surroundings::Surroundings;
 /// Everything a command needs to start.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// What the engine is lent.
+    /// What the engine may use.
     pub(crate) capabilities: Capabilities,
     /// Where `serve` listens.
     pub(crate) listen: Vec<Listener>,

@@ -20,7 +20,7 @@ pub(super) fn digests(texts: &[String]) -> Result<Vec<Digest>, types::Error> {
     texts.iter().map(|text| digest(text)).collect()
 }
 
-/// Where a call of the component begins: the store that is lent to it.
+/// Where a call of the component begins: the store it imports.
 pub(super) fn store<T: 'static>(
     accessor: &Accessor<T, HasImports>,
 ) -> wasmtime::Result<Arc<dyn Backend>> {

@@ -1,9 +1,9 @@
-//! `strata:image/content` over the store that is lent.
+//! `strata:image/content` over the store of the engine.
 
 use bytes::Bytes;
 use strata_store::{Digest, IngestState, Verdict};
 use tokio::sync::oneshot;
-use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
+use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 use super::{
     call::{Outcome, ask, digest, digests, store},

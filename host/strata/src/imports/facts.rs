@@ -1,4 +1,4 @@
-//! `strata:image/facts` over the store that is lent.
+//! `strata:image/facts` over the store of the engine.
 
 use wasmtime::component::Accessor;
 

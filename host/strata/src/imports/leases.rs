@@ -1,4 +1,4 @@
-//! `strata:image/leases` over the store that is lent.
+//! `strata:image/leases` over the store of the engine.
 
 use wasmtime::component::{Access, Accessor, Resource};
 

@@ -1,4 +1,4 @@
-//! `strata:image/names` over the store that is lent.
+//! `strata:image/names` over the store of the engine.
 
 use strata_store::{Change, Expectation, Name, Target};
 use wasmtime::component::{Access, Accessor};

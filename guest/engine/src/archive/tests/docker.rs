@@ -16,7 +16,7 @@ pub(super) fn docker_entries(made: &Made, tags: &[&str]) -> Vec<Vec<u8>> {
     let mut entries = Vec::new();
     let mut layers = Vec::new();
     for (number, layer) in made.layers.iter().enumerate() {
-        let id = Digest::sha256(&[number as u8; 3]);
+        let id = Digest::sha256(&number.to_le_bytes()[..3]);
         let id = id.encoded();
         entries.push(special(&format!("{id}/"), b'5', ""));
         entries.push(entry(&format!("{id}/VERSION"), "1.0"));

@@ -107,14 +107,14 @@ fn a_retry_says_why_and_where_it_goes_on() {
 fn what_is_here_and_what_is_not_needed_is_not_transferred() {
     let text = lines(&[
         blob(Phase::AlreadyExists, 0),
-        resolved("ghcr.io/o/a@sha256:00"),
+        resolved(&format!("ghcr.io/o/a@{IMAGE}")),
         blob(Phase::Unavailable, 0),
         completed(false),
         Event::Warning("old\nregistry".into()),
     ]);
     let expected = format!(
         "9824c27679d3: Already exists
-ghcr.io/o/a@sha256:00: Pulling from o/a
+ghcr.io/o/a@{IMAGE}: Pulling from o/a
 Digest: {IMAGE}
 Status: Image is up to date for alpine:latest
 Warning: old registry

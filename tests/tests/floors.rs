@@ -29,7 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("host/store", &["guest/oci", "host/codec"]),
-    ("host/codec", &[]),
+    ("host/codec", &["guest/oci"]),
     ("host/code", &[]),
     (
         "guest/component",

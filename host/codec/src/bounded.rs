@@ -4,8 +4,10 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use strata_oci::archive::Compression;
+
 use crate::Error;
-use crate::decompress::{Compression, Limits};
+use crate::decompress::{Limits, bound, headway};
 
 /// What became of the decoder's input. Only one thread uses it at a time.
 #[derive(Default)]
@@ -43,7 +45,7 @@ impl<R: Read> Read for Watched<R> {
             progress.consumed.load(Ordering::Relaxed),
             progress.produced.load(Ordering::Relaxed),
         );
-        if consumed > self.compression.headway() + 2 * produced {
+        if consumed > headway(self.compression) + 2 * produced {
             progress.failed.store(false, Ordering::Relaxed);
             return Err(invalid(format!(
                 "{consumed} bytes of {} data have only {produced} in them; it is broken or malicious",
@@ -120,7 +122,7 @@ impl Read for Bounded {
                 let produced = &self.progress.produced;
                 produced.store(self.produced, Ordering::Relaxed);
                 let consumed = self.progress.consumed.load(Ordering::Relaxed);
-                let bound = name.bound(&self.limits, consumed);
+                let bound = bound(name, &self.limits, consumed);
                 if self.produced > bound {
                     return Err(self.broken(format!(
                         "the {name} data becomes more than {bound} bytes; it is broken or malicious"

@@ -1,11 +1,12 @@
-//! Undoes the compression of layers and archives. The one place that knows their magic numbers.
+//! Undoes the compression of layers and archives.
 //!
 //! The compression is recognised by its magic number, never by a media type or a file name: those
 //! are wrong often enough.
 
-use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
+
+use strata_oci::archive::Compression;
 
 use crate::bounded::{Bounded, Progress, Watched};
 use crate::memory::{BESIDE, Room};
@@ -37,9 +38,6 @@ const INPUT: usize = 128 * 1024;
 /// Bytes of gzip's window and bzip2's largest block, with which it works four times.
 const GZIP_WINDOW: u64 = 32 << 10;
 const BZIP2_BLOCK: u64 = 4 * 900_000;
-/// Bytes looked at to recognise the compression: the first block of a tar.
-pub(crate) const HEAD: usize = 512;
-
 /// Reads what `reader` has, decompressed: gzip of any number of members, zstd of any number of
 /// frames, bzip2 and xz of any number of streams. Anything else is passed through.
 ///
@@ -68,13 +66,16 @@ fn decompress_within(
     room: Room,
 ) -> io::Result<Box<dyn Read + Send>> {
     let mut head = Vec::new();
-    reader.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+    reader
+        .by_ref()
+        .take(Compression::HEAD_BYTES as u64)
+        .read_to_end(&mut head)?;
     let compression = Compression::of(&head);
     let progress = Arc::new(Progress::default());
     let input = Cursor::new(head).chain(reader);
     let input = Watched::new(input, compression, progress.clone());
     Ok(Box::new(Bounded::new(
-        compression.decoder(input, room)?,
+        decoder(compression, input, room)?,
         compression,
         limits,
         progress,
@@ -84,79 +85,51 @@ fn decompress_within(
 /// Whether [`decompress`] passes through what begins so, up to the first 512 bytes.
 #[must_use]
 pub fn is_plain(head: &[u8]) -> bool {
-    Compression::of(head) == Compression::None
+    Compression::of(head) == Compression::Plain
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compression {
-    None,
-    Gzip,
-    Zstd,
-    Bzip2,
-    Xz,
+fn decoder(
+    compression: Compression,
+    input: impl Read + Send + 'static,
+    room: Room,
+) -> io::Result<Box<dyn Read + Send>> {
+    let buffered = |input| BufReader::with_capacity(INPUT, input);
+    Ok(match compression {
+        Compression::Plain => Box::new(input),
+        Compression::Gzip => Box::new(Roomed {
+            decoder: flate2::bufread::MultiGzDecoder::new(buffered(input)),
+            room,
+            bytes: GZIP_WINDOW + BESIDE,
+        }),
+        Compression::Zstd => Box::new(zstd::Frames::new(buffered(input), room)?),
+        Compression::Bzip2 => Box::new(Roomed {
+            decoder: bzip2::Streams::new(buffered(input)),
+            room,
+            bytes: BZIP2_BLOCK + BESIDE,
+        }),
+        Compression::Xz => Box::new(xz::Streams::new(buffered(input), room)?),
+    })
 }
 
-impl Compression {
-    fn of(head: &[u8]) -> Compression {
-        // First: the name of a tar's first file may look like any magic number.
-        if head.get(257..262) == Some(b"ustar") {
-            return Compression::None;
-        }
-        match head {
-            [0x1f, 0x8b, 0x08, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-            // With the magic number of its first block, or of its end if it has no block: three
-            // letters alone are too likely the start of a text or of a file's name.
-            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]
-            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => Compression::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            _ => Compression::None,
-        }
-    }
+/// Bytes a decoder may take before anything comes out: what is read at once, and of bzip2 a whole block.
+pub(crate) fn headway(compression: Compression) -> u64 {
+    let block = match compression {
+        Compression::Bzip2 => 1_000_000,
+        Compression::Plain | Compression::Gzip | Compression::Zstd | Compression::Xz => 0,
+    };
+    block + 4 * INPUT as u64
+}
 
-    fn decoder(
-        self,
-        input: impl Read + Send + 'static,
-        room: Room,
-    ) -> io::Result<Box<dyn Read + Send>> {
-        let buffered = |input| BufReader::with_capacity(INPUT, input);
-        Ok(match self {
-            Compression::None => Box::new(input),
-            Compression::Gzip => Box::new(Roomed {
-                decoder: flate2::bufread::MultiGzDecoder::new(buffered(input)),
-                room,
-                bytes: GZIP_WINDOW + BESIDE,
-            }),
-            Compression::Zstd => Box::new(zstd::Frames::new(buffered(input), room)?),
-            Compression::Bzip2 => Box::new(Roomed {
-                decoder: bzip2::Streams::new(buffered(input)),
-                room,
-                bytes: BZIP2_BLOCK + BESIDE,
-            }),
-            Compression::Xz => Box::new(xz::Streams::new(buffered(input), room)?),
-        })
-    }
-
-    /// Bytes a decoder may take before anything comes out: what is read at once, and of bzip2 a whole block.
-    pub(crate) fn headway(self) -> u64 {
-        let block = match self {
-            Compression::Bzip2 => 1_000_000,
-            Compression::None | Compression::Gzip | Compression::Zstd | Compression::Xz => 0,
-        };
-        block + 4 * INPUT as u64
-    }
-
-    /// Most bytes that may come out of `consumed` bytes.
-    pub(crate) fn bound(self, limits: &Limits, consumed: u64) -> u64 {
-        let bound = match self {
-            Compression::None => limits.output,
-            Compression::Gzip => consumed
-                .saturating_mul(limits.gzip_ratio)
-                .saturating_add(limits.gzip_slack),
-            Compression::Zstd | Compression::Bzip2 | Compression::Xz => limits.dense_output,
-        };
-        bound.min(limits.output)
-    }
+/// Most bytes that may come out of `consumed` bytes.
+pub(crate) fn bound(compression: Compression, limits: &Limits, consumed: u64) -> u64 {
+    let bound = match compression {
+        Compression::Plain => limits.output,
+        Compression::Gzip => consumed
+            .saturating_mul(limits.gzip_ratio)
+            .saturating_add(limits.gzip_slack),
+        Compression::Zstd | Compression::Bzip2 | Compression::Xz => limits.dense_output,
+    };
+    bound.min(limits.output)
 }
 
 /// A decoder that always needs the same memory.
@@ -170,18 +143,6 @@ impl<D: Read> Read for Roomed<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.room.make(self.bytes)?;
         self.decoder.read(buffer)
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Compression::None => "plain",
-            Compression::Gzip => "gzip",
-            Compression::Zstd => "zstd",
-            Compression::Bzip2 => "bzip2",
-            Compression::Xz => "xz",
-        })
     }
 }
 

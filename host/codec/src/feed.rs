@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::decompress::HEAD;
+use strata_oci::archive::Compression;
 
 /// Bytes that may wait; of more, the giver waits.
 const WAITING: usize = 1 << 20;
@@ -66,7 +66,7 @@ impl Feed {
     pub fn give(&self, bytes: &[u8]) {
         let mut waiting = self.waiting();
         waiting.bytes.extend_from_slice(bytes);
-        waiting.begun |= waiting.bytes.len() >= HEAD;
+        waiting.begun |= waiting.bytes.len() >= Compression::HEAD_BYTES;
     }
 
     /// There will be no more.
@@ -129,7 +129,7 @@ mod tests {
         let mut buffer = vec![0; WAITING];
         let nothing_yet = input.read(&mut buffer).unwrap_err();
         assert_eq!(nothing_yet.kind(), io::ErrorKind::WouldBlock);
-        feed.give(&[1; HEAD - 1]);
+        feed.give(&[1; Compression::HEAD_BYTES - 1]);
         assert!(!feed.is_ready(), "the compression cannot be told yet");
         feed.give(&[1; WAITING]);
         assert!(feed.is_ready());
@@ -137,7 +137,10 @@ mod tests {
         assert_eq!(input.read(&mut buffer).unwrap(), WAITING);
         assert_eq!(feed.poll_room(&mut cx), Poll::Ready(true));
         feed.end();
-        assert_eq!(input.read(&mut buffer).unwrap(), HEAD - 1);
+        assert_eq!(
+            input.read(&mut buffer).unwrap(),
+            Compression::HEAD_BYTES - 1
+        );
         assert_eq!(input.read(&mut buffer).unwrap(), 0);
         drop(input);
         assert_eq!(feed.poll_room(&mut cx), Poll::Ready(false));

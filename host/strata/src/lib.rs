@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! This crate knows no OCI JSON and depends on no guest crate: what an image is,
-//! only the component knows.
+//! This crate knows no documents of images; of the guest's crates it uses `strata-oci` alone, for digests,
+//! references and platforms. What an image is, only the component knows.
 
 mod bindings;
 mod bounds;

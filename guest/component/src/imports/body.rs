@@ -133,7 +133,7 @@ impl WasiBody {
     /// This body decompressed by the host; itself if it is not compressed.
     pub(crate) async fn decompressed(mut self) -> Result<Self> {
         let mut head = Vec::new();
-        while head.len() < Compression::MAGIC_BYTES
+        while head.len() < Compression::HEAD_BYTES
             && let Some(bytes) = self.chunk().await?
         {
             head.extend(bytes);

@@ -13,7 +13,7 @@ fn magic(compression: Compression) -> &'static [u8] {
         Compression::Plain => b"",
         Compression::Gzip => &[0x1f, 0x8b, 0x08],
         Compression::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],
-        Compression::Bzip2 => b"BZh",
+        Compression::Bzip2 => b"BZh91AY&",
         Compression::Xz => &[0xfd, b'7', b'z', b'X', b'Z', 0],
     }
 }

@@ -67,7 +67,7 @@ impl<H: Host> Engine<H> {
     /// As [`Engine::layer_list`].
     pub(crate) async fn scan(&self, layer: &Descriptor, budget: &Budget) -> Result<List> {
         let digest = &layer.digest;
-        let start = Compression::MAGIC_BYTES as u64;
+        let start = Compression::HEAD_BYTES as u64;
         let mut body = match self.store.read(digest, 0, Some(start)).await {
             Err(Error::NotFound(_)) => return Err(gone(digest)),
             body => body?,

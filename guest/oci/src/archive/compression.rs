@@ -1,5 +1,7 @@
 //! How content is compressed, by its first bytes (registry §4.3). Decompressing is the host's.
 
+use std::fmt;
+
 use crate::media_type;
 
 /// What the first bytes of some content say about its compression.
@@ -17,16 +19,35 @@ pub enum Compression {
     Xz,
 }
 
-impl Compression {
-    /// The number of bytes that tell all of them apart.
-    pub const MAGIC_BYTES: usize = 6;
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+        })
+    }
+}
 
-    /// Reads the first bytes; fewer than [`Compression::MAGIC_BYTES`] are all there is.
-    pub fn of(start: &[u8]) -> Self {
-        match start {
+impl Compression {
+    /// The number of bytes that tell all of them apart: the first block of a tar.
+    pub const HEAD_BYTES: usize = 512;
+
+    /// Reads the first bytes; fewer than [`Compression::HEAD_BYTES`] are all there is.
+    pub fn of(head: &[u8]) -> Self {
+        // First: the name of a tar's first file may look like any magic number.
+        if head.get(257..262) == Some(b"ustar") {
+            return Self::Plain;
+        }
+        match head {
             [0x1f, 0x8b, 0x08, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
-            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            // With the magic number of its first block, or of its end if it has no block: three
+            // letters alone are too likely the start of a text or of a file's name.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, ..] => Self::Bzip2,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             _ => Self::Plain,
         }

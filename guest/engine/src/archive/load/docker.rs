@@ -207,7 +207,7 @@ impl<H: Host> Engine<H> {
     async fn compression(&self, digest: &Digest) -> Result<Compression> {
         let mut body = self.store.read(digest, 0, None).await?;
         let mut start = Vec::new();
-        while start.len() < Compression::MAGIC_BYTES
+        while start.len() < Compression::HEAD_BYTES
             && let Some(chunk) = body.chunk().await?
         {
             start.extend(chunk);

@@ -1,4 +1,5 @@
-//! Registry credentials and extra headers a client sends along (§1.4 of the contract).
+//! Registry credentials and extra headers a client sends along: "Authentication" in the API reference,
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#section/Authentication>.
 //!
 //! Nothing here fails: dockerd treats an unreadable header as no credentials.
 

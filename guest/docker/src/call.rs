@@ -1,4 +1,4 @@
-//! A request's way to its handler, and the answer's way back (§1 of the contract).
+//! A request's way to its handler, and the answer's way back.
 
 use http::{HeaderMap, HeaderValue, Method, header::CONTENT_TYPE};
 #[cfg(not(test))]
@@ -37,7 +37,7 @@ pub(crate) type Answer = Result<Option<Reply>, Stop>;
 pub(crate) enum Stop {
     /// The request fails, and nothing was sent yet.
     Failed(Failure),
-    /// The client left.
+    /// The client left: nobody reads an answer.
     Gone,
 }
 
@@ -229,7 +229,7 @@ async fn container<H: Host, W: Output<Body = H::Body>>(
     Ok(Some(reply))
 }
 
-/// What there is none of here.
+/// Answers 404 for what there is none of here.
 fn missing(message: String) -> Result<Reply, Failure> {
     Err(Failure::not_found(message))
 }

@@ -1,5 +1,5 @@
-//! The container endpoints (§4.13 and §6 of the contract): containers are created, filled and committed,
-//! never run. One file each, with their wire shapes.
+//! The container endpoints: containers are created, filled and committed, never run. One file each, with
+//! their wire shapes.
 
 mod commit;
 mod config;
@@ -24,7 +24,7 @@ pub(crate) use list::list;
 pub(crate) use process::{logs, process};
 pub(crate) use remove::{prune, remove};
 
-/// What stands where containers have a state.
+/// The word that stands where containers have a state.
 const CREATED: &str = "created";
 
 /// A request about no container at all: 400.

@@ -1,4 +1,4 @@
-//! A request that failed: its status and its message (§1.5 of the contract).
+//! A request that failed: its status and its message, as dockerd chooses them.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use strata_oci::printable;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     status: StatusCode,
-    /// What people read after `Error response from daemon: `.
+    /// The text that people read after `Error response from daemon: `.
     pub(crate) message: String,
-    /// Seconds, passed on from a registry.
+    /// Seconds to wait, passed on from a registry.
     retry_after: Option<u32>,
     plain_text: bool,
 }
@@ -29,7 +29,7 @@ impl Failure {
         }
     }
 
-    /// 400.
+    /// A 400 with this message.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
@@ -51,12 +51,12 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// 404.
+    /// A 404 with this message.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// 409.
+    /// A 409 with this message.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
@@ -108,7 +108,7 @@ impl Failure {
 }
 
 impl From<&Malformed> for Failure {
-    /// Go's texts.
+    /// Words it as Go's libraries do.
     fn from(malformed: &Malformed) -> Self {
         Self::invalid(match malformed {
             Malformed::Escape(escape) => format!("invalid URL escape \"{escape}\""),
@@ -118,7 +118,7 @@ impl From<&Malformed> for Failure {
 }
 
 impl From<Unreadable> for Failure {
-    /// dockerd's texts.
+    /// Words it as dockerd does.
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
             Unreadable::NoContentType => {

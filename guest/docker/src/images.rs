@@ -37,7 +37,7 @@ pub(crate) use tag::tag;
 /// Reads a platform in its JSON spelling; empty is none.
 ///
 /// # Errors
-/// 400, as the contract words it.
+/// 400, as dockerd words it.
 fn platform_json(json: &str) -> Result<Option<Platform>, Failure> {
     match json {
         "" => Ok(None),
@@ -48,7 +48,7 @@ fn platform_json(json: &str) -> Result<Option<Platform>, Failure> {
 /// Reads a platform in its JSON spelling.
 ///
 /// # Errors
-/// 400, as the contract words it.
+/// 400, as dockerd words it.
 fn parse_platform_json(json: &str) -> Result<Platform, Failure> {
     Platform::parse_json(json).map_err(|error| Failure::invalid(error.to_string()))
 }
@@ -56,7 +56,7 @@ fn parse_platform_json(json: &str) -> Result<Platform, Failure> {
 /// Reads the `platform` parameter in its short spelling, `os/architecture/variant`; empty is none.
 ///
 /// # Errors
-/// 400, as the contract words it; also for more than one.
+/// 400, as dockerd words it; also for more than one.
 pub(crate) fn platform_specifier<H: Host>(
     asked: &Asked<'_, H>,
 ) -> Result<Option<Platform>, Failure> {
@@ -73,7 +73,7 @@ pub(crate) fn platform_specifier<H: Host>(
         .map_err(|error| Failure::invalid(error.to_string()))
 }
 
-/// Reads the platforms of an archive (§4.11 of the contract); versions that know none ignore them.
+/// Reads the platforms of an archive; versions that know none ignore them.
 ///
 /// # Errors
 /// 400 for a bad one, or for several where the version knows one.

@@ -4,8 +4,8 @@
 //! A [`Call`] is a request on its way: made of a head, it says how its body is taken, and turns both into
 //! engine calls and one response. What is no matter of Docker is in `strata_http`.
 //!
-//! The contract is `docker-engine-images.md`, whose sections (§) the modules name; where two kinds of
-//! dockerd differ, this is the one with the containerd image store.
+//! The contract is Docker's API reference, <https://docs.docker.com/reference/api/engine/version/v1.51/>, and
+//! how dockerd answers. Where two kinds of dockerd differ, this is the one with the containerd image store.
 
 mod auth;
 mod call;

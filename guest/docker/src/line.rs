@@ -1,4 +1,4 @@
-//! Messages of the jsonmessage format (§3 of the contract).
+//! Messages of the stream format, as dockerd's `jsonmessage` package writes them and the CLI's reads them.
 
 use std::borrow::Cow;
 
@@ -15,17 +15,17 @@ pub(crate) struct Line {
     stream: String,
     #[serde(skip_serializing_if = "str::is_empty")]
     status: Cow<'static, str>,
-    /// Present (even empty) iff the message owns a line of the display.
+    /// Progress, present (even empty) iff the message owns a line of the display.
     #[serde(rename = "progressDetail", skip_serializing_if = "Option::is_none")]
     detail: Option<Detail>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aux: Option<Aux>,
-    /// What alone counts as a failure for the CLI.
+    /// The member that alone counts as a failure for the CLI.
     #[serde(rename = "errorDetail", skip_serializing_if = "Option::is_none")]
     failure: Option<ErrorDetail>,
-    /// The same for older clients.
+    /// The failure's text again, for older clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -57,19 +57,19 @@ pub(crate) enum Aux {
     Pushed {
         /// Empty if it was pushed by digest.
         tag: String,
-        /// Of the manifest or index.
+        /// The digest of the manifest or index.
         digest: Digest,
-        /// Of the manifest or index, in bytes.
+        /// The size of the manifest or index, in bytes.
         size: u64,
     },
     /// One platform was pushed because not all of its index is here.
     #[serde(rename_all = "camelCase")]
     Substituted {
-        /// Says what this is: always true.
+        /// The mark of this kind: always true.
         manifest_pushed_instead_of_index: bool,
-        /// What is here.
+        /// The index, of which a part is here.
         original_index: Box<Descriptor>,
-        /// What was pushed.
+        /// The manifest that was pushed.
         selected_manifest: Box<Descriptor>,
     },
 }

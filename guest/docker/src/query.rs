@@ -1,4 +1,4 @@
-//! Parameters, read as dockerd reads them (§1.3 of the contract).
+//! Parameters, read as dockerd reads them.
 
 use std::num::{IntErrorKind, ParseIntError};
 

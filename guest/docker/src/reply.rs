@@ -1,4 +1,4 @@
-//! What responses have in common (§1.2 of the contract).
+//! What responses have in common: their headers, and how JSON is written.
 
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -24,7 +24,7 @@ pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Reply, Failure> {
     Ok(Reply::json(StatusCode::OK, body))
 }
 
-/// What every response to a known path says, errors included. `engine` is the engine's version.
+/// The headers of every response to a known path, errors included. `engine` is the engine's version.
 pub(crate) fn add_identity(headers: &mut HeaderMap, engine: &str) {
     headers.insert(API_VERSION, HeaderValue::from_static(MAX_API_VERSION));
     headers.insert(OSTYPE, HeaderValue::from_static("linux"));

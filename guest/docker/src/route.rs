@@ -1,4 +1,4 @@
-//! The routes (§1.1 of the contract): a line each for the method, the path, the operation, and what is not
+//! The routes: a line each for the method, the path, the operation, and what is not
 //! as usual about the body and whom the request may share an instance with.
 //!
 //! Image names contain raw slashes, so paths without a name stand first. A wrong method is an unknown path.
@@ -30,7 +30,7 @@ pub(crate) enum Operation {
     ImageCreate,
     ImagePrune,
     ImageLoad,
-    /// Of the images in the query.
+    /// An archive of the images in the query.
     ImagesSave,
     ImageSave,
     ImageInspect,
@@ -49,14 +49,14 @@ pub(crate) enum ContainerOperation {
     Remove,
     Changes,
     Export,
-    /// What a path in it is.
+    /// The kind, size and mode of a path in it.
     Stat,
     /// An archive of a path.
     CopyOut,
     /// An archive to unpack at a path.
     CopyIn,
     Logs,
-    /// What needs a process, or a life of its own.
+    /// An operation that needs a process, or a life of its own.
     Process(Process),
 }
 

@@ -1,4 +1,6 @@
-//! The endpoints around images (§6 of the contract): ping, version and info.
+//! The endpoints around images: ping, version and info.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/System>
 
 use std::collections::BTreeMap;
 
@@ -18,12 +20,12 @@ use crate::{
     version::{MAX_API_VERSION, MIN_API_VERSION},
 };
 
-/// What stands where dockerd names its storage driver.
+/// The word that stands where dockerd names its storage driver.
 pub(crate) const DRIVER: &str = "strata";
 
 const HUB: &str = "docker.io";
 const HUB_INDEX: &str = "https://index.docker.io/v1/";
-/// Always reached by plain HTTP where TLS fails, as in dockerd.
+/// The addresses always reached by plain HTTP where TLS fails, as in dockerd.
 const LOOPBACK: [&str; 2] = ["::1/128", "127.0.0.0/8"];
 
 /// `OK`, and in the headers what clients choose their behaviour by.
@@ -176,7 +178,7 @@ struct Swarm<'a> {
     local_node_state: &'a str,
     control_available: bool,
     error: &'a str,
-    /// Null: there are none.
+    /// Managers elsewhere, null: there are none.
     remote_managers: (),
 }
 

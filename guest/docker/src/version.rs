@@ -1,4 +1,4 @@
-//! API versions: what a client asked for, and whether that is served (§1.1 of the contract).
+//! API versions: what a client asked for, and whether that is served.
 //!
 //! Shapes follow the *requested* version, so everything below the router asks
 //! [`ApiVersion::at_least`] and never looks at the text again.

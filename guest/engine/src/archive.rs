@@ -1,4 +1,4 @@
-//! Archives: images out to tar and in from it (docker §4.11, §4.12).
+//! Archives: images out to tar and in from it.
 //!
 //! Everything streams. What is saved is resolved, checked and leased before the first
 //! byte; what is loaded is stored under a lease as it comes, and names are set last, all

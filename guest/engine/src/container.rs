@@ -1,5 +1,4 @@
-//! Containers that are created but never run: an image and what was changed since
-//! (docker §6).
+//! Containers that are created but never run: an image and what was changed since.
 //!
 //! A container is a name in the name space `containers` ([`record`]). It points at an
 //! index of two manifests: the image's, and one with the container's record as config and

@@ -1,4 +1,4 @@
-//! Importing a root file system as an image of one layer (docker §4.5).
+//! Importing a root file system as an image of one layer.
 //!
 //! What can be refused without the bytes is refused first. Then they go into the store as
 //! they come ([`intake`]), and only a tar that is whole gets a config, a manifest and at
@@ -39,7 +39,7 @@ pub struct ImportOptions {
 pub enum ImportSource<B> {
     /// These bytes.
     Body(B),
-    /// What this URL answers with; without scheme `http://`.
+    /// The body of this URL's answer; without scheme it is `http://`.
     Url(String),
 }
 

@@ -76,7 +76,7 @@ pub struct ListOptions {
 pub struct ImageSummary {
     /// The target; its digest is the image ID.
     pub target: Descriptor,
-    /// Familiar names, see docker-engine-images.md §4.1 `RepoTags`.
+    /// Familiar names, each as `repository:tag` or, if set by digest alone, `repository@digest`.
     pub tags: Vec<String>,
     /// Familiar `repository@digest`; the bare digest when no platform is here.
     pub digests: Vec<String>,
@@ -96,12 +96,12 @@ pub struct ImageSummary {
     pub parent: Option<Digest>,
     /// When asked for: every manifest of the target.
     pub manifests: Vec<ManifestSummary>,
-    /// Those were asked for, but are too many to hold with those of other images: see
+    /// Manifests were asked for, but are too many to hold with those of other images: see
     /// [`Engine::manifests`](crate::Engine::manifests).
     pub manifests_later: bool,
     /// Why the image cannot be read, or not all of it, for people.
     pub damaged: Option<Rc<str>>,
-    /// What a face made of it.
+    /// The entry as a face wrote it.
     pub shown: Shown,
 }
 
@@ -111,9 +111,9 @@ pub enum Listed {
     /// No platform of the image is here.
     #[default]
     None,
-    /// Here.
+    /// The labels themselves.
     Here(Rc<Labels>),
-    /// In this config: they are too heavy to be held by a listing.
+    /// The config they are in: they are too heavy to be held by a listing.
     InConfig(Digest),
 }
 
@@ -135,7 +135,7 @@ pub struct ManifestSummary {
 pub enum ManifestKind {
     /// An image for a platform.
     Image {
-        /// Which.
+        /// The platform.
         platform: Platform,
         /// IDs of containers made from it.
         containers: Vec<String>,

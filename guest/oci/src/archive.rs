@@ -1,9 +1,9 @@
 //! Image archives: tar as `docker save` and OCI layouts use it, read and written without any I/O.
 //!
-//! [`Parser`] takes an archive apart as its bytes arrive; [`file_header`], [`directory_header`], [`padding`] and [`END`] put one together;
-//! [`layout`] and [`docker`] are what archives have inside (docker §4.11, §4.12). Files are never extracted, so owner,
-//! mode and time are left to [`crate::layer`], and names only ever select content: one that leads out of the archive is
-//! refused, see [`clean`].
+//! [`Parser`] takes an archive apart as its bytes arrive; [`file_header`], [`directory_header`], [`padding`] and
+//! [`END`] put one together; [`layout`] and [`docker`] are what archives have inside. Files are never extracted, so
+//! owner, mode and time are left to [`crate::layer`], and names only ever select content: one that leads out of the
+//! archive is refused, see [`clean`].
 //!
 //! Headers are read through the `tar` crate's type for them; its reader is not used, because it pulls from a blocking
 //! source.
@@ -32,7 +32,7 @@ pub use path::{clean, follow};
 pub use sparse::{Fragment, Sparse};
 pub use writer::{END, directory_header, file_header, padding};
 
-// What layers are made with, too.
+// Layers are made with these, too.
 pub(crate) use frames::{Frame, Frames};
 pub(crate) use head::Head;
 pub(crate) use pax::{ATTRIBUTE_PREFIX, write as pax_record};
@@ -65,10 +65,10 @@ pub fn values(json: &[u8]) -> usize {
 /// Why an archive is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
-    /// There was nothing at all.
+    /// The archive is empty: not one byte came.
     #[error("the archive is empty")]
     Empty,
-    /// It stops where more must come: in a header, or in what one announces.
+    /// The archive stops where more must come: in a header, or in what one announces.
     #[error("unexpected end of archive after {offset} bytes, it was cut off")]
     Truncated {
         /// Bytes that came.
@@ -90,16 +90,16 @@ pub enum ArchiveError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// More than [`MAX_ENTRIES`].
+    /// More entries than [`MAX_ENTRIES`].
     #[error("the archive has more than {MAX_ENTRIES} entries")]
     TooManyEntries,
-    /// More than [`MAX_NAME_BYTES`].
+    /// A name longer than [`MAX_NAME_BYTES`].
     #[error("an archive entry has a name of {size} bytes, the limit is {MAX_NAME_BYTES}")]
     NameTooLong {
         /// Its size in bytes.
         size: usize,
     },
-    /// More than [`MAX_EXTENSION_BYTES`].
+    /// An extension header longer than [`MAX_EXTENSION_BYTES`].
     #[error("a tar extension header has {size} bytes, the limit is {MAX_EXTENSION_BYTES}")]
     ExtensionTooLong {
         /// Its size in bytes.

@@ -1,8 +1,9 @@
 //! Image configs: what to run, for which platform, from which layers, and how the image came to be.
 //!
-//! OCI's config and Docker's superset of it (docker §4.2, §4.3). Reading is tolerant: `null`, an empty string
-//! where a string may be absent, and unknown members are fine, since configs were written by fifteen years of tools. `Serialize` is for configs made
-//! here; one that was stored is never written back.
+//! OCI's config, <https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md>, and Docker's superset of
+//! it. Reading is tolerant: `null`, an empty string where a string may be absent, and unknown members are fine, since
+//! configs were written by fifteen years of tools. `Serialize` is for configs made here; one that was stored is never
+//! written back.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -20,7 +21,7 @@ mod container;
 pub use container::{ContainerConfig, Empty, Healthcheck, TooMany};
 
 /// The largest config accepted, in bytes. Configs are kept whole in memory and the specification sets no
-/// limit (registry §4.1); the largest seen in the wild, with thousands of history lines, are below 1 MiB.
+/// limit; the largest seen in the wild, with thousands of history lines, are below 1 MiB.
 pub const MAX_CONFIG_BYTES: usize = 8 * 1024 * 1024;
 
 /// Why a config is refused.
@@ -150,24 +151,24 @@ pub struct RootFs {
     pub diff_ids: Vec<Digest>,
 }
 
-/// One step of an image's making (docker §4.3).
+/// One step of an image's making.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// When, RFC 3339 as written.
+    /// The time it was made, RFC 3339 as written.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "nullable::non_empty"
     )]
     pub created: Option<String>,
-    /// The command.
+    /// The command or instruction that made it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "nullable::non_empty"
     )]
     pub created_by: Option<String>,
-    /// Who.
+    /// The person who made it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

@@ -1,14 +1,16 @@
 //! Content digests, `algorithm:hex`, and how to compute them.
 //!
-//! Only the three algorithms that can be verified are accepted (registry §1); a digest of any other kind
+//! Only the three algorithms that can be verified are accepted; a digest of any other kind
 //! is refused at the edge instead of travelling on unchecked.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests>
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 
-/// A hash algorithm of the image-spec's registry, plus `sha384`, which Go's library also knows (registry §1).
+/// A hash algorithm: the image-spec's `sha256` and `sha512`, and `sha384`, which Go's library also knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// SHA-256: the default, and what practically every image uses.
@@ -48,7 +50,7 @@ impl Algorithm {
     }
 }
 
-/// Why a string is not a digest; the texts are those of docker §2.1.
+/// Why a string is not a digest; the texts are Go's, <https://github.com/opencontainers/go-digest>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// Not `algorithm:encoded`, or the hexadecimal part has other characters than `0-9a-f`.
@@ -189,7 +191,7 @@ pub(crate) fn is_lower_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// The general grammar of registry §1, which unknown algorithms may follow.
+/// The image-spec's general grammar, which unknown algorithms may follow.
 fn is_well_formed(name: &str, encoded: &str) -> bool {
     name.split(['.', '+', '_', '-']).all(|part| {
         !part.is_empty()
@@ -238,7 +240,7 @@ impl<'de> Deserialize<'de> for Digest {
 mod tests {
     use super::*;
 
-    /// Published values for the empty input and, for SHA-256, for `{}` (registry §8).
+    /// Published values for the empty input and, for SHA-256, for `{}`.
     const EMPTY: [(Algorithm, &str); 3] = [
         (
             Algorithm::Sha256,
@@ -255,7 +257,7 @@ mod tests {
     ];
     const BRACES: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
-    /// A store makes file names of digests.
+    /// No digest leads out of a folder: a store makes file names of digests.
     #[test]
     fn nothing_like_a_path_is_a_digest() {
         for text in [

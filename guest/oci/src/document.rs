@@ -1,8 +1,10 @@
 //! Indexes and manifests: what a registry answers under `/manifests/`, checked and taken apart.
 //!
-//! Parsing guards against one document being read as two different things (registry §2), and bounds what it
+//! Parsing guards against one document being read as two different things (CVE-2021-41190), and bounds what it
 //! accepts. It never writes a document back: digests cover the bytes, which the caller keeps. `Serialize` is
 //! for documents made here from parts.
+//!
+//! <https://github.com/opencontainers/distribution-spec/security/advisories/GHSA-mc8v-mgrf-8f4m>
 
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -19,7 +21,7 @@ pub use descriptor::{ATTESTATION_SUBJECT, ATTESTATION_TYPE, Descriptor};
 pub use image::{Index, Manifest};
 
 /// The largest manifest or index accepted, in bytes: containerd's limit, `4 · 1048 · 1048`, so that what it
-/// takes is taken here (registry §4.1; the distribution spec asks for at least 4 MB).
+/// takes is taken here. The distribution-spec asks for at least 4 MB ("Pushing Manifests").
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1048 * 1048;
 
 /// The most children one document may have. Every child costs a store lookup and perhaps a request. Real
@@ -51,7 +53,7 @@ pub enum DocumentError {
     /// Not JSON, or a member has the wrong type.
     #[error("invalid manifest: {0}")]
     Json(#[from] json::Error),
-    /// The media type inside is not the one it was announced under.
+    /// The media type the JSON states is not the one it was announced under.
     #[error(
         "manifest says its media type is {found:?} but it was sent as {expected:?}; the registry must send one type"
     )]
@@ -119,7 +121,7 @@ struct Head {
 }
 
 impl Document {
-    /// Parses `bytes` announced as `media_type` (its parameters are ignored; registry §2, §8).
+    /// Parses `bytes` announced as `media_type` (its parameters are ignored).
     ///
     /// A generic or empty `media_type` leaves the decision to the JSON's own, or else to its members.
     ///

@@ -1,7 +1,8 @@
-//! The `filters` query parameter of list and prune requests (docker §1.3).
+//! The `filters` query parameter of list and prune requests.
 //!
 //! Reading it and the two conditions every endpoint shares, booleans and labels; what the other keys mean
-//! belongs to each endpoint.
+//! belongs to each endpoint, such as `ImageList`:
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageList>
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +11,7 @@ use crate::json::from_slice;
 /// The most values a key may have. People give a few and programs tens; each is compared with every image.
 pub const MAX_VALUES: usize = 1024;
 
-/// Why filters are refused; the texts are those of docker §1.3.
+/// Why filters are refused; the texts are dockerd's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// Neither of the two JSON spellings.
@@ -129,11 +130,11 @@ impl Filters {
     }
 }
 
-/// One value of a `label` or `label!` filter (docker §4.1).
+/// One value of a `label` or `label!` filter.
 struct Condition {
     /// What the label must have; any value does for `None`.
     value: Option<String>,
-    /// The opposite is asked for.
+    /// Whether the opposite is asked for.
     negated: bool,
 }
 

@@ -1,4 +1,6 @@
-//! Shell patterns as Go's `path.Match` reads them: the `reference` filter of image lists (docker §4.1).
+//! Shell patterns as Go's `path.Match` reads them: the `reference` filter of image lists.
+//!
+//! <https://pkg.go.dev/path#Match>
 //!
 //! `*` stands for any characters but `/`, `?` for one character but `/`, `[a-z]` and `[^a-z]` for one
 //! character in or not in the class (even `/`), and `\` takes the next character literally. There is no `**`.
@@ -7,7 +9,7 @@
 /// has at most 255 characters and a tag 128.
 pub const MAX_PATTERN_BYTES: usize = 512;
 
-/// Terms up to which a part is compared at each place: cheaper than masks, and still linear.
+/// The most terms of a part that is compared at each place: cheaper than masks, and still linear.
 const SHORT: usize = 16;
 
 /// Why a pattern is refused.
@@ -111,7 +113,7 @@ impl Part {
         self.len() <= name.len() && { pairs }.all(|(term, c)| term.accepts(*c))
     }
 
-    /// Where it is first found to end, if a star may skip what comes before.
+    /// The end of the first place it is found at, if a star may skip what comes before.
     fn find(&self, name: &[char]) -> Option<usize> {
         // The star does not cross a slash.
         let starts = name.iter().position(|c| *c == '/').unwrap_or(name.len());
@@ -347,7 +349,7 @@ mod tests {
         assert_eq!(BadPattern::Syntax.to_string(), "syntax error in pattern");
     }
 
-    /// Go's way, letter by letter: parts where they are first found, without masks.
+    /// Matches Go's way, letter by letter: parts where they are first found, without masks.
     fn plainly(pattern: &str, name: &str) -> bool {
         let (head, tails) = pattern
             .split_once('*')

@@ -1,5 +1,4 @@
-//! Dockerfile instructions that change a container config: `--change` of `docker import` and `docker commit`
-//! (docker §4.5, §4.13).
+//! Dockerfile instructions that change a container config: `--change` of `docker import` and `docker commit`.
 //!
 //! <https://docs.docker.com/reference/dockerfile/>
 //!

@@ -5,9 +5,6 @@
 //! registries and HTTP clients. Documents are views only. The bytes a digest covers stay with the caller,
 //! because a document written again is another document.
 //!
-//! Section numbers in the docs (`docker §2.1`, `registry §4.2`) point into the project's wire contracts,
-//! `docker-engine-images.md` and `registry-protocol.md`.
-//!
 //! ```
 //! use strata_oci::Reference;
 //!

@@ -1,4 +1,7 @@
-//! The media types of images (registry §8): names, what each stands for, and the `Accept` value.
+//! The media types of images: names, what each stands for, and the `Accept` value.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md>,
+//! <https://distribution.github.io/distribution/spec/manifest-v2-2/>
 
 /// OCI image index.
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -54,7 +57,7 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// OCI artifact manifest of the 1.1 release candidates: withdrawn, treated as unknown.
 pub const OCI_ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
 
-/// The `Accept` value of a manifest request (registry §4.1). Without it a registry may answer schema 1.
+/// The `Accept` value of a manifest request. Without it a registry may answer schema 1.
 pub const ACCEPT_MANIFEST: &str = concat!(
     "application/vnd.docker.distribution.manifest.v2+json, ",
     "application/vnd.docker.distribution.manifest.list.v2+json, ",
@@ -81,7 +84,7 @@ pub enum Kind {
     Other,
 }
 
-/// How a layer's media type says its tar is compressed. Readers go by the magic bytes instead (registry §4.3).
+/// How a layer's media type says its tar is compressed. Readers go by the magic bytes instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// Plain tar.
@@ -119,7 +122,7 @@ pub fn layer_compression(media_type: &str) -> Option<Compression> {
     layer(essence(media_type)).map(|(_, compression)| compression)
 }
 
-/// Whether a manifest with a config of this type is an image rather than an artifact (registry §4.3).
+/// Whether a manifest with a config of this type is an image rather than an artifact.
 ///
 /// Old pushers wrote generic types, or none: those count as images too.
 pub fn is_image_config(media_type: &str) -> bool {

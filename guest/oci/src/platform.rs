@@ -1,6 +1,6 @@
 //! Platforms: `os/architecture[/variant]`, their two spellings, and which image suits which machine.
 //!
-//! Follows containerd's rules (docker §1.3, registry §4.2). What the machine itself is, the caller says.
+//! Follows containerd's rules, <https://github.com/containerd/platforms>. What the machine itself is, the caller says.
 
 use std::fmt;
 
@@ -47,7 +47,7 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// Why a platform cannot be read; the texts are those of docker §1.3, with values quoted as Go does.
+/// Why a platform cannot be read; the texts are containerd's and dockerd's, with values quoted as Go does.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
     /// One word that is neither a known system nor a known architecture.
@@ -78,7 +78,7 @@ pub enum PlatformError {
         /// The whole text.
         specifier: String,
     },
-    /// There is a `*` in it.
+    /// A `*`: no platform may be left open.
     #[error("{}: wildcards not yet supported: invalid argument", quote(.0))]
     Wildcard(String),
     /// Not the JSON of a platform.
@@ -94,7 +94,7 @@ pub enum PlatformError {
 
 impl Platform {
     /// Reads the string spelling `os[(version)][/architecture[/variant]]`, or one known architecture;
-    /// `default`, the machine's platform, supplies what a single word leaves out (docker §1.3).
+    /// `default`, the machine's platform, supplies what a single word leaves out.
     ///
     /// # Errors
     /// [`PlatformError`], any case but the last three.
@@ -152,7 +152,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Reads the JSON spelling. Nothing is normalised (docker §1.3).
+    /// Reads the JSON spelling. Nothing is normalised.
     ///
     /// # Errors
     /// [`PlatformError::Json`], [`PlatformError::Incomplete`] or [`PlatformError::OnlyOptional`].
@@ -169,7 +169,7 @@ impl Platform {
     }
 
     /// The one spelling of this platform: lower case, Go's words, default variants left out except
-    /// `arm/v7`, features sorted without doubles (docker §1.3).
+    /// `arm/v7`, features sorted without doubles.
     #[must_use]
     pub fn normalized(&self) -> Self {
         let variant = self.variant.as_deref().unwrap_or_default();
@@ -187,7 +187,7 @@ impl Platform {
     }
 
     /// Whether an image for `candidate` is exactly what this platform asks for: equal system, architecture
-    /// and variant once normalised (registry §4.2, *strictly*).
+    /// and variant once normalised.
     ///
     /// The candidate may demand no features this platform lacks. On Windows the first three parts of
     /// `os.version` must agree, if both platforms state them.
@@ -199,7 +199,7 @@ impl Platform {
     }
 
     /// How well an image for `candidate` runs on this platform: 0 is exactly what is asked for, more is
-    /// worse, `None` is not at all (registry §4.2, *compatible*). The numbers only order candidates.
+    /// worse, `None` is not at all. The numbers only order candidates.
     pub fn rank(&self, candidate: &Self) -> Option<usize> {
         let (wanted, candidate) = (self.normalized(), candidate.normalized());
         if !wanted.same_system(&candidate) {

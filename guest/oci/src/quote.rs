@@ -1,5 +1,5 @@
-//! Texts of others in texts of ours. Quoting as Go's `%q` does it: error texts are part of the wire contract (docker §1.3)
-//! and name the caller's value in this form.
+//! Texts of others in texts of ours. Quoting is that of Go's `%q`: error texts are dockerd's, and name the caller's
+//! value in this form.
 
 use std::fmt::Write as _;
 
@@ -28,8 +28,8 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
-/// `text` on one line and without what could drive a terminal: control characters, and those that change the direction of
-/// writing or end a line.
+/// `text` on one line and without what could drive a terminal: control characters, and those that change the direction
+/// of writing or end a line.
 pub fn printable(text: &str) -> String {
     let drives = |it: char| {
         it.is_control()

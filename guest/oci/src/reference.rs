@@ -1,4 +1,5 @@
-//! Image references, `[domain/]path[:tag][@digest]`, in the grammar of Docker's reference library (docker §2.1).
+//! Image references, `[domain/]path[:tag][@digest]`, in the grammar of Docker's reference library,
+//! <https://github.com/distribution/reference>.
 //!
 //! A [`Reference`] is always normalised: it has a domain, and Docker Hub's official images have their
 //! `library/`. The short spelling people type is called *familiar*. Resolving a reference against a store
@@ -18,23 +19,23 @@ const LEGACY_HUB: &str = "index.docker.io";
 const OFFICIAL: &str = "library/";
 const DEFAULT_TAG: &str = "latest";
 
-/// The longest path, in bytes, without the domain (docker §2.1).
+/// The longest path, in bytes, without the domain.
 pub const MAX_PATH_LEN: usize = 255;
-/// The longest tag, in bytes (docker §2.1).
+/// The longest tag, in bytes.
 pub const MAX_TAG_LEN: usize = 128;
-/// The shortest ID prefix that names an image (docker §2.2).
+/// The shortest ID prefix that names an image, in characters: dockerd's bound.
 pub const MIN_ID_PREFIX_LEN: usize = 4;
 
-/// Why a string is not a reference; the texts are those of docker §2.1.
+/// Why a string is not a reference; the texts are the library's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// Does not follow the grammar.
+    /// The text does not follow the grammar.
     #[error("invalid reference format")]
     Format,
     /// The path (given here) has upper-case letters.
     #[error("invalid reference format: repository name ({0}) must be lowercase")]
     UppercasePath(String),
-    /// Would be a reference if its letters were lower case.
+    /// The text would be a reference if its letters were lower case.
     #[error("repository name must be lowercase")]
     Uppercase,
     /// 64 hexadecimal characters: that spelling is kept for image IDs.
@@ -61,7 +62,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Reads what a user typed and normalises it (docker §2.1). No tag is added.
+    /// Reads what a user typed and normalises it. No tag is added.
     ///
     /// A first segment that looks like a domain but is none (`a_b.c/x`) is refused, where Go's library
     /// would return a name without domain, which nothing can be pulled from.
@@ -122,7 +123,7 @@ impl Reference {
         format!("{}/{}", self.domain, self.path)
     }
 
-    /// The repository as people write it: `alpine`, `foo/bar`, `quay.io/foo/bar` (docker §2.1).
+    /// The repository as people write it: `alpine`, `foo/bar`, `quay.io/foo/bar`.
     pub fn familiar_repository(&self) -> String {
         if self.domain != HUB {
             return self.repository();
@@ -158,7 +159,7 @@ impl Reference {
     /// This reference with another tag; a digest stays.
     ///
     /// # Errors
-    /// [`ReferenceError::Tag`] if `tag` does not follow the grammar of docker §2.1.
+    /// [`ReferenceError::Tag`] if `tag` does not follow the grammar.
     pub fn with_tag(&self, tag: &str) -> Result<Self, ReferenceError> {
         if !is_tag(tag) {
             return Err(ReferenceError::Tag);
@@ -233,7 +234,7 @@ impl FromStr for Reference {
     }
 }
 
-/// What the `{name}` of an image request may be (docker §2.2).
+/// What the `{name}` of an image request may be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NameOrId {
     /// A whole ID, to be looked up as such: 64 hexadecimal characters (then SHA-256) or `algorithm:hex`.
@@ -242,7 +243,7 @@ pub enum NameOrId {
     Name(Reference),
 }
 
-/// Reads the `{name}` of an image request: step 1 of docker §2.2.
+/// Reads the `{name}` of an image request; nothing is looked up yet.
 ///
 /// # Errors
 /// [`ReferenceError`] if it is neither an ID nor a reference.
@@ -257,7 +258,7 @@ pub fn parse_name_or_id(text: &str) -> Result<NameOrId, ReferenceError> {
 }
 
 /// Reads an ID prefix: an optional `sha256:`, then 4 to 64 lower-case hexadecimal characters, which are
-/// returned (docker §2.2 step 4). `None` if `text` is none.
+/// returned. `None` if `text` is none.
 pub fn id_prefix(text: &str) -> Option<(Algorithm, &str)> {
     let encoded = text.strip_prefix("sha256:").unwrap_or(text);
     let lengths = MIN_ID_PREFIX_LEN..=Algorithm::Sha256.hex_len();

@@ -18,7 +18,7 @@ const RFC3339_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_3
 /// Why a timestamp cannot be read: the reason dockerd appends to `invalid value for 'until' filter: `.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
-    /// Neither duration nor date nor number.
+    /// A text that is neither duration nor date nor number.
     #[error("failed to parse value as time or duration: {}", quote(.0))]
     Unrecognized(String),
     /// A date that stops following its layout.
@@ -141,7 +141,7 @@ pub fn parse_go_duration(text: &str) -> Option<i64> {
     i64::try_from(if negative { -total } else { total }).ok()
 }
 
-/// Reads the value of an `until` filter (docker §1.3): Unix seconds, fractions cut.
+/// Reads the value of an `until` filter: Unix seconds, fractions cut.
 ///
 /// A duration counts back from `now_secs`; then come dates, with or without zone (then UTC), and Unix
 /// seconds with an optional fraction.

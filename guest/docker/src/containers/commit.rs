@@ -1,4 +1,6 @@
-//! `POST /commit` (§4.13 of the contract).
+//! `POST /commit`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageCommit>
 
 use http::StatusCode;
 use serde::Serialize;

@@ -1,4 +1,6 @@
-//! `POST /containers/create` (§6 of the contract).
+//! `POST /containers/create`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Container/operation/ContainerCreate>
 
 use http::StatusCode;
 use serde::Serialize;
@@ -22,7 +24,7 @@ const MAX_DEPTH: usize = 100;
 #[serde(rename_all = "PascalCase")]
 struct Answer<'a> {
     id: &'a str,
-    /// Never null.
+    /// Warnings, never null.
     warnings: &'a [String],
 }
 
@@ -109,7 +111,7 @@ fn object(members: &Members, name: &str) -> Result<Option<Box<RawValue>>, Failur
     Ok(given)
 }
 
-/// An object that was given twice has the members of both.
+/// The object of a member that was given twice: it has the members of both.
 fn both(one: &Members, other: &Members) -> Result<Box<RawValue>, Failure> {
     let [one, other] = [one, other].map(|it| it.object_of(|_| true));
     let inner = |object: &str| object[1..object.len() - 1].to_owned();

@@ -1,4 +1,6 @@
-//! What is in a container: its paths, as archives or changes (§6 of the contract), and all of it.
+//! What is in a container: its paths, as archives or changes, and all of it.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Container/operation/ContainerArchive>
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderName, HeaderValue, StatusCode};

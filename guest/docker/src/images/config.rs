@@ -1,4 +1,5 @@
-//! The `Config` of an inspected image, whose shape changed twice (§4.2 of the contract).
+//! The `Config` of an inspected image, whose shape changed twice: with versions 1.50 and
+//! 1.52 of the API, <https://docs.docker.com/reference/api/engine/version-history/>.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use strata_oci::config::ContainerConfig;

@@ -1,4 +1,4 @@
-//! The `filters` parameter of list and prune as engine filters (§1.3, §4.1 and §4.9 of the contract).
+//! The `filters` parameter of list and prune as engine filters.
 
 use strata_engine::Filters;
 use strata_oci::{
@@ -22,7 +22,7 @@ const PRUNE_KEYS: [&str; 4] = ["dangling", "label", "label!", "until"];
 /// Filters of a listing.
 ///
 /// # Errors
-/// 400, as the contract words it.
+/// 400, as dockerd words it.
 pub(crate) fn for_list(json: &str, now: i64) -> Result<Filters, Failure> {
     read(json, &LIST_KEYS, now)
 }
@@ -30,7 +30,7 @@ pub(crate) fn for_list(json: &str, now: i64) -> Result<Filters, Failure> {
 /// Filters of a prune: `dangling` is true unless said otherwise.
 ///
 /// # Errors
-/// 400, as the contract words it.
+/// 400, as dockerd words it.
 pub(crate) fn for_prune(json: &str, now: i64) -> Result<Filters, Failure> {
     let mut filters = read(json, &PRUNE_KEYS, now)?;
     filters.dangling.get_or_insert(true);

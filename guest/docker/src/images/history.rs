@@ -1,4 +1,6 @@
-//! `GET /images/{name}/history` (§4.3 of the contract).
+//! `GET /images/{name}/history`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageHistory>
 
 use serde::Serialize;
 use strata_engine::{HistoryEntry, Host};
@@ -16,7 +18,7 @@ struct Step<'a> {
     created_by: &'a str,
     id: &'a str,
     size: u64,
-    /// Null when there are none.
+    /// Tags; null when there are none.
     tags: Option<&'a [String]>,
 }
 

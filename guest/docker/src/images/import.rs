@@ -1,4 +1,6 @@
-//! `POST /images/create` without `fromImage` (§4.5 of the contract).
+//! `POST /images/create` without `fromImage`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageCreate>
 
 use std::cell::Cell;
 
@@ -13,7 +15,7 @@ use crate::{
     line::{Detail, Line},
 };
 
-/// Where the root file system is, as `fromSrc` says that it is the request's body.
+/// The `fromSrc` which says that the root file system is the request's body.
 const IN_BODY: &str = "-";
 
 /// Whether a request to `/images/create` is an import, not a pull.

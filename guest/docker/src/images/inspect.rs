@@ -1,4 +1,6 @@
-//! `GET /images/{name}/json` (§4.2 of the contract).
+//! `GET /images/{name}/json`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageInspect>
 
 use std::borrow::Cow;
 

@@ -1,4 +1,6 @@
-//! `GET /images/json` (§4.1 of the contract).
+//! `GET /images/json`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageList>
 
 use std::rc::Rc;
 
@@ -61,7 +63,7 @@ pub(crate) async fn list<H: Host, W: Output>(asked: &Asked<'_, H>, output: &mut 
     Ok(Some(Reply::json(StatusCode::OK, body)))
 }
 
-/// Writes an entry, as it was written before if it was.
+/// Writes an entry; one that was written before is kept and not made again.
 pub(crate) fn show(
     image: &ImageSummary,
     version: ApiVersion,

@@ -1,4 +1,6 @@
-//! `POST /images/load` (§4.12 of the contract).
+//! `POST /images/load`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageLoad>
 
 use strata_engine::{BlobProgress, Event, Host, LoadOptions, Loaded, Phase, Progress};
 use strata_http::{Failures, Lines, Output, RequestBody};

@@ -1,4 +1,4 @@
-//! `ManifestSummary`, which list and inspect share (§4.1 of the contract).
+//! `ManifestSummary`, which list and inspect share.
 
 use serde::Serialize;
 use strata_engine::{ManifestKind, ManifestSummary};
@@ -32,7 +32,7 @@ struct Size {
 struct ImageData<'a> {
     platform: &'a Platform,
     size: Unpacked,
-    /// Null when there are none.
+    /// IDs of containers; null when there are none.
     containers: Option<&'a [String]>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// Where an image is known to come from (§4.15); nothing here verifies signatures.
+/// Where an image is known to come from; nothing here verifies signatures.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Identity<'a> {

@@ -1,4 +1,6 @@
-//! `POST /images/create?fromImage=…` (§4.4 of the contract).
+//! `POST /images/create?fromImage=…`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageCreate>
 
 use std::cell::RefCell;
 

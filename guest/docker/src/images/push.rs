@@ -1,4 +1,6 @@
-//! `POST /images/{name}/push` (§4.6 of the contract).
+//! `POST /images/{name}/push`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImagePush>
 
 use strata_engine::{
     BlobProgress, Completed, Event, Host, Phase, Progress, PushOptions, Substituted,

@@ -1,4 +1,7 @@
-//! `DELETE /images/{name}` and `POST /images/prune` (§4.8 and §4.9 of the contract).
+//! `DELETE /images/{name}` and `POST /images/prune`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageDelete>,
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImagePrune>
 
 use serde::Serialize;
 use strata_engine::{Host, Removal, RemoveOptions};
@@ -15,7 +18,7 @@ enum Step<'a> {
     Deleted(&'a Digest),
 }
 
-/// Null when nothing was removed.
+/// The answer to a prune; its list is null when nothing was removed.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Pruned<'a> {

@@ -1,4 +1,6 @@
-//! `GET /images/get` and `GET /images/{name}/get` (§4.11 of the contract).
+//! `GET /images/get` and `GET /images/{name}/get`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageGet>
 
 use strata_engine::{Host, SaveOptions, Silent};
 use strata_http::{Archive, Output};

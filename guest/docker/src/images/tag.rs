@@ -1,4 +1,6 @@
-//! `POST /images/{name}/tag` (§4.7 of the contract).
+//! `POST /images/{name}/tag`.
+//!
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageTag>
 
 use http::StatusCode;
 use strata_engine::{Error, Host};

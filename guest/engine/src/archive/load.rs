@@ -1,4 +1,4 @@
-//! Loading images (docker §4.12).
+//! Loading images.
 //!
 //! The archive is read once, in whatever order it has: content goes into the store as it
 //! comes ([`intake`]), the few documents that say what the images are wait in memory. Only

@@ -1,4 +1,4 @@
-//! Saving images (docker §4.11).
+//! Saving images.
 //!
 //! An OCI layout that is a Docker archive too: `index.json` with an entry for each name,
 //! `manifest.json` with a row for each image, content as it is stored. Entries come in
@@ -20,7 +20,7 @@ use crate::{
 };
 use plan::Content;
 
-/// Blobs up to this size are read whole and travel with their headers: opening a stream
+/// The largest blob that is read whole and travels with its header: opening a stream
 /// costs more than copying so few bytes.
 const SMALL_BLOB: u64 = 64 << 10;
 /// Bytes gathered before the sink gets them.

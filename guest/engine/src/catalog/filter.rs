@@ -1,4 +1,6 @@
-//! The filters of list and prune (docker §4.1, §4.9).
+//! The filters of list and prune, which match as those of `ImageList` and `ImagePrune` in Docker's API do:
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageList>,
+//! <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImagePrune>
 
 use std::{collections::HashSet, rc::Rc};
 
@@ -11,8 +13,8 @@ use strata_oci::{
 use super::{ImageName, Snapshot, View, config::Essentials};
 use crate::{Engine, Error, Filters, Host, Result};
 
-/// Reference patterns with wildcards that are compared with every name. Plain names are looked up, so of those there may
-/// be [`MAX_VALUES`].
+/// The most reference patterns with wildcards, which are compared with every name. Plain names are looked up, so of
+/// those there may be [`MAX_VALUES`].
 const MAX_PATTERNS: usize = 64;
 
 /// A point in time: Unix seconds and nanoseconds.
@@ -31,7 +33,7 @@ pub(crate) struct Selection<'a> {
 
 /// The values of the `reference` filter.
 struct References {
-    /// Those without wildcards.
+    /// The values without wildcards.
     plain: HashSet<String>,
     /// The others.
     patterns: Vec<Pattern>,

@@ -1,4 +1,4 @@
-//! How an image came to be (docker §4.3).
+//! How an image came to be, step by step.
 
 use futures::future::try_join_all;
 use strata_oci::{Digest, Platform, timestamp};
@@ -6,7 +6,7 @@ use strata_oci::{Digest, Platform, timestamp};
 use super::{Found, content::damage, view::ManifestView};
 use crate::{Engine, Error, HistoryEntry, Host, Result, Store};
 
-/// What the size of a layer takes, kept by its digest.
+/// The bytes that a layer's size takes, kept by its digest.
 const LAYER_WEIGHT: usize = 128;
 
 impl<H: Host> Engine<H> {

@@ -1,4 +1,4 @@
-//! One image in full (docker §4.2).
+//! One image in full.
 
 use strata_oci::Platform;
 

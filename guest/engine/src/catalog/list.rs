@@ -1,4 +1,4 @@
-//! Listing images (docker §4.1).
+//! Listing images.
 
 use std::{cell::RefCell, cmp::Reverse, collections::HashMap, rc::Rc};
 

@@ -1,4 +1,6 @@
-//! Referrers: manifests about another one, their `subject`. Signatures, mostly (registry §5).
+//! Referrers: manifests about another one, their `subject`. Signatures, mostly.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>
 //!
 //! One is here as an image with a name like any other, or as a name in [`REFERRERS`] when it
 //! came along with its subject.

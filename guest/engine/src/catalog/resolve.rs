@@ -1,4 +1,4 @@
-//! From what a caller typed to an image (docker §2.2).
+//! From what a caller typed to an image.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ pub(crate) struct Found {
     pub(crate) snapshot: Rc<Snapshot>,
     /// Its position there.
     pub(crate) position: usize,
-    /// How.
+    /// What of the text named it.
     pub(crate) by: By,
 }
 
@@ -59,7 +59,7 @@ impl Snapshot {
             };
             return Ok((position, by));
         }
-        // The words of the grammar are the contract.
+        // The grammar's own words are what dockerd answers.
         let parsed =
             parse_name_or_id(text).map_err(|error| Error::InvalidArgument(error.to_string()))?;
         let reference = match parsed {
@@ -131,7 +131,7 @@ impl Found {
     }
 }
 
-/// The text of docker §2.2 step 5.
+/// What is said of a name that no image has; the text is dockerd's.
 fn no_such_image(familiar: &str) -> Error {
     Error::NotFound(format!("No such image: {familiar}"))
 }

@@ -1,4 +1,4 @@
-//! Images out of containers (docker §4.13).
+//! Images out of containers.
 
 use strata_oci::{
     Descriptor, Digest, ImageConfig, config::History, instruction, media_type, timestamp,

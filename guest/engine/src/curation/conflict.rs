@@ -1,4 +1,4 @@
-//! Why an image may not be removed: the texts of docker §4.8.
+//! Why an image may not be removed; the texts are dockerd's.
 
 use strata_oci::Digest;
 

@@ -1,4 +1,4 @@
-//! Removing every image nobody needs, and every blob no name reaches (docker §4.9).
+//! Removing every image nobody needs, and every blob no name reaches.
 
 use std::{
     collections::{HashMap, HashSet},

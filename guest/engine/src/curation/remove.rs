@@ -1,4 +1,4 @@
-//! Removing names, and images with their last name (docker §4.8).
+//! Removing names, and images with their last name.
 
 use std::{collections::HashSet, rc::Rc};
 
@@ -105,7 +105,7 @@ pub(super) fn deleted(documents: &[Digest], gone: &HashSet<Digest>) -> Vec<Remov
     documents.cloned().map(Removal::Deleted).collect()
 }
 
-/// The decision table.
+/// Decides what a removal does, or why it may not be.
 fn plan(found: &Found, options: &RemoveOptions) -> Result<Plan> {
     let image = found.image()?;
     let id = &image.target.digest;

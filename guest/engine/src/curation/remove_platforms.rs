@@ -1,11 +1,11 @@
-//! Removing the content of some platforms of an image (docker §4.8, `platforms`).
+//! Removing the content of some platforms of an image.
 
 use std::collections::HashSet;
 
 use super::conflict;
 use crate::{Engine, Error, Host, Removal, RemoveOptions, Result, garbage::Candidates};
 
-/// As dockerd words it, dashes included.
+/// The refusal as dockerd words it, dashes included.
 const NEEDS_FORCE: &str = "Content will be removed from all images referencing this variant. Use \u{2014}-force to force delete.";
 
 impl<H: Host> Engine<H> {

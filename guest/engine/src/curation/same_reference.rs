@@ -1,6 +1,5 @@
-//! Which names of an image belong to one reference (docker §4.8, "same ref"):
-//! one tag of one repository, and that repository's digest names if it has no
-//! other tag. They are removed together.
+//! Which names of an image belong to one reference: one tag of one repository, and
+//! that repository's digest names if it has no other tag. They are removed together.
 
 use std::rc::Rc;
 

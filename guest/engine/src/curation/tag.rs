@@ -1,4 +1,4 @@
-//! Pointing a name at an image (docker §4.7).
+//! Pointing a name at an image.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Which manifests of an index are pulled (registry-protocol.md §4.2).
+//! Which manifests of an index are pulled.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,8 +14,8 @@ use strata_oci::{
 use super::Pull;
 use crate::{Error, Host, Result, Target, graph::MAX_INDEX_DEPTH};
 
-/// Documents looked into to find out what they are. Only entries without a
-/// platform and nested indexes cost one; an index of thousands of them is an
+/// The most documents looked into to find out what they are. Only entries without
+/// a platform and nested indexes cost one; an index of thousands of them is an
 /// attack on the registry, by way of us.
 const MAX_DOCUMENTS_PROBED: usize = 64;
 
@@ -33,7 +33,7 @@ pub(super) enum Chosen {
 
 /// One image.
 pub(super) struct Image {
-    /// Of its manifest.
+    /// The descriptor of its manifest.
     digest: Digest,
     pub(super) manifest: Manifest,
     /// Attestations of this manifest, from the same index.

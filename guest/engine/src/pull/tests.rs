@@ -1,5 +1,5 @@
-//! Pulling against scripted registries: the checklist of registry-protocol.md
-//! §11 and what the store must look like afterwards.
+//! Pulling against scripted registries: what each is asked, and what the store
+//! must look like afterwards.
 
 mod access;
 mod endpoints;

@@ -1,5 +1,7 @@
 //! What is here about a target, on its way to the registry: signatures and the like, and
-//! the lists of them for registries that keep none (registry-protocol.md §5).
+//! the lists of them for registries that keep none.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject>
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,7 @@ use crate::{
     registry::{Relisted, retrying},
 };
 
-/// Tries to change a list that others change too.
+/// The most tries to change a list that others change too.
 const MAX_TRIES: usize = 16;
 
 impl<H: Host> Push<'_, H> {

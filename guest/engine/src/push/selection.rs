@@ -1,5 +1,5 @@
 //! What a name stands for in a push: all of its image, one platform, or the one
-//! that is here (docker-engine-images.md §4.6).
+//! that is here.
 
 use std::rc::Rc;
 

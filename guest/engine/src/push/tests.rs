@@ -1,5 +1,5 @@
-//! Pushing against scripted registries: checklist items 1 to 3 and 7 of
-//! registry-protocol.md §11, and docker-engine-images.md §4.6.
+//! Pushing against scripted registries: what each is asked, in which order, and
+//! what it has afterwards.
 
 mod access;
 mod faults;

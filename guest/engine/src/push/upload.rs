@@ -1,5 +1,6 @@
-//! One blob's bytes: to the end through cuts, lies and lost uploads
-//! (registry-protocol.md §6).
+//! One blob's bytes: to the end through cuts, lies and lost uploads.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs>
 
 use http::StatusCode;
 
@@ -18,7 +19,7 @@ const WHOLE_LIMIT: u64 = 16 * UNIT;
 /// and how often progress is seen; docker-registry 2.8 takes about a quarter longer
 /// than for one request.
 const CHUNK: u64 = 8 * UNIT;
-/// A MiB. Tests do with a thousandth of it: they hash every byte many times.
+/// The unit of sizes, a MiB. Tests do with a thousandth: they hash every byte many times.
 const UNIT: u64 = if cfg!(test) { 1 << 10 } else { 1 << 20 };
 
 /// How sending one blob goes, over all its uploads.

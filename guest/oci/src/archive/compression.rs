@@ -1,4 +1,4 @@
-//! How content is compressed, by its first bytes (registry §4.3). Decompressing is the host's.
+//! How content is compressed, by its first bytes. Decompressing is the host's.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
-//! What Docker's own archives have inside: `manifest.json`, and `repositories` for tools of before that (docker §4.11).
+//! What Docker's own archives have inside: `manifest.json`, and `repositories` for older tools.
+//!
+//! "Image tarball format" in <https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageGet>
 
 use std::collections::BTreeMap;
 
@@ -18,7 +20,7 @@ pub type Repositories = BTreeMap<String, BTreeMap<String, String>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Row {
-    /// Where the config is.
+    /// The config's place in the archive.
     #[serde(default, deserialize_with = "nullable::or_default")]
     pub config: String,
     /// Familiar names; `null` if there are none.
@@ -28,7 +30,7 @@ pub struct Row {
         serialize_with = "or_null"
     )]
     pub repo_tags: Vec<String>,
-    /// Where the layers are, lowest first.
+    /// The layers' places in the archive, lowest first.
     #[serde(
         default,
         deserialize_with = "nullable::or_default",

@@ -1,16 +1,18 @@
-//! What an OCI image layout has inside (registry §8), and how names stand in it (docker §4.11, §4.12).
+//! What an OCI image layout has inside, and how names stand in it.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Descriptor, Digest, json, nullable};
 
-/// The file that says it is an OCI layout.
+/// The file that marks an archive as an OCI layout.
 pub const LAYOUT_FILE: &str = "oci-layout";
 /// The file that lists the images.
 pub const INDEX_FILE: &str = "index.json";
 /// The directory of content.
 pub const BLOBS: &str = "blobs";
-/// The one version there is.
+/// The one version of layouts there is.
 pub const LAYOUT_VERSION: &str = "1.0.0";
 /// The annotation with an image's whole name, `docker.io/library/alpine:latest`.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
@@ -19,7 +21,7 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation with the digest of what an entry is about, if it is no image but a referrer; containerd's.
 pub const SUBJECT: &str = "io.containerd.manifest.subject";
 
-/// Where content has its place: `blobs/sha256/…`.
+/// The place of content in the archive: `blobs/sha256/…`.
 pub fn blob_path(digest: &Digest) -> String {
     format!(
         "{BLOBS}/{}/{}",

@@ -1,4 +1,7 @@
-//! The container half of an image config, with Go's field names as its JSON members (docker §4.2).
+//! The container half of an image config, with Go's field names as its JSON members: OCI's `config`, and what
+//! Docker adds to it.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties>
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -85,7 +88,7 @@ pub struct ContainerConfig {
         deserialize_with = "nullable::cmd"
     )]
     pub cmd: Option<Vec<String>>,
-    /// How to see whether the container is well.
+    /// The check of whether the container is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
     /// Windows: whether the command line is escaped already.
@@ -194,7 +197,7 @@ impl ContainerConfig {
     }
 
     /// Fills its holes from `base`, as `docker create` does with the image's config and `docker commit` with the
-    /// container's (docker §4.13).
+    /// container's.
     ///
     /// `env` is merged by name, and `exposed_ports`, `labels` and `volumes` are united: its own entries win. `user`,
     /// `working_dir`, `stop_signal` and each member of `healthcheck` are taken where empty. `cmd` and `entrypoint` are

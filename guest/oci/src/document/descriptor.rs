@@ -1,4 +1,6 @@
-//! Descriptors: the pointers from one stored content to another (registry §8).
+//! Descriptors: the pointers from one stored content to another.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md>
 
 use std::collections::BTreeMap;
 
@@ -68,7 +70,8 @@ impl Descriptor {
         }
     }
 
-    /// Whether this index entry is a BuildKit attestation rather than an image (registry §4.2).
+    /// Whether this index entry is a BuildKit attestation rather than an image:
+    /// <https://docs.docker.com/build/metadata/attestations/attestation-storage/>.
     pub fn is_attestation(&self) -> bool {
         self.annotations
             .get(ATTESTATION_TYPE)
@@ -83,8 +86,8 @@ impl Descriptor {
         Digest::parse(self.annotations.get(ATTESTATION_SUBJECT)?).ok()
     }
 
-    /// The content carried in `data`, if its size and digest are the descriptor's (registry §4.3): then it
-    /// may stand in for a fetch. `None` if there is none or it lies.
+    /// The content carried in `data`, if its size and digest are the descriptor's: then it may stand
+    /// in for a fetch. `None` if there is none or it lies.
     pub fn inline(&self) -> Option<Vec<u8>> {
         let bytes = BASE64_STANDARD.decode(self.data.as_ref()?).ok()?;
         let size = u64::try_from(bytes.len()).ok()?;
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
     use crate::json;
 
-    /// The empty descriptor of registry §8.
+    /// The image-spec's empty descriptor.
     const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"data":"e30="}"#;
 
     fn with(member: &str) -> Result<Descriptor, json::Error> {

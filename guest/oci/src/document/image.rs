@@ -1,4 +1,7 @@
-//! The two documents themselves; Docker's and OCI's have the same shape (registry §8).
+//! The two documents themselves, index and manifest; Docker's and OCI's have the same shape.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>,
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md>
 
 use std::collections::BTreeMap;
 
@@ -43,7 +46,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Whether this is an image rather than an artifact: no artifact type, and a config of an image's media
-    /// type or of one old pushers used (registry §4.3, §8).
+    /// type or of one old pushers used.
     pub fn is_image(&self) -> bool {
         self.artifact_type.is_none() && media_type::is_image_config(&self.config.media_type)
     }

@@ -1,7 +1,7 @@
-//! Which processor runs another's programs, and in which order of preference (registry §4.2).
+//! Which processor runs another's programs, and in which order of preference.
 //!
-//! The order is containerd's. It is computed from the version numbers, not listed, because the wanted
-//! variant comes from a request and may name an absurd version.
+//! The order is that of `compare.go` in <https://github.com/containerd/platforms>. It is computed from the version
+//! numbers, not listed, because the wanted variant comes from a request and may name an absurd version.
 
 /// An architecture and a variant, normalised.
 type Processor<'a> = (&'a str, Option<&'a str>);
@@ -72,7 +72,7 @@ fn arm64(wanted: Feature, candidate: Processor<'_>) -> Option<usize> {
     /// v9.0 contains v8.5.
     const V9_AHEAD: usize = 5;
 
-    // How many 64-bit versions come before the first v8 one, and which minor version that is.
+    // The number of 64-bit versions before the first v8 one, and the minor version of that one.
     let (v8_start, v8_newest) = match wanted.major {
         9 => (wanted.minor + 1, wanted.minor + V9_AHEAD),
         _ => (0, wanted.minor),

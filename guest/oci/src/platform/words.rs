@@ -1,8 +1,10 @@
-//! The words of a platform: which are known, which are allowed, and the one spelling of each (docker §1.3).
+//! The words of a platform: which are known, which are allowed, and the one spelling of each.
+//!
+//! They are those of `database.go` and `platforms.go` in <https://github.com/containerd/platforms>.
 
-/// Shown in error texts; [`split_os`] is what implements it.
+/// The pattern of a system in error texts; [`split_os`] implements it.
 pub(super) const OS_PATTERN: &str = r"^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?$";
-/// Shown in error texts; [`is_component`] is what implements it.
+/// The pattern of the other parts in error texts; [`is_component`] implements it.
 pub(super) const COMPONENT_PATTERN: &str = "^[A-Za-z0-9_.-]+$";
 
 /// Go's list of systems: what one word may name.

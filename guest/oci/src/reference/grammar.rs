@@ -1,4 +1,4 @@
-//! The grammar of references, character by character (docker §2.1); it knows no defaults.
+//! The grammar of <https://github.com/distribution/reference>, character by character; it knows no defaults.
 
 use super::MAX_TAG_LEN;
 
@@ -10,7 +10,7 @@ pub(super) struct Parts<'a> {
     pub(super) domain: Option<&'a str>,
     pub(super) path: &'a str,
     pub(super) tag: Option<&'a str>,
-    /// Digest-like; whether it is one, `Digest::parse` says.
+    /// What looks like a digest; whether it is one, `Digest::parse` says.
     pub(super) digest: Option<&'a str>,
 }
 

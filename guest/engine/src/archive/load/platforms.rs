@@ -1,4 +1,4 @@
-//! Whether images are whole, and have what was asked for (docker §4.12).
+//! Whether images are whole, and have what was asked for.
 
 use std::collections::HashSet;
 

@@ -25,7 +25,7 @@ pub(super) fn choose(snapshot: &Rc<Snapshot>, names: &[String]) -> Result<Vec<Ch
     let mut chosen = Vec::new();
     for text in names {
         let found = snapshot.clone().resolve(text);
-        // An ID wins over a repository, but not over a name (docker §4.11).
+        // An ID wins over a repository, but not over a name.
         let by_id = found
             .as_ref()
             .is_ok_and(|found| !matches!(found.by, By::Name(_)));

@@ -1,4 +1,4 @@
-//! Loading Docker archives (docker §4.12).
+//! Loading Docker archives, as every version of Docker and other tools write them.
 
 use serde_json::{Value, json};
 use strata_oci::{Digest, media_type};
@@ -6,7 +6,7 @@ use strata_oci::{Digest, media_type};
 use super::{Made, archive, entry, large, load, refusal, special, titles};
 use crate::catalog::fixture::{TestEngine, engine};
 
-/// `manifest.json`.
+/// The entry `manifest.json`.
 pub(super) fn manifest_entry(rows: Value) -> Vec<u8> {
     entry("manifest.json", rows.to_string())
 }

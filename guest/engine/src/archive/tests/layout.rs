@@ -1,4 +1,6 @@
-//! Loading OCI layouts (docker §4.12).
+//! Loading OCI layouts.
+//!
+//! <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
 
 use futures::executor::block_on;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Loading some platforms only (docker §4.12).
+//! Loading some platforms only.
 
 use futures::executor::block_on;
 use serde_json::json;

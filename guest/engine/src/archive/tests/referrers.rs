@@ -1,4 +1,4 @@
-//! What is about an image goes with it: signatures, mostly (docker §4.11, §4.12).
+//! What is about an image goes with it: signatures, mostly.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What an archive has inside (docker §4.11).
+//! What an archive has inside.
 
 use serde_json::json;
 use strata_oci::archive::layout::blob_path;

@@ -1,4 +1,6 @@
-//! Authentication: registry-protocol.md §3 and checklist items 1 to 3.
+//! Authentication: challenges, tokens, and where credentials never go.
+//!
+//! <https://distribution.github.io/distribution/spec/auth/token/>
 
 use std::{cell::Cell, rc::Rc};
 

@@ -1,4 +1,4 @@
-//! Mirrors and plain HTTP: registry-protocol.md §1 and §4.5.
+//! Mirrors and plain HTTP: who is asked, in which order, and how.
 
 use super::super::testing::{Asked, Bench, Made, Origin, Reply, layer, options};
 use crate::{Error, Mirror, PullOptions, RegistryAuth};

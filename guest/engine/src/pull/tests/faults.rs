@@ -1,4 +1,6 @@
-//! Registries that fail: registry-protocol.md §7 and checklist item 9.
+//! Registries that fail: with the specification's errors, with others, or without a word.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>
 
 use super::super::testing::{Bench, Made, Origin, Reply, layer};
 use crate::{Error, Event, Store as _};

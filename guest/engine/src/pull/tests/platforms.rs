@@ -1,4 +1,4 @@
-//! Choosing from indexes: registry-protocol.md §4.2 and checklist item 6.
+//! Choosing from indexes: by platform, in containerd's order of preference.
 
 use serde_json::{Value, json};
 use strata_oci::media_type;

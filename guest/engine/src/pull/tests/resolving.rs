@@ -1,4 +1,6 @@
-//! Resolving: registry-protocol.md §4.1 and checklist items 4, 8 and 10.
+//! Resolving: tags and digests to documents, odd answers and lying headers included.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
 
 use http::Method;
 use strata_oci::{

@@ -1,4 +1,4 @@
-//! Blobs: registry-protocol.md §4.3 and checklist item 5.
+//! Blobs: cut, resumed, wrong, shared between pulls, or from other addresses.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 

@@ -1,4 +1,6 @@
-//! Authentication of pushes: registry-protocol.md §3.
+//! Authentication of pushes.
+//!
+//! <https://distribution.github.io/distribution/spec/auth/token/>
 
 use std::{cell::Cell, rc::Rc};
 

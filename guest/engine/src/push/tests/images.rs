@@ -1,5 +1,4 @@
-//! What of an image goes out: indexes, platforms, attestations, what is missing
-//! (docker-engine-images.md §4.6).
+//! What of an image goes out: indexes, platforms, attestations, what is missing.
 
 use futures::FutureExt as _;
 use serde_json::json;

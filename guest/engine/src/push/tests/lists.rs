@@ -1,4 +1,6 @@
-//! Lists of referrers in registries that keep none: registry-protocol.md §5.
+//! Lists of referrers in registries that keep none.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 
 use std::{cell::Cell, rc::Rc};
 

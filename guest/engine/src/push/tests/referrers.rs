@@ -1,5 +1,6 @@
-//! What is about an image goes out with it: registry-protocol.md §5, "Pushing something
-//! with `subject`".
+//! What is about an image goes out with it.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject>
 
 use std::{cell::Cell, rc::Rc};
 

@@ -1,12 +1,14 @@
-//! Blobs on the way: registry-protocol.md §6 and checklist item 7.
+//! Blobs on the way: chunks, offsets, and where uploads move to.
+//!
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks>
 
 use strata_oci::Digest;
 
 use super::super::testing::{Asked, Bench, Registry, Reply, layer};
 
-/// What tests take for a MiB.
+/// The MiB of tests.
 const MIB: usize = 1 << 10;
-/// More than goes in one request: three chunks.
+/// The size of a blob that takes three chunks, not one request.
 const LARGE: usize = 17 * MIB;
 
 /// A machine with one image of one large layer, whose registry is `answer`.

@@ -1,4 +1,4 @@
-//! What WIT `store` demands of a store, as checks that every store has to pass: the one in memory
+//! What `wit/` demands of a store, as checks that every store has to pass: the one in memory
 //! here, others where they live.
 //!
 //! A [`Subject`] is a store as a check needs it: one it may open twice, as two processes would, and

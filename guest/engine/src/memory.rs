@@ -1,5 +1,5 @@
 //! A [`Store`] in memory, for tests here and (by the feature `memory`) of what stands on the engine:
-//! every rule of WIT `store`, nothing durable.
+//! every rule of the WIT interfaces a host provides, nothing durable.
 //!
 //! Counts its calls and lets a test act between two of them, to play another
 //! process that changes names meanwhile.

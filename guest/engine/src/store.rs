@@ -1,4 +1,4 @@
-//! What the engine asks of a store: the Rust side of WIT's `store`, where every
+//! What the engine asks of a store: the Rust side of `content`, `names`, `leases` and `facts` in `wit/`, where every
 //! rule is written down.
 
 use strata_oci::Digest;
@@ -158,8 +158,11 @@ pub trait Lease {
     async fn lock(&self, name: &str) -> Result<bool>;
 }
 
-/// Content, names and leases. Errors: as WIT `store`, function by function.
-#[expect(missing_docs, reason = "wit/store.wit documents each function")]
+/// Content, names and leases. Errors: as `wit/` says, function by function.
+#[expect(
+    missing_docs,
+    reason = "wit/{content,names,leases,facts}.wit document each function"
+)]
 pub trait Store {
     type Body: Body<Error = Error>;
     type Ingest: Ingest<Body = Self::Body>;

@@ -62,7 +62,7 @@ pub(crate) struct Foreign {
     pub(crate) target: Target,
 }
 
-/// The name space of what the store has in quarantine and may have held names (`store.wit`).
+/// The name space of what the store has in quarantine and may have held names (`names.wit`).
 pub(crate) const LOST: &str = "lost";
 
 /// What to say of one of its names, which is that of a file.

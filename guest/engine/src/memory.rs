@@ -1,4 +1,4 @@
-//! A [`Store`] in memory, for tests here and (by the feature `memory`) of what stands on the engine:
+//! A [`Store`](crate::Store) in memory, for tests here and (by the feature `memory`) of what stands on the engine:
 //! every rule of the WIT interfaces a host provides, nothing durable.
 //!
 //! Counts its calls and lets a test act between two of them, to play another

@@ -1,4 +1,5 @@
-//! Removing every image nobody needs, and every blob no name reaches.
+//! Removing every image nobody needs (which names go is decided here, which blobs in `crate::garbage`), and every blob no
+//! name reaches.
 
 use std::{
     collections::{HashMap, HashSet},

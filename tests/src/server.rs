@@ -1,7 +1,7 @@
 //! `strata serve` as a process: started on a port of the kernel's choosing, stopped by signal.
 
 use crate::http::{Answer, Http, Streaming};
-use crate::poll::within;
+use crate::poll::{until, within};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use hyper::Method;
@@ -70,6 +70,17 @@ impl Server {
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.folder.path().join("log"))?)
+    }
+
+    /// Its log, once it says `words`: a thread of its own writes it.
+    ///
+    /// # Errors
+    /// When it never does.
+    pub async fn logged(&self, words: &str) -> Result<String> {
+        until(&format!("{words:?} in the log"), async || {
+            self.log().ok().filter(|log| log.contains(words))
+        })
+        .await
     }
 
     /// Its process id.

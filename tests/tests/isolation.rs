@@ -163,8 +163,7 @@ async fn what_needs_too_much_memory_is_refused_with_the_bound() -> Result<()> {
         !text.contains("wasm") && !text.contains("unreachable"),
         "{text}"
     );
-    let log = house.server.log()?;
-    ensure!(log.contains("6 MiB of memory"), "{log}");
+    let log = house.server.logged("6 MiB of memory").await?;
     ensure!(!log.contains("backtrace"), "{log}");
     // Nothing is locked, and what was there is there.
     let path = format!("/images/{reference}");

@@ -161,7 +161,7 @@ async fn a_key_others_may_read_is_warned_of() -> Result<()> {
     careful.terminate().await?;
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640))?;
     let careless = server(store.path(), &files).await?;
-    ensure!(careless.log()?.contains("chmod 600"), "{}", careless.log()?);
+    careless.logged("chmod 600").await?;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! What people install: a tarball, and a Debian package of the same files.
 //!
-//! The binary is static, so that it runs on any Linux of its architecture. Two runs give the same bytes: paths of this
-//! machine are left out, and every time is that of the last commit, or of `SOURCE_DATE_EPOCH`.
+//! The binary is static, so that it runs on any Linux of its architecture. Two runs in one folder give the same bytes:
+//! every time is that of the last commit, or of `SOURCE_DATE_EPOCH`. The host has no paths of this machine in it, the
+//! component still has.
 //! <https://reproducible-builds.org/docs/source-date-epoch/>
 
 use crate::build::{self, CODE};

@@ -23,7 +23,7 @@ cargo xtask <task>
 
   build               build the component and the release binary; the last line printed is the binary's path
   serve [-- ARGS]     build, then run `strata serve ARGS`
-  dist                a tarball and a Debian package of the static binary, the same bytes each time
+  dist                a tarball and a Debian package of a static binary
   test  [FILTER]      build, install missing peers (docker-registry, skopeo, a docker CLI), run every test
   check [--advisories]
                       formatting, lints, documentation and dependencies, warnings being errors; known
